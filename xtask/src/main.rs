@@ -1,0 +1,2 @@
+//! The Athena binary.
+fn main() {}
