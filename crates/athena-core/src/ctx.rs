@@ -1,0 +1,191 @@
+//! What an operation is called with: the store's parts, who calls, and for which project.
+
+use crate::{Clock, Embedder, SystemClock};
+use athena_db::Database;
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The context of one call.
+///
+/// Cheap to clone. Faces make one per call with [`Ctx::for_caller`].
+#[derive(Clone)]
+pub struct Ctx {
+    env: Arc<Env>,
+    caller: Caller,
+    project: Option<String>,
+    idempotency: Option<Idempotency>,
+}
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The principal that is recorded with every row it writes, such as `cli` or `mcp`.
+    pub principal: String,
+}
+
+/// A promise to perform a request at most once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key that the caller chose.
+    pub key: String,
+    /// SHA-256 of the operation's name and its arguments, in hexadecimal.
+    pub request_hash: String,
+}
+
+impl Ctx {
+    /// Makes the context of a call by `principal`.
+    #[must_use]
+    pub fn for_caller(env: Arc<Env>, principal: impl Into<String>) -> Self {
+        Self { env, caller: Caller { principal: principal.into() }, project: None, idempotency: None }
+    }
+
+    /// Sets the project of calls that name none.
+    #[must_use]
+    pub fn with_project(mut self, name: impl Into<String>) -> Self {
+        self.project = Some(name.into());
+        self
+    }
+
+    /// Sets the idempotency key of the call.
+    #[must_use]
+    pub fn with_idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.idempotency = Some(idempotency);
+        self
+    }
+
+    /// Returns the database.
+    #[must_use]
+    pub fn db(&self) -> &Database {
+        &self.env.db
+    }
+
+    /// Returns the current time.
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.env.clock.now()
+    }
+
+    /// Returns the embedder.
+    #[must_use]
+    pub fn embedder(&self) -> &dyn Embedder {
+        &*self.env.embedder
+    }
+
+    /// Returns what all calls share.
+    #[must_use]
+    pub fn env(&self) -> &Arc<Env> {
+        &self.env
+    }
+
+    /// Returns who calls.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Returns the project of a call that names none: the face's choice, else `default`.
+    #[must_use]
+    pub fn project(&self) -> &str {
+        self.project.as_deref().unwrap_or("default")
+    }
+
+    /// Returns the idempotency key of the call, if it has one.
+    #[must_use]
+    pub fn idempotency(&self) -> Option<&Idempotency> {
+        self.idempotency.as_ref()
+    }
+
+    /// Returns a part that a crate above this one put into the environment.
+    ///
+    /// # Panics
+    ///
+    /// If it was not put there: the binary wires every part before the first call.
+    #[must_use]
+    pub fn part<T: Any + Send + Sync>(&self) -> &T {
+        self.env.part()
+    }
+}
+
+impl fmt::Debug for Ctx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ctx")
+            .field("caller", &self.caller)
+            .field("project", &self.project)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What all calls of a process share.
+pub struct Env {
+    db: Database,
+    clock: Arc<dyn Clock>,
+    embedder: Arc<dyn Embedder>,
+    parts: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+}
+
+impl Env {
+    /// Starts an environment with the system's clock.
+    #[must_use]
+    pub fn builder(db: Database, embedder: Arc<dyn Embedder>) -> EnvBuilder {
+        EnvBuilder(Self { db, clock: Arc::new(SystemClock), embedder, parts: HashMap::new() })
+    }
+
+    /// Returns the database.
+    #[must_use]
+    pub fn db(&self) -> &Database {
+        &self.db
+    }
+
+    /// Returns the embedder.
+    #[must_use]
+    pub fn embedder(&self) -> &Arc<dyn Embedder> {
+        &self.embedder
+    }
+
+    /// Returns a part that a crate above this one put here.
+    ///
+    /// # Panics
+    ///
+    /// If it was not put here.
+    #[must_use]
+    pub fn part<T: Any + Send + Sync>(&self) -> &T {
+        self.parts
+            .get(&TypeId::of::<T>())
+            .and_then(|part| part.downcast_ref())
+            .unwrap_or_else(|| panic!("`{}` was not wired into the environment", std::any::type_name::<T>()))
+    }
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env").finish_non_exhaustive()
+    }
+}
+
+/// Wires an [`Env`].
+#[derive(Debug)]
+pub struct EnvBuilder(Env);
+
+impl EnvBuilder {
+    /// Uses another clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.0.clock = clock;
+        self
+    }
+
+    /// Adds a part that operations find by its type.
+    #[must_use]
+    pub fn part<T: Any + Send + Sync>(mut self, part: T) -> Self {
+        self.0.parts.insert(TypeId::of::<T>(), Box::new(part));
+        self
+    }
+
+    /// Finishes the environment.
+    #[must_use]
+    pub fn build(self) -> Arc<Env> {
+        Arc::new(self.0)
+    }
+}
