@@ -1,0 +1,370 @@
+//! From text to terms: the one analyser for what is stored and what is asked.
+//!
+//! Words are runs of letters, digits and the marks on them, lower-cased, accents folded, stemmed
+//! with Snowball's English stemmer. Identifiers and paths are split at `_`, at a lower-to-upper
+//! step and at the end of an acronym, *and* kept whole (`src/main.rs`, `getuserid`). Scripts that
+//! are written without spaces give pairs of neighbouring characters. Nothing in a text is syntax:
+//! quotes, `-word`, `word*` and SQL are words like others.
+//!
+//! Documents keep their stop words, so that "who are you" can be found; they do not count towards a
+//! document's length, and a query drops them unless nothing else is left of it.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use rust_stemmers::{Algorithm, Stemmer};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// The version of this analyser: stored terms of another version are to be made anew.
+pub const ANALYZER_VERSION: u32 = 1;
+
+/// Longer runs are cut here: nobody searches for the tail of an encoded file.
+const LONGEST_TERM: usize = 64;
+
+/// What a term stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// A word, part of an identifier, number, or pair of characters.
+    Word,
+    /// A word so common that it says nothing by itself.
+    Stop,
+    /// An identifier, path, date or address, kept whole beside its parts.
+    Whole,
+    /// One character of a longer run without spaces; only documents have it.
+    Character,
+}
+
+/// A term as it occurs in a text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Term {
+    /// The normalised text.
+    pub text: String,
+    /// What it stands for.
+    pub role: Role,
+}
+
+/// The terms of a document, counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DocumentTerms {
+    /// Each term once, sorted, with how often it occurs.
+    pub terms: Vec<(String, u32)>,
+    /// The length that BM25 normalises by: how many words there are, stop words apart.
+    pub len: u32,
+}
+
+/// A term of a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryTerm {
+    /// The normalised text.
+    pub text: String,
+    /// How often the query says it.
+    pub count: u32,
+    /// Whether it is a whole identifier whose parts are in the query too.
+    pub whole: bool,
+}
+
+/// Returns every term of a text in order, repetitions included.
+#[must_use]
+pub fn terms(text: &str) -> Vec<Term> {
+    let mut analysis = Analysis::default();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_word_character) {
+        rest = &rest[start..];
+        let end = chunk_end(rest);
+        analysis.chunk(&rest[..end]);
+        rest = &rest[end..];
+    }
+    analysis.terms
+}
+
+/// Returns the terms of a document, counted and sorted, with its length.
+#[must_use]
+pub fn document_terms(text: &str) -> DocumentTerms {
+    let mut len = 0_u32;
+    let mut counts: HashMap<String, u32> = HashMap::new();
+    for term in terms(text) {
+        if term.role == Role::Word {
+            len = len.saturating_add(1);
+        }
+        *counts.entry(term.text).or_default() += 1;
+    }
+    let mut terms: Vec<(String, u32)> = counts.into_iter().collect();
+    terms.sort_unstable();
+    DocumentTerms { terms, len }
+}
+
+/// Returns the terms of a query in the order of their first occurrence, counted.
+///
+/// Stop words are dropped unless nothing is left.
+#[must_use]
+pub fn query_terms(text: &str) -> Vec<QueryTerm> {
+    let mut all = terms(text);
+    all.retain(|term| term.role != Role::Character);
+    if all.iter().any(|term| term.role != Role::Stop) {
+        all.retain(|term| term.role != Role::Stop);
+    }
+    count_in_order(all)
+}
+
+fn count_in_order(all: Vec<Term>) -> Vec<QueryTerm> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut counted: Vec<QueryTerm> = Vec::new();
+    for term in all {
+        let whole = term.role == Role::Whole;
+        if let Some(&place) = places.get(&term.text) {
+            counted[place].count += 1;
+            counted[place].whole &= whole;
+        } else {
+            places.insert(term.text.clone(), counted.len());
+            counted.push(QueryTerm {
+                text: term.text,
+                count: 1,
+                whole,
+            });
+        }
+    }
+    counted
+}
+
+/// A chunk is a run of words with single connectors between them: `src/main.rs`, `2024-03-15`.
+fn chunk_end(text: &str) -> usize {
+    let mut end = 0;
+    loop {
+        let run = &text[end..];
+        end += run.find(|c| !is_word_character(c)).unwrap_or(run.len());
+        match connector(&text[end..]) {
+            Some(length) => end += length,
+            None => return end,
+        }
+    }
+}
+
+/// The length of a connector at the start of a text, if a word follows it.
+fn connector(text: &str) -> Option<usize> {
+    const CONNECTORS: [&str; 9] = ["://", "::", "/", "\\", ".", "-", ":", "@", "_"];
+    let long = text.bytes().take_while(|byte| *byte == b'_').count();
+    let length = match CONNECTORS.iter().find(|it| text.starts_with(**it)) {
+        Some(connector) => long.max(connector.len()),
+        None => return None,
+    };
+    text[length..]
+        .starts_with(is_word_character)
+        .then_some(length)
+}
+
+#[derive(Default)]
+struct Analysis {
+    terms: Vec<Term>,
+}
+
+impl Analysis {
+    fn chunk(&mut self, chunk: &str) {
+        let mut runs = chunk
+            .split(|c| !is_word_character(c))
+            .filter(|run| !run.is_empty());
+        let mut parts = 0;
+        for run in runs.by_ref() {
+            parts += self.run(run);
+        }
+        if parts > 1 && is_worth_keeping(chunk) {
+            self.push(bounded(&fold(chunk)).to_owned(), Role::Whole);
+        }
+    }
+
+    /// Adds a run of word characters; returns how many parts it had.
+    fn run(&mut self, run: &str) -> usize {
+        if run.len() > LONGEST_TERM && !run.chars().any(is_unspaced) {
+            self.push(bounded(&fold(run)).to_owned(), Role::Word);
+            return 1;
+        }
+        let mut parts = 0;
+        for piece in split_scripts(run) {
+            if piece.starts_with(is_unspaced) {
+                self.pairs(piece);
+                parts += 1;
+            } else {
+                parts += self.identifier(piece);
+            }
+        }
+        parts
+    }
+
+    /// Adds the parts of an identifier without connectors.
+    fn identifier(&mut self, run: &str) -> usize {
+        let mut parts = 0;
+        for part in split_case(run) {
+            self.word(&fold(part));
+            parts += 1;
+        }
+        parts
+    }
+
+    fn word(&mut self, folded: &str) {
+        if folded.is_empty() {
+            return;
+        }
+        if STOP_WORDS.contains(folded) {
+            self.push(folded.to_owned(), Role::Stop);
+            return;
+        }
+        let stem = if folded.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            STEMMER.stem(folded).into_owned()
+        } else {
+            folded.to_owned()
+        };
+        self.push(stem, Role::Word);
+    }
+
+    /// Adds the pairs of neighbours in a run without spaces, and its characters for short queries.
+    fn pairs(&mut self, run: &str) {
+        let folded: Vec<char> = fold(run).chars().collect();
+        match folded.as_slice() {
+            [] => {}
+            [single] => self.push(single.to_string(), Role::Word),
+            _ => {
+                for pair in folded.windows(2) {
+                    self.push(pair.iter().collect(), Role::Word);
+                }
+                for character in &folded {
+                    self.push(character.to_string(), Role::Character);
+                }
+            }
+        }
+    }
+
+    fn push(&mut self, text: String, role: Role) {
+        self.terms.push(Term { text, role });
+    }
+}
+
+/// A whole is kept where it looks like an identifier, a path, a date or an address; words that a
+/// hyphen or a slip of the keyboard joins are only their parts.
+fn is_worth_keeping(chunk: &str) -> bool {
+    let hyphens_only = chunk.chars().all(|c| c.is_alphabetic() || c == '-');
+    chunk.len() <= 4 * LONGEST_TERM
+        && (!hyphens_only || (!chunk.contains('-') && split_case(chunk).nth(1).is_some()))
+        && !chunk.chars().any(is_unspaced)
+}
+
+fn bounded(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_TERM)]
+}
+
+/// Splits where a script with spaces meets one without.
+fn split_scripts(run: &str) -> impl Iterator<Item = &str> {
+    let mut rest = run;
+    std::iter::from_fn(move || {
+        let unspaced = is_unspaced(rest.chars().next()?);
+        let end = rest
+            .find(|c| is_unspaced(c) != unspaced && !is_combining_mark(c))
+            .unwrap_or(rest.len());
+        let (piece, tail) = rest.split_at(end);
+        rest = tail;
+        Some(piece)
+    })
+}
+
+/// Splits `getUserID` and `HTTPServer` into their words.
+fn split_case(run: &str) -> impl Iterator<Item = &str> {
+    let mut rest = run;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (piece, tail) = rest.split_at(case_step(rest));
+        rest = tail;
+        Some(piece)
+    })
+}
+
+/// The end of the first word of an identifier: before an upper-case letter that follows a lower
+/// one or a digit, or before the last capital of an acronym that goes on in lower case.
+fn case_step(run: &str) -> usize {
+    let mut characters = run.char_indices().peekable();
+    let mut before: Option<char> = None;
+    while let Some((at, c)) = characters.next() {
+        if let Some(before) = before
+            && c.is_uppercase()
+        {
+            let after = characters.peek().map(|(_, after)| *after);
+            let acronym_ends = before.is_uppercase() && after.is_some_and(char::is_lowercase);
+            if before.is_lowercase() || before.is_ascii_digit() || acronym_ends {
+                return at;
+            }
+        }
+        before = Some(c);
+    }
+    run.len()
+}
+
+/// Lower case, compatibility forms unified, accents and vowel points removed.
+fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let mut folded = String::with_capacity(text.len());
+    for c in text.nfkd().filter(|c| !is_accent(*c)).nfc() {
+        for lower in c.to_lowercase() {
+            match lower {
+                'ß' => folded.push_str("ss"),
+                'æ' => folded.push_str("ae"),
+                'œ' => folded.push_str("oe"),
+                'ø' => folded.push('o'),
+                'ł' => folded.push('l'),
+                'đ' | 'ð' => folded.push('d'),
+                'þ' => folded.push_str("th"),
+                'ı' => folded.push('i'),
+                'ς' => folded.push('σ'),
+                c if is_accent(c) => {}
+                c => folded.push(c),
+            }
+        }
+    }
+    folded
+}
+
+/// Marks that a reader may leave out: accents of Latin, Greek and Cyrillic, points of Hebrew and
+/// Arabic. Vowel signs of Indic scripts are letters of their words and stay.
+fn is_accent(c: char) -> bool {
+    matches!(c,
+        '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}'..='\u{5c2}'
+        | '\u{5c4}'..='\u{5c5}' | '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}'
+        | '\u{670}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}')
+}
+
+fn is_word_character(c: char) -> bool {
+    if c.is_ascii() {
+        c.is_ascii_alphanumeric()
+    } else {
+        c.is_alphanumeric() || is_combining_mark(c)
+    }
+}
+
+/// Whether a character belongs to a script that is written without spaces between words, or (in
+/// Korean) with so many endings that pairs of syllables find more than words do.
+pub(crate) fn is_unspaced(c: char) -> bool {
+    matches!(c,
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1100}'..='\u{11ff}'
+        | '\u{1780}'..='\u{17ff}' | '\u{2e80}'..='\u{2fdf}' | '\u{3005}'..='\u{3007}'
+        | '\u{3040}'..='\u{30ff}' | '\u{3130}'..='\u{318f}' | '\u{31f0}'..='\u{31ff}'
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}'
+        | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ffdc}' | '\u{20000}'..='\u{3ffff}')
+}
+
+static STEMMER: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::English));
+
+static STOP_WORDS: LazyLock<std::collections::HashSet<&'static str>> =
+    LazyLock::new(|| STOP_WORD_LIST.split_ascii_whitespace().collect());
+
+/// English function words, with the pieces that an apostrophe leaves ("don't", "we'll").
+const STOP_WORD_LIST: &str = "
+    a about above after again against ain all am an and any are aren as at be because been before
+    being below between both but by can could couldn d did didn do does doesn doing don down during
+    each few for from further had hadn has hasn have haven having he her here hers herself him
+    himself his how i if in into is isn it its itself just ll m ma me mightn more most mustn my
+    myself needn no nor not now o of off on once only or other our ours ourselves out over own re s
+    same shan she should shouldn so some such t than that the their theirs them themselves then
+    there these they this those through to too under until up ve very was wasn we were weren what
+    when where which while who whom why will with won would wouldn y you your yours yourself
+    yourselves";

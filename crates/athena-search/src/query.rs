@@ -1,0 +1,217 @@
+//! What is asked, and what is answered.
+
+use serde::Serialize;
+
+use crate::record::{ItemRef, Kind};
+
+/// A question to one or several indexes.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// The words. Nothing in them is syntax.
+    pub text: String,
+    /// The same question as a vector.
+    pub vector: Option<QueryVector>,
+    /// Which arms rank.
+    pub mode: Mode,
+    /// The shares of the arms; absent, the measured rule decides.
+    pub weights: Option<Weights>,
+    /// How the arms are joined.
+    pub fusion: Fusion,
+    /// Which items may answer.
+    pub filter: Filter,
+    /// How many hits at most.
+    pub limit: usize,
+    /// Leaves out hits whose `match` is lower.
+    pub min_score: Option<f64>,
+    /// Whether each hit says how it came by its score.
+    pub explain: bool,
+}
+
+/// A question as a vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryVector {
+    /// The model; only stored vectors of the same model and dimension are compared.
+    pub model: u32,
+    /// The components; any length but zero, it is the direction that counts.
+    pub values: Vec<f32>,
+    /// Whether the vector is made of the words themselves. A lexical vector has a fixed weight
+    /// beside the keywords; that of a model's vector is computed per query.
+    pub lexical: bool,
+}
+
+/// Which arms rank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Words only.
+    Keyword,
+    /// Vectors only.
+    Semantic,
+    /// Both.
+    #[default]
+    Hybrid,
+}
+
+/// The shares of the arms in a hybrid score. They need not sum to 1: their sum divides.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Weights {
+    /// The share of the vectors; negative or not a number counts as 0.
+    pub semantic: f64,
+    /// The share of the keywords; negative or not a number counts as 0.
+    pub keyword: f64,
+}
+
+/// How the arms are joined in a hybrid score.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Fusion {
+    /// A weighted mean of the arms, each divided by the query's best hit.
+    #[default]
+    Weighted,
+    /// Reciprocal rank fusion (Cormack, Clarke, Büttcher, 2009), scaled so that first in both
+    /// arms is 1.
+    Rrf {
+        /// How slowly the weight falls with the rank; 60 is usual.
+        k: u32,
+    },
+}
+
+/// Which items may answer. Empty lists and absent bounds let everything pass.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Any of these kinds.
+    pub kinds: Vec<Kind>,
+    /// Any of these states.
+    pub states: Vec<String>,
+    /// Of each group, any label: a conjunction of disjunctions.
+    pub labels: Vec<Vec<String>>,
+    /// At this time or later, in microseconds since 1970 UTC.
+    pub after: Option<i64>,
+    /// Earlier than this time, in microseconds since 1970 UTC.
+    pub before: Option<i64>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The hits, best first.
+    pub hits: Vec<Hit>,
+    /// What the search looked at.
+    pub summary: Summary,
+}
+
+/// What a search looked at.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// How many items there are.
+    pub items: usize,
+    /// How many of them pass the filters.
+    pub in_scope: usize,
+    /// How many of those share a word or a direction with the query, `min_score` apart.
+    pub candidates: usize,
+    /// How many items in scope have no vector of the query's model (yet).
+    pub without_vector: usize,
+    /// The query's words as they were searched.
+    pub terms: Vec<String>,
+    /// The filters that were applied, in words.
+    pub filters: Vec<String>,
+    /// The share of the vectors in the score; absent with rank fusion.
+    pub semantic_weight: Option<f64>,
+}
+
+/// An item that answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// Which of the searched indexes has it.
+    pub index: usize,
+    /// The item.
+    pub item: ItemRef,
+    /// The id that is the same in every store.
+    pub uid: [u8; 16],
+    /// How it ranks among the hits of this query, in (0, 1], in steps of 1e-7.
+    pub score: f64,
+    /// How well it answers by itself, in [0, 1]: the better of the cosine and the share that its
+    /// words have of what the query's words could reach.
+    pub match_score: f64,
+    /// The cosine of its best passage, if it has a vector of the query's model.
+    pub semantic: Option<f64>,
+    /// Its BM25 score: half the whole text's, half the best passage's.
+    pub keyword: f64,
+    /// The number of its best passage.
+    pub passage: u32,
+    /// How it came by its score, if asked.
+    pub explain: Option<Explain>,
+}
+
+/// How a hit came by its score.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explain {
+    /// The score; the contributions of the parts add up to it exactly, at seven decimals.
+    pub score: f64,
+    /// The arms that took part.
+    pub parts: Vec<Part>,
+    /// The arms that would have found it alone.
+    pub found_by: Vec<Arm>,
+    /// The best passage.
+    pub passage: u32,
+    /// The query's words that it has.
+    pub terms: Vec<TermMatch>,
+    /// Whether it has a vector to compare.
+    pub vector: VectorState,
+    /// How well it answers by itself.
+    #[serde(rename = "match")]
+    pub match_score: f64,
+    /// The cosine of the best passage, as part of `match`.
+    pub cosine: Option<f64>,
+    /// The BM25 score as a share of what the query's words could reach, as part of `match`.
+    pub keyword_share: f64,
+}
+
+/// One arm's part in a score.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Part {
+    /// The arm.
+    pub arm: Arm,
+    /// Its share.
+    pub weight: f64,
+    /// Its value, 1 for the query's best hit.
+    pub value: f64,
+    /// What it adds to the score, in steps of 1e-7.
+    pub contribution: f64,
+}
+
+/// A way of finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    /// By words.
+    Keyword,
+    /// By vectors.
+    Semantic,
+}
+
+/// A word that query and hit share.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TermMatch {
+    /// The analysed word.
+    pub term: String,
+    /// Its inverse document frequency over all passages.
+    pub idf: f64,
+    /// How often the query says it.
+    pub query_count: u32,
+    /// How often the item says it.
+    pub tf: u32,
+    /// What it adds to the BM25 score.
+    pub contribution: f64,
+}
+
+/// Whether a hit could be compared by vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VectorState {
+    /// It was.
+    Scored,
+    /// It has no vector of the query's model yet.
+    Pending,
+    /// The query had no vector, or keywords alone were asked for.
+    NotAsked,
+}
