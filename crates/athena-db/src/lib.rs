@@ -1,1 +1,71 @@
-//! Placeholder while the crate is written.
+//! One asynchronous database for SQLite and PostgreSQL: raw SQL, named parameters, no surprises.
+//!
+//! ```
+//! # async fn example() -> athena_db::Result<()> {
+//! use athena_db::{Database, Executor, TxOptions, params};
+//!
+//! let db = Database::open("sqlite::memory:").await?;
+//! db.execute("CREATE TABLE tags (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT", params! {}).await?;
+//! let name = "rust";
+//! db.execute("INSERT INTO tags (name) VALUES (:name)", params! { name: name }).await?;
+//!
+//! let (id, name): (i64, String) = db
+//!     .fetch_one("SELECT id, name FROM tags WHERE name IN :names", params! { names: vec!["rust", "sql"] })
+//!     .await?;
+//! assert_eq!((id, name.as_str()), (1, "rust"));
+//!
+//! db.transaction(TxOptions::default(), |tx| {
+//!     Box::pin(async move { tx.execute("DELETE FROM tags", params! {}).await })
+//! })
+//! .await?;
+//! # db.close().await
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+//! ```
+//!
+//! # What it promises
+//!
+//! - The same statement, parameters and rows mean the same on every backend; what cannot is an
+//!   error that says so. Values are encoded for the type that the server reports, never guessed
+//!   from the Rust type alone.
+//! - A missing or an unused parameter is an error that names its nearest relative.
+//! - An acknowledged write is durable (see [`Durability`]) and every later read sees it.
+//! - A transaction that is dropped is rolled back; a failed one can only be rolled back.
+//! - Errors and logs carry SQL and names, never values.
+//!
+//! # What it does not do
+//!
+//! It knows no table of its own except the migration ledger ([`Migrator`]), builds no SQL and
+//! maps no objects.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
+mod database;
+mod dialect;
+mod error;
+mod migrate;
+mod params;
+mod plan;
+mod postgres;
+mod row;
+mod sql;
+mod sqlite;
+mod transaction;
+mod value;
+
+pub use database::{Builder, Database, Durability, Executor, Health};
+pub use dialect::Dialect;
+pub use error::{Error, ErrorKind, MigrationError, Result, Retry};
+pub use futures_util::future::BoxFuture;
+pub use migrate::{
+    Applied, MigrationFile, MigrationSet, MigrationState, MigrationStatus, Migrator,
+};
+pub use params::Params;
+pub use plan::Sql;
+pub use row::{Columns, FromRow, Row, Scalar};
+pub use sql::{
+    ColumnChange, ColumnDef, LogicalType, Rewritten, Slot, SqlError, column_changes, columns,
+    rewrite, token_checksum, translate,
+};
+pub use transaction::{Access, Isolation, Savepoint, Tx, TxOptions};
+pub use value::{FromValue, ListItem, Value};

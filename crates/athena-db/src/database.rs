@@ -1,0 +1,579 @@
+//! The database: opening it, running single statements, starting transactions.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+
+use crate::dialect::Dialect;
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::migrate::{MigrationSet, Migrator};
+use crate::params::Params;
+use crate::plan::{Outcome, PlanCache, Sql, Work};
+use crate::row::{FromRow, Row, Scalar};
+use crate::sqlite::Sqlite;
+use crate::transaction::{BackendTx, Tx, TxOptions};
+
+/// A database. Cloning is cheap and gives another handle to the same connections.
+///
+/// Single statements are transactions of their own. Dropping the future of a statement that has
+/// started does not undo it: it may or may not happen, as with a lost connection.
+#[derive(Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    backend: Backend,
+    plans: Arc<PlanCache>,
+    dialect: Dialect,
+}
+
+enum Backend {
+    Sqlite(Sqlite),
+}
+
+/// How to open a database; [`Database::builder`] makes one.
+#[derive(Debug, Clone)]
+#[must_use = "a builder opens nothing before `open`"]
+pub struct Builder {
+    url: String,
+    settings: Settings,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) max_connections: usize,
+    pub(crate) min_connections: usize,
+    pub(crate) acquire_timeout: Duration,
+    pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) durability: Durability,
+    pub(crate) read_only: bool,
+    pub(crate) application_name: String,
+    pub(crate) schema: Option<String>,
+}
+
+/// When a commit counts as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// When it is on the disk: it survives a power cut. Group commit makes it affordable.
+    #[default]
+    Full,
+    /// When the operating system has it: it survives a crash of the process, and a power cut may
+    /// take the last commits, though never damage the file. PostgreSQL: `synchronous_commit = off`.
+    Normal,
+}
+
+/// The state of a database and its connections.
+#[derive(Debug, Clone, Serialize)]
+pub struct Health {
+    /// The dialect.
+    pub dialect: Dialect,
+    /// The version of SQLite or of the server.
+    pub version: String,
+    /// Connections that are open (on SQLite the readers).
+    pub size: usize,
+    /// Of these, connections that nobody uses.
+    pub idle: usize,
+    /// Callers that wait for one.
+    pub waiting: usize,
+}
+
+/// What runs statements: a [`Database`] or a [`Tx`].
+///
+/// Functions that take `db: &impl Executor` work inside and outside a transaction.
+///
+/// The futures are boxed, so that they are `Send` wherever they are awaited, whatever type the
+/// text of the statement had.
+pub trait Executor: Send + Sync {
+    /// Returns the dialect of the database.
+    fn dialect(&self) -> Dialect;
+
+    /// Runs a statement and returns the number of rows that it changed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::MissingParam`], [`ErrorKind::UnusedParam`] and [`ErrorKind::Type`] before
+    /// anything is sent, else what the database says.
+    fn execute(&self, sql: impl Into<Sql> + Send, params: Params) -> BoxFuture<'_, Result<u64>>;
+
+    /// Runs a statement once for each set of parameters, all or nothing, and returns the number
+    /// of rows changed altogether. No sets at all is no error and does nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::execute`].
+    fn execute_many(
+        &self,
+        sql: impl Into<Sql> + Send,
+        rows: Vec<Params>,
+    ) -> BoxFuture<'_, Result<u64>>;
+
+    /// Runs a statement and returns at most `limit` of its rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::execute`].
+    fn fetch_rows(
+        &self,
+        sql: impl Into<Sql> + Send,
+        params: Params,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Row>>>;
+
+    /// Returns all rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::execute`], and [`ErrorKind::Type`] for a row that does not fit.
+    fn fetch_all<T: FromRow>(
+        &self,
+        sql: impl Into<Sql> + Send,
+        params: Params,
+    ) -> BoxFuture<'_, Result<Vec<T>>> {
+        let rows = self.fetch_rows(sql, params, usize::MAX);
+        Box::pin(async move { rows.await?.iter().map(T::from_row).collect() })
+    }
+
+    /// Returns the only row.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::fetch_all`], [`ErrorKind::NotFound`] for none and
+    /// [`ErrorKind::TooManyRows`] for several.
+    fn fetch_one<T: FromRow>(
+        &self,
+        sql: impl Into<Sql> + Send,
+        params: Params,
+    ) -> BoxFuture<'_, Result<T>> {
+        let row = self.fetch_opt(sql, params);
+        Box::pin(async move { row.await?.ok_or_else(Error::not_found) })
+    }
+
+    /// Returns the only row, or `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::fetch_all`], and [`ErrorKind::TooManyRows`] for several.
+    fn fetch_opt<T: FromRow>(
+        &self,
+        sql: impl Into<Sql> + Send,
+        params: Params,
+    ) -> BoxFuture<'_, Result<Option<T>>> {
+        let rows = self.fetch_rows(sql, params, 2);
+        Box::pin(async move {
+            match rows.await?.as_slice() {
+                [] => Ok(None),
+                [row] => T::from_row(row).map(Some),
+                _ => Err(Error::too_many_rows()),
+            }
+        })
+    }
+}
+
+impl Database {
+    /// Opens a database with the default settings.
+    ///
+    /// `sqlite:path` and `sqlite://path` name a file that is created if it does not exist
+    /// (`?mode=rw`: it must exist; `?mode=ro`: it is only read). `sqlite::memory:` is private to
+    /// this handle and its clones, and is gone with them. `postgres://user@host:port/database`
+    /// names a server.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`], [`ErrorKind::Auth`] or [`ErrorKind::ReadOnly`] with the file or
+    /// the host named (never the password), [`ErrorKind::Unsupported`] for other databases.
+    pub async fn open(url: &str) -> Result<Self> {
+        Self::builder(url).open().await
+    }
+
+    /// Prepares to open a database with other settings.
+    pub fn builder(url: &str) -> Builder {
+        Builder {
+            url: url.to_owned(),
+            settings: Settings::default(),
+        }
+    }
+
+    /// Returns the dialect that the database speaks.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.inner.dialect
+    }
+
+    /// Waits for what is running and closes all connections; later calls fail.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub async fn close(&self) -> Result<()> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.close().await,
+        }
+        Ok(())
+    }
+
+    /// Asks the database for its version and counts the connections.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] if it does not answer.
+    pub async fn ping(&self) -> Result<Health> {
+        let sql = crate::sql! {
+            sqlite: "SELECT 'SQLite ' || sqlite_version()",
+            postgres: "SELECT 'PostgreSQL ' || current_setting('server_version')",
+        };
+        let Scalar(version): Scalar<String> = self.fetch_one(sql, Params::new()).await?;
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => Ok(sqlite.health(version)),
+        }
+    }
+
+    /// Begins a transaction that is ended by [`Tx::commit`] and undone when it is dropped.
+    ///
+    /// On SQLite a writing one keeps the only writer for itself, until it ends or its deadline
+    /// comes: prefer [`Database::transaction`] there, which shares its commit with others.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::PoolExhausted`] or [`ErrorKind::Busy`] if no turn came in time.
+    pub async fn begin(&self, options: TxOptions) -> Result<Tx<'static>> {
+        self.begin_as(options, false).await
+    }
+
+    /// Runs a closure in a transaction: `Ok` commits, `Err` rolls back.
+    ///
+    /// The closure is run again, a bounded number of times and after a random pause, when the
+    /// transaction met a concurrent one ([`Error::is_retryable`]); it must not have effects of its
+    /// own. What it borrows may come from the caller's stack:
+    ///
+    /// ```
+    /// # async fn example(db: athena_db::Database) -> athena_db::Result<()> {
+    /// use athena_db::{Executor, TxOptions, params};
+    ///
+    /// let names = vec!["a".to_owned(), "b".to_owned()];
+    /// let names = &names;
+    /// let written = db.transaction(TxOptions::default(), |tx| Box::pin(async move {
+    ///     let mut written = 0;
+    ///     for name in names {
+    ///         written += tx.execute("INSERT INTO tags (name) VALUES (:name)", params! { name: name }).await?;
+    ///     }
+    ///     Ok(written)
+    /// })).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Inside, use `tx` and not the database: on SQLite a write through the database would wait
+    /// for the transaction that waits for it, until the deadline ends both.
+    ///
+    /// # Errors
+    ///
+    /// What the closure returned, or what beginning and committing met.
+    pub async fn transaction<'scope, T, F>(&self, options: TxOptions, f: F) -> Result<T>
+    where
+        F: for<'t> Fn(&'t Tx<'scope>) -> BoxFuture<'t, Result<T>> + Send + Sync,
+        T: Send,
+    {
+        self.transaction_with(options, f).await
+    }
+
+    /// Runs a closure in a transaction as [`Database::transaction`] does, with the caller's own error.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::transaction`].
+    pub async fn transaction_with<'scope, T, E, F>(&self, options: TxOptions, f: F) -> Result<T, E>
+    where
+        F: for<'t> Fn(&'t Tx<'scope>) -> BoxFuture<'t, Result<T, E>> + Send + Sync,
+        T: Send,
+        E: From<Error> + Retry + Send,
+    {
+        let mut attempt = 1;
+        loop {
+            let error = match self.attempt(options, attempt == 1, &f).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            if attempt == MAX_ATTEMPTS || !error.retry_cause().is_some_and(Error::is_retryable) {
+                return Err(error);
+            }
+            tracing::debug!(target: "athena_db", system = self.inner.dialect.name(), attempt, "running a transaction again");
+            tokio::time::sleep(pause_after(attempt)).await;
+            attempt += 1;
+        }
+    }
+
+    /// Runs a statement outside any transaction, for the few that databases refuse inside one:
+    /// `VACUUM`, `PRAGMA wal_checkpoint`, `CREATE INDEX CONCURRENTLY`. Rows are not returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::execute`].
+    pub async fn execute_alone(&self, sql: impl Into<Sql>) -> Result<u64> {
+        let work = self.inner.plans.execute(sql.into(), Params::new())?;
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.run_alone(work).await.map(Outcome::count),
+        }
+    }
+
+    /// Looks at a set of migrations for this database.
+    #[must_use]
+    pub fn migrations<'a>(&'a self, set: &'a MigrationSet) -> Migrator<'a> {
+        Migrator::new(self, set)
+    }
+
+    /// Lists the tables (of the current schema), in alphabetic order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Executor::fetch_all`].
+    pub async fn table_names(&self) -> Result<Vec<String>> {
+        let sql = crate::sql! {
+            sqlite: "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+            postgres: "SELECT c.relname::text AS name FROM pg_class c \
+                       WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname COLLATE \"C\"",
+        };
+        let names: Vec<Scalar<String>> = self.fetch_all(sql, Params::new()).await?;
+        Ok(names.into_iter().map(|Scalar(name)| name).collect())
+    }
+
+    async fn attempt<'scope, T, E, F>(
+        &self,
+        options: TxOptions,
+        shares: bool,
+        f: &F,
+    ) -> Result<T, E>
+    where
+        F: for<'t> Fn(&'t Tx<'scope>) -> BoxFuture<'t, Result<T, E>> + Send + Sync,
+        T: Send,
+        E: From<Error> + Retry + Send,
+    {
+        let tx: Tx<'scope> = self.begin_as(options, shares).await?;
+        match f(&tx).await {
+            Ok(value) => {
+                tx.commit().await?;
+                Ok(value)
+            }
+            Err(error) => match tx.rollback().await {
+                Err(undone) if undone.is_retryable() => Err(undone.into()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn begin_as<'scope>(&self, options: TxOptions, shares: bool) -> Result<Tx<'scope>> {
+        let backend = match &self.inner.backend {
+            Backend::Sqlite(sqlite) => BackendTx::Sqlite(sqlite.begin(options, shares).await?),
+        };
+        Ok(Tx::new(
+            backend,
+            Arc::clone(&self.inner.plans),
+            self.inner.dialect,
+        ))
+    }
+
+    async fn run(&self, work: Work) -> Result<Outcome> {
+        let watch = Watch::start(self.inner.dialect, &work);
+        let result = match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.run(work).await,
+        };
+        watch.stop(&result);
+        result
+    }
+}
+
+impl Executor for Database {
+    fn dialect(&self) -> Dialect {
+        self.inner.dialect
+    }
+
+    fn execute(&self, sql: impl Into<Sql> + Send, params: Params) -> BoxFuture<'_, Result<u64>> {
+        let work = self.inner.plans.execute(sql.into(), params);
+        Box::pin(async move { self.run(work?).await.map(Outcome::count) })
+    }
+
+    fn execute_many(
+        &self,
+        sql: impl Into<Sql> + Send,
+        rows: Vec<Params>,
+    ) -> BoxFuture<'_, Result<u64>> {
+        let work = self.inner.plans.execute_many(sql.into(), rows);
+        Box::pin(async move { self.run(work?).await.map(Outcome::count) })
+    }
+
+    fn fetch_rows(
+        &self,
+        sql: impl Into<Sql> + Send,
+        params: Params,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Row>>> {
+        let work = self.inner.plans.fetch(sql.into(), params, limit);
+        Box::pin(async move { self.run(work?).await.map(Outcome::rows) })
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Database")
+            .field("dialect", &self.inner.dialect)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Builder {
+    /// Sets the most connections to hold (on SQLite: readers, beside the one writer). Default 10.
+    pub fn max_connections(mut self, count: usize) -> Self {
+        self.settings.max_connections = count;
+        self
+    }
+
+    /// Sets how many connections are opened at once. Default 1.
+    pub fn min_connections(mut self, count: usize) -> Self {
+        self.settings.min_connections = count;
+        self
+    }
+
+    /// Sets how long a caller waits for a connection or the writer. Default 30 seconds.
+    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.acquire_timeout = timeout;
+        self
+    }
+
+    /// Sets how long one statement may run. Default 60 seconds.
+    ///
+    /// On SQLite it ends reads only: a write inside a group commit is never interrupted.
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.statement_timeout = (!timeout.is_zero()).then_some(timeout);
+        self
+    }
+
+    /// Sets when a commit counts as done. Default [`Durability::Full`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.settings.durability = durability;
+        self
+    }
+
+    /// Opens the database to read only.
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.settings.read_only = read_only;
+        self
+    }
+
+    /// Sets the name that a PostgreSQL server shows for our connections. Default `athena`.
+    pub fn application_name(mut self, name: impl Into<String>) -> Self {
+        self.settings.application_name = name.into();
+        self
+    }
+
+    /// Sets the PostgreSQL schema that unqualified names live in (before `public`). It must exist.
+    pub fn schema(mut self, schema: impl Into<String>) -> Self {
+        self.settings.schema = Some(schema.into());
+        self
+    }
+
+    /// Opens the database.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::open`].
+    pub async fn open(self) -> Result<Database> {
+        let scheme = self.url.split_once(':').map_or("", |(scheme, _)| scheme);
+        let (backend, dialect) = match scheme {
+            "sqlite" => (
+                Backend::Sqlite(Sqlite::open(&self.url, self.settings).await?),
+                Dialect::Sqlite,
+            ),
+            "mysql" | "mariadb" => {
+                return Err(Error::unsupported(
+                    "connecting to a server",
+                    Dialect::MySql,
+                    "use SQLite or PostgreSQL",
+                ));
+            }
+            _ => return Err(unknown_scheme(scheme)),
+        };
+        let plans = Arc::new(PlanCache::new(dialect));
+        Ok(Database {
+            inner: Arc::new(Inner {
+                backend,
+                plans,
+                dialect,
+            }),
+        })
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_connections: 10,
+            min_connections: 1,
+            acquire_timeout: Duration::from_secs(30),
+            statement_timeout: Some(Duration::from_secs(60)),
+            durability: Durability::Full,
+            read_only: false,
+            application_name: "athena".to_owned(),
+            schema: None,
+        }
+    }
+}
+
+/// Runs of one closure, the first included.
+const MAX_ATTEMPTS: u32 = 10;
+
+/// A random pause that grows from some milliseconds to a quarter of a second.
+fn pause_after(attempt: u32) -> Duration {
+    let most = (4_000_u64 << attempt.min(6)).min(250_000);
+    Duration::from_micros(rand::random_range(500..most))
+}
+
+fn unknown_scheme(scheme: &str) -> Error {
+    let message = if scheme.is_empty() {
+        "the database URL has no scheme; write `sqlite:path` or `postgres://user@host/database`"
+            .to_owned()
+    } else {
+        format!(
+            "the database URL has the unknown scheme `{scheme}`; write `sqlite:path` or `postgres://user@host/database`"
+        )
+    };
+    Error::new(ErrorKind::Connection, message)
+}
+
+/// Times one statement and tells the log, without values.
+pub(crate) struct Watch {
+    dialect: Dialect,
+    statement: Option<Arc<crate::plan::Plan>>,
+    started: Instant,
+}
+
+impl Watch {
+    pub(crate) fn start(dialect: Dialect, work: &Work) -> Self {
+        Self {
+            dialect,
+            statement: work.plan().cloned(),
+            started: Instant::now(),
+        }
+    }
+
+    pub(crate) fn stop(self, result: &Result<Outcome>) {
+        let statement = self
+            .statement
+            .as_ref()
+            .filter(|plan| plan.is_static)
+            .map_or("(built)", |plan| plan.text.as_str());
+        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let system = self.dialect.name();
+        match result {
+            Ok(outcome) => {
+                let rows = outcome.len();
+                tracing::debug!(target: "athena_db", system, rows, micros, statement, "statement");
+            }
+            Err(error) => {
+                tracing::debug!(target: "athena_db", system, micros, statement, %error, "statement failed")
+            }
+        }
+    }
+}

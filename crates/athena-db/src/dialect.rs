@@ -1,0 +1,38 @@
+//! The SQL dialects that the crate can write.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A dialect of SQL.
+///
+/// The text functions of the crate (named parameters, migration scripts) know all three; a
+/// [`Database`](crate::Database) can be opened on SQLite and PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// SQLite 3.
+    Sqlite,
+    /// PostgreSQL.
+    Postgres,
+    /// MySQL and MariaDB.
+    MySql,
+}
+
+impl Dialect {
+    /// Returns the lower-case name: `sqlite`, `postgres` or `mysql`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+            Self::MySql => "mysql",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

@@ -1,0 +1,221 @@
+//! Parameters by name, and their way into the slots of a statement.
+
+use std::borrow::Cow;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Plan;
+use crate::value::Value;
+
+/// The named parameters of one statement; [`params!`](crate::params) makes them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Params {
+    entries: Vec<(Cow<'static, str>, Value)>,
+}
+
+/// Makes [`Params`]: `params! { id: 7, name: &name }`; `params! {}` is empty.
+#[macro_export]
+macro_rules! params {
+    () => { $crate::Params::new() };
+    ($($name:ident : $value:expr),+ $(,)?) => {
+        $crate::Params::new()$(.with(stringify!($name), $value))+
+    };
+}
+
+impl Params {
+    /// Makes an empty set of parameters.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            entries: Vec::new(),
+        }
+    }
+
+    /// Adds a parameter; the name without its colon.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
+        self.push(name, value);
+        self
+    }
+
+    /// Adds a parameter in place, for statements that are built at run time.
+    pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
+        self.entries.push((name.into(), value.into()));
+    }
+
+    /// Lists the names in the order in which they were added.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(|(name, _)| name.as_ref())
+    }
+
+    /// Puts the values into the order of the statement's slots.
+    pub(crate) fn bind(self, plan: &Plan) -> Result<Vec<Value>> {
+        self.check_names(plan)?;
+        let mut entries = self.entries;
+        plan.slots
+            .iter()
+            .enumerate()
+            .map(|(index, slot)| {
+                let value = entries
+                    .iter_mut()
+                    .find(|(name, _)| *name == slot.name)
+                    .map(|(_, value)| value);
+                let is_last = !plan.slots[index + 1..]
+                    .iter()
+                    .any(|later| later.name == slot.name);
+                let value = match value {
+                    Some(value) if is_last => std::mem::replace(value, Value::Null),
+                    Some(value) => value.clone(),
+                    None => Value::Null,
+                };
+                check_value(&slot.name, slot.list, &value)?;
+                Ok(value)
+            })
+            .collect()
+    }
+
+    fn check_names(&self, plan: &Plan) -> Result<()> {
+        for slot in &plan.slots {
+            if !self.names().any(|name| name == slot.name) {
+                return Err(missing(&slot.name, nearest(&slot.name, self.names())));
+            }
+        }
+        for (index, name) in self.names().enumerate() {
+            if !plan.slots.iter().any(|slot| slot.name == name) {
+                return Err(unused(
+                    name,
+                    nearest(name, plan.slots.iter().map(|slot| slot.name.as_str())),
+                ));
+            }
+            if self.names().take(index).any(|earlier| earlier == name) {
+                let message = format!("the parameter `{name}` was given twice");
+                return Err(Error::new(ErrorKind::UnusedParam(name.to_owned()), message));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn missing(name: &str, nearest: Option<&str>) -> Error {
+    let hint = nearest.map_or_else(String::new, |nearest| {
+        format!("; did you mean the given `{nearest}`?")
+    });
+    let message = format!("the statement needs the parameter `:{name}` and it was not given{hint}");
+    Error::new(
+        ErrorKind::MissingParam {
+            name: name.to_owned(),
+            nearest: nearest.map(str::to_owned),
+        },
+        message,
+    )
+}
+
+fn unused(name: &str, nearest: Option<&str>) -> Error {
+    let hint = nearest.map_or_else(String::new, |nearest| {
+        format!("; did you mean `:{nearest}`?")
+    });
+    let message =
+        format!("the parameter `{name}` was given and the statement does not use it{hint}");
+    Error::new(ErrorKind::UnusedParam(name.to_owned()), message)
+}
+
+fn check_value(name: &str, list: bool, value: &Value) -> Result<()> {
+    match value {
+        Value::List(items) => items.iter().try_for_each(|item| match item {
+            Value::List(_) => Err(Error::mismatch(
+                format!(":{name}"),
+                "a flat list",
+                "a list of lists",
+            )),
+            Value::Real(real) if !real.is_finite() => Err(Error::mismatch(
+                format!(":{name}"),
+                "a list of finite numbers",
+                "NaN or infinity",
+            )),
+            item => check_value(name, false, item),
+        }),
+        value if list => Err(Error::mismatch(
+            format!(":{name}"),
+            "a list",
+            value.type_name(),
+        )),
+        Value::Text(text) if text.contains('\0') => Err(has_nul(name, "text")),
+        Value::Json(json) if json_has_nul(json) => Err(has_nul(name, "JSON")),
+        Value::Real(real) if real.is_nan() => {
+            Err(Error::mismatch(format!(":{name}"), "a number", "NaN"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// PostgreSQL cannot store NUL in text and SQLite cuts some functions short at one, so neither gets it.
+fn has_nul(name: &str, what: &str) -> Error {
+    Error::mismatch(
+        format!(":{name}"),
+        format!("{what} without NUL characters"),
+        format!("{what} with a NUL character"),
+    )
+}
+
+fn json_has_nul(json: &serde_json::Value) -> bool {
+    match json {
+        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::Array(items) => items.iter().any(json_has_nul),
+        serde_json::Value::Object(members) => members
+            .iter()
+            .any(|(key, value)| key.contains('\0') || json_has_nul(value)),
+        _ => false,
+    }
+}
+
+/// Finds the candidate that differs least, if it differs in at most a third of its letters.
+fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(name.len()).div_ceil(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The number of inserted, removed or replaced bytes between two names (Levenshtein).
+fn distance(left: &str, right: &str) -> usize {
+    let mut previous: Vec<usize> = (0..=right.len()).collect();
+    for (row, a) in left.bytes().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, b) in right.bytes().enumerate() {
+            let replaced = previous[column] + usize::from(!a.eq_ignore_ascii_case(&b));
+            current.push(
+                replaced
+                    .min(previous[column + 1] + 1)
+                    .min(current[column] + 1),
+            );
+        }
+        previous = current;
+    }
+    previous[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_names_are_close_names() {
+        let check = |name: &str, candidates: &[&'static str], expected: Option<&str>| {
+            assert_eq!(
+                nearest(name, candidates.iter().copied()),
+                expected,
+                "{name}"
+            );
+        };
+        check("project_id", &["projct_id", "id"], Some("projct_id"));
+        check("ids", &["id", "name"], Some("id"));
+        check("memory", &["x"], None);
+        check("a", &[], None);
+    }
+
+    #[test]
+    fn names_may_be_keywords() {
+        let params = params! { type: 1, r#match: "x" };
+        assert_eq!(params.names().collect::<Vec<_>>(), ["type", "r#match"]);
+    }
+}

@@ -1,0 +1,170 @@
+//! Rows, and how they become what a caller wants.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::value::{FromValue, Value};
+
+/// One row of a result: values under the names of its columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    columns: Arc<Columns>,
+    values: Vec<Value>,
+}
+
+/// The column names of a result, shared by its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Columns {
+    names: Vec<String>,
+}
+
+/// A type that can be read from a row.
+pub trait FromRow: Sized + Send + 'static {
+    /// Reads the row.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Type`](crate::ErrorKind::Type) if a column is missing or does not fit.
+    fn from_row(row: &Row) -> Result<Self>;
+}
+
+/// The first column of a row: `fetch_one::<Scalar<i64>>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Scalar<T>(pub T);
+
+impl Row {
+    pub(crate) fn new(columns: Arc<Columns>, values: Vec<Value>) -> Self {
+        Self { columns, values }
+    }
+
+    /// Reads a column by name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Type`](crate::ErrorKind::Type) if there is no such column or its value does
+    /// not fit; it names the column, what was wanted and what was there.
+    pub fn get<T: FromValue>(&self, name: &str) -> Result<T> {
+        match self.columns.names.iter().position(|column| column == name) {
+            Some(index) => self.convert(index),
+            None => Err(Error::mismatch(
+                name,
+                format!("a column of that name ({})", T::WANT),
+                format!("the columns {}", self.columns.listed()),
+            )),
+        }
+    }
+
+    /// Reads a column by position, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`Row::get`].
+    pub fn get_at<T: FromValue>(&self, index: usize) -> Result<T> {
+        if index < self.values.len() {
+            return self.convert(index);
+        }
+        Err(Error::mismatch(
+            format!("column {}", index + 1),
+            T::WANT,
+            format!("the columns {}", self.columns.listed()),
+        ))
+    }
+
+    /// Returns the column names in order.
+    #[must_use]
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Returns the values in order.
+    #[must_use]
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// Takes the values out, in order.
+    #[must_use]
+    pub fn into_values(self) -> Vec<Value> {
+        self.values
+    }
+
+    fn convert<T: FromValue>(&self, index: usize) -> Result<T> {
+        let value = &self.values[index];
+        T::from_value(value).ok_or_else(|| {
+            let got = match value {
+                Value::Int(_) | Value::Text(_) | Value::List(_) => {
+                    format!("{} that does not fit", value.type_name())
+                }
+                value => value.type_name().to_owned(),
+            };
+            Error::mismatch(self.columns.names[index].as_str(), T::WANT, got)
+        })
+    }
+}
+
+impl Columns {
+    pub(crate) fn new(names: Vec<String>) -> Arc<Self> {
+        Arc::new(Self { names })
+    }
+
+    /// Returns the number of columns.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is no column.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Lists the names in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    fn listed(&self) -> String {
+        let names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
+        names.join(", ")
+    }
+}
+
+impl FromRow for Row {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(row.clone())
+    }
+}
+
+impl FromRow for () {
+    fn from_row(_: &Row) -> Result<Self> {
+        Ok(())
+    }
+}
+
+impl<T: FromValue> FromRow for Scalar<T> {
+    fn from_row(row: &Row) -> Result<Self> {
+        row.get_at(0).map(Self)
+    }
+}
+
+macro_rules! tuples {
+    ($(($($type:ident $index:literal),+))+) => {$(
+        impl<$($type: FromValue),+> FromRow for ($($type,)+) {
+            fn from_row(row: &Row) -> Result<Self> {
+                Ok(($(row.get_at::<$type>($index)?,)+))
+            }
+        }
+    )+};
+}
+
+tuples! {
+    (A 0)
+    (A 0, B 1)
+    (A 0, B 1, C 2)
+    (A 0, B 1, C 2, D 3)
+    (A 0, B 1, C 2, D 3, E 4)
+    (A 0, B 1, C 2, D 3, E 4, F 5)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6)
+    (A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7)
+}

@@ -1,0 +1,287 @@
+//! One SQLite connection: how it is opened and how it runs a statement.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::{is_busy, translate};
+use super::types::{bind, decode};
+use crate::database::Durability;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Class, Outcome, Plan, Work};
+use crate::row::{Columns, Row};
+use crate::value::Value;
+
+/// How long SQLite itself waits for a lock of another process before it reports "busy".
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a writer goes on trying behind a busy database; only then the caller sees it.
+pub(super) const BUSY_BOUND: Duration = Duration::from_secs(30);
+
+/// Prepared statements kept by each connection.
+const CACHED_STATEMENTS: usize = 256;
+
+/// Virtual machine steps between two looks at the clock: some tenths of a millisecond.
+const STEPS_PER_CHECK: i32 = 20_000;
+
+/// What every connection of a database is opened with.
+#[derive(Debug, Clone)]
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    pub(super) create: bool,
+    pub(super) read_only: bool,
+    pub(super) durability: Durability,
+    /// The database lives as long as this process: nothing needs to reach the disk.
+    pub(super) temporary: bool,
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Reader,
+    Writer,
+}
+
+/// Stops a running statement: at a deadline, or when nobody waits for it any more.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    deadline: Mutex<Option<Instant>>,
+    current: AtomicU64,
+    cancelled: AtomicU64,
+}
+
+impl Guard {
+    /// Starts a run and returns its number, which [`Guard::cancel`] wants.
+    pub(super) fn start(&self, deadline: Option<Instant>) -> u64 {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+        self.current.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Stops that run, and no later one.
+    pub(super) fn cancel(&self, run: u64) {
+        self.cancelled.store(run, Ordering::SeqCst);
+    }
+
+    fn must_stop(&self) -> bool {
+        let cancelled = self.cancelled.load(Ordering::SeqCst);
+        let late =
+            |deadline: &Option<Instant>| deadline.is_some_and(|deadline| Instant::now() > deadline);
+        (cancelled != 0 && cancelled == self.current.load(Ordering::SeqCst))
+            || late(&self.deadline.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Opens a connection with all settings that Athena relies on.
+pub(super) fn connect(file: &File, role: Role, guard: &Arc<Guard>) -> Result<Connection> {
+    let mut conn = Connection::open_with_flags(&file.path, flags(file, role))
+        .map_err(|error| cannot_open(file, error))?;
+    conn.busy_timeout(BUSY_TIMEOUT).map_err(translate)?;
+    conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    let guard = Arc::clone(guard);
+    conn.progress_handler(STEPS_PER_CHECK, Some(move || guard.must_stop()))
+        .map_err(translate)?;
+    // An unknown "name" must be an error and not silently a string.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)
+        .map_err(translate)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)
+        .map_err(translate)?;
+    conn.execute_batch(
+        "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;",
+    )
+    .map_err(translate)?;
+    patiently(|| conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())))
+        .map_err(|error| cannot_open(file, error))?;
+    match role {
+        Role::Reader => conn
+            .execute_batch("PRAGMA query_only = ON;")
+            .map_err(translate)?,
+        Role::Writer => prepare_writer(&conn, file)?,
+    }
+    Ok(conn)
+}
+
+fn flags(file: &File, role: Role) -> OpenFlags {
+    let access = if file.read_only {
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+    } else if file.create && role == Role::Writer {
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE
+    } else {
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+    };
+    access | OpenFlags::SQLITE_OPEN_NO_MUTEX
+}
+
+fn prepare_writer(conn: &Connection, file: &File) -> Result<()> {
+    if conn.is_readonly(rusqlite::MAIN_DB).map_err(translate)? {
+        let message = format!(
+            "the database file `{}` is read-only; make it writable or open it with `?mode=ro`",
+            file.path.display()
+        );
+        return Err(Error::new(ErrorKind::ReadOnly, message));
+    }
+    // Several processes may create the same file at once, and SQLite does not wait here by itself.
+    let mode: String =
+        patiently(|| conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)))
+            .map_err(|error| cannot_open(file, error))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        let message = format!(
+            "the file system of `{}` does not allow SQLite's write-ahead log; use a local disk",
+            file.path.display()
+        );
+        return Err(Error::new(ErrorKind::Connection, message));
+    }
+    let synchronous = match (file.temporary, file.durability) {
+        (true, _) => "OFF",
+        (false, Durability::Full) => "FULL",
+        (false, Durability::Normal) => "NORMAL",
+    };
+    conn.execute_batch(&format!(
+        "PRAGMA synchronous = {synchronous}; PRAGMA journal_size_limit = 67108864;"
+    ))
+    .map_err(translate)
+}
+
+fn cannot_open(file: &File, error: rusqlite::Error) -> Error {
+    let path = file.path.display();
+    let error = translate(error);
+    match error.kind() {
+        ErrorKind::Busy => {
+            let message = format!("the database file `{path}` is locked by another process");
+            Error::new(ErrorKind::Busy, message).with_code(error.code().unwrap_or_default())
+        }
+        kind => {
+            let kind = if *kind == ErrorKind::Other {
+                ErrorKind::Connection
+            } else {
+                kind.clone()
+            };
+            Error::new(
+                kind,
+                format!("cannot open the database file `{path}`: {error}"),
+            )
+            .with_code(error.code().unwrap_or_default())
+        }
+    }
+}
+
+/// Runs something again while the database is busy, for at most [`BUSY_BOUND`].
+pub(super) fn patiently<T>(
+    mut attempt: impl FnMut() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let deadline = Instant::now() + BUSY_BOUND;
+    loop {
+        match attempt() {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                std::thread::sleep(jitter())
+            }
+            result => return result,
+        }
+    }
+}
+
+/// A pause that differs between processes, so that they do not meet again at once.
+pub(super) fn jitter() -> Duration {
+    Duration::from_micros(rand::random_range(200..1_500))
+}
+
+/// Runs one piece of work on the connection.
+pub(super) fn run(conn: &Connection, work: &Work) -> Result<Outcome> {
+    match work {
+        Work::Execute { plan, values } => {
+            execute(conn, plan, std::slice::from_ref(values)).map(Outcome::Count)
+        }
+        Work::ExecuteMany { plan, rows } => execute(conn, plan, rows).map(Outcome::Count),
+        Work::Fetch {
+            plan,
+            values,
+            limit,
+        } => fetch(conn, plan, values, *limit).map(Outcome::Rows),
+        Work::Batch(text) => conn
+            .execute_batch(text)
+            .map(|()| Outcome::Count(0))
+            .map_err(translate),
+    }
+}
+
+/// Whether SQLite says that the statement leaves the database alone; remembered in the plan.
+pub(super) fn is_readonly(conn: &Connection, plan: &Plan) -> Result<bool> {
+    if let Some(readonly) = plan.readonly.get() {
+        return Ok(*readonly);
+    }
+    let readonly = conn
+        .prepare_cached(&plan.text)
+        .map_err(translate)?
+        .readonly();
+    Ok(*plan.readonly.get_or_init(|| readonly))
+}
+
+/// Runs a statement of the writer's own: `BEGIN IMMEDIATE`, `RELEASE …`.
+pub(super) fn control(conn: &Connection, text: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(text)?.raw_execute().map(|_| ())
+}
+
+fn execute(conn: &Connection, plan: &Plan, rows: &[Vec<Value>]) -> Result<u64> {
+    prepared(conn, plan, |statement| {
+        let mut count = 0;
+        for values in rows {
+            bind(statement, plan, values)?;
+            let before = conn.total_changes();
+            let mut cursor = statement.raw_query();
+            while cursor.next().map_err(translate)?.is_some() {}
+            drop(cursor);
+            // `changes` keeps the number of an earlier statement when this one is no change at all.
+            if conn.total_changes() != before {
+                count += conn.changes();
+            }
+        }
+        Ok(count)
+    })
+}
+
+fn fetch(conn: &Connection, plan: &Plan, values: &[Value], limit: usize) -> Result<Vec<Row>> {
+    prepared(conn, plan, |statement| {
+        bind(statement, plan, values)?;
+        let mut cursor = statement.raw_query();
+        let mut columns: Option<Arc<Columns>> = None;
+        let mut rows = Vec::new();
+        while rows.len() < limit {
+            let Some(row) = cursor.next().map_err(translate)? else {
+                break;
+            };
+            // Asked only now: a change of the schema lets SQLite prepare the statement again when it starts.
+            let columns = columns.get_or_insert_with(|| {
+                Columns::new(
+                    row.as_ref()
+                        .column_names()
+                        .into_iter()
+                        .map(str::to_owned)
+                        .collect(),
+                )
+            });
+            let values = columns
+                .iter()
+                .enumerate()
+                .map(|(index, column)| decode(row.get_ref(index).map_err(translate)?, column))
+                .collect::<Result<_>>()?;
+            rows.push(Row::new(Arc::clone(columns), values));
+        }
+        Ok(rows)
+    })
+}
+
+/// Prepares the statement, from the cache where that is worth a place.
+fn prepared<T>(
+    conn: &Connection,
+    plan: &Plan,
+    use_it: impl FnOnce(&mut rusqlite::Statement<'_>) -> Result<T>,
+) -> Result<T> {
+    if matches!(plan.class, Class::Query | Class::Change) {
+        use_it(&mut *conn.prepare_cached(&plan.text).map_err(translate)?)
+    } else {
+        use_it(&mut conn.prepare(&plan.text).map_err(translate)?)
+    }
+}

@@ -1,0 +1,209 @@
+//! SQLite: read-only connections for reads, one writer thread with group commit for writes.
+//!
+//! Several processes may share a file. `sqlite::memory:` is a file in a private temporary folder
+//! that vanishes with the last connection: so it behaves as every other database does, with many
+//! readers and a writer (SQLite's own shared memory databases lock differently and are
+//! discouraged by their makers).
+
+mod connection;
+mod error;
+mod pool;
+mod transaction;
+mod turn;
+mod types;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use transaction::Transaction;
+
+use crate::database::{Health, Settings};
+use crate::dialect::Dialect;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Class, Outcome, Plan, Work};
+use crate::transaction::{Access, TxOptions};
+use connection::File;
+use pool::{Pool, Read};
+use transaction::Snapshot;
+use writer::Writer;
+
+/// An open SQLite database.
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    pool: Pool,
+    /// Absent if the database was opened to read.
+    writer: Option<Writer>,
+    acquire_timeout: Duration,
+}
+
+impl Sqlite {
+    /// Opens what the URL names: `sqlite:path`, `sqlite://path?mode=ro|rw|rwc`, `sqlite::memory:`.
+    pub(crate) async fn open(url: &str, settings: Settings) -> Result<Self> {
+        let (file, keep) = locate(url, &settings)?;
+        let readers = settings.max_connections.max(1);
+        let pool = Pool::new(
+            file.clone(),
+            readers,
+            settings.acquire_timeout,
+            settings.statement_timeout,
+        );
+        let acquire_timeout = settings.acquire_timeout;
+        let writer = if file.read_only {
+            None
+        } else {
+            let started =
+                tokio::task::spawn_blocking(move || Writer::start(&file, acquire_timeout, keep))
+                    .await;
+            Some(
+                started.map_err(|_| {
+                    Error::new(ErrorKind::Other, "the database could not be opened")
+                })??,
+            )
+        };
+        let database = Self {
+            pool,
+            writer,
+            acquire_timeout,
+        };
+        database.check_reader().await?;
+        Ok(database)
+    }
+
+    pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
+        match destination(&work) {
+            Destination::Outside => self.writer()?.run_alone(work).await,
+            Destination::Writer => self.writer()?.run(work).await,
+            Destination::Reader => match self.pool.read(work).await? {
+                Read::Done(outcome) => Ok(outcome),
+                Read::Writes(work) => self.writer()?.run(work).await,
+            },
+        }
+    }
+
+    pub(crate) async fn run_alone(&self, work: Work) -> Result<Outcome> {
+        self.writer()?.run_alone(work).await
+    }
+
+    /// Begins a transaction; with `shares` a writing one commits together with its neighbours.
+    pub(crate) async fn begin(&self, options: TxOptions, shares: bool) -> Result<Transaction> {
+        match options.access {
+            Access::ReadOnly => Snapshot::begin(&self.pool, options.deadline)
+                .await
+                .map(Transaction::Read),
+            Access::ReadWrite => self
+                .writer()?
+                .begin(options.deadline, shares)
+                .await
+                .map(Transaction::Write),
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        self.pool.close(self.acquire_timeout).await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
+    }
+
+    pub(crate) fn health(&self, version: String) -> Health {
+        let (size, idle, waiting) = self.pool.counts();
+        Health {
+            dialect: Dialect::Sqlite,
+            version,
+            size,
+            idle,
+            waiting,
+        }
+    }
+
+    fn writer(&self) -> Result<&Writer> {
+        self.writer
+            .as_ref()
+            .ok_or_else(|| Error::new(ErrorKind::ReadOnly, "the database was opened to read only"))
+    }
+
+    /// Opens one reader, so that a file that cannot be read is known at once.
+    async fn check_reader(&self) -> Result<()> {
+        self.pool.snapshot().await.map(drop)
+    }
+}
+
+enum Destination {
+    Reader,
+    Writer,
+    Outside,
+}
+
+fn destination(work: &Work) -> Destination {
+    match work {
+        Work::Fetch { plan, .. } if reads(plan) => Destination::Reader,
+        Work::Fetch { plan, .. } | Work::Execute { plan, .. } | Work::ExecuteMany { plan, .. }
+            if plan.class == Class::Alone =>
+        {
+            Destination::Outside
+        }
+        _ => Destination::Writer,
+    }
+}
+
+/// Whether a statement may be tried on a reader. A `PRAGMA` that sets something may not: it would
+/// change the one pooled connection that it happens to meet.
+fn reads(plan: &Plan) -> bool {
+    match plan.class {
+        Class::Alone => plan.readonly.get() != Some(&false) && !plan.text.contains('='),
+        _ => plan.readonly.get() != Some(&false),
+    }
+}
+
+/// Reads the URL. The path is taken as it stands, without percent escapes.
+fn locate(url: &str, settings: &Settings) -> Result<(File, Option<Arc<tempfile::TempDir>>)> {
+    let rest = url.strip_prefix("sqlite:").unwrap_or(url);
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut file = File {
+        path: PathBuf::from(path),
+        create: true,
+        read_only: settings.read_only,
+        durability: settings.durability,
+        temporary: false,
+    };
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        match option {
+            "mode=ro" => file.read_only = true,
+            "mode=rw" => file.create = false,
+            "mode=rwc" => file.create = true,
+            "mode=memory" => file.path = PathBuf::from(":memory:"),
+            _ => {
+                return Err(wrong_url(format!(
+                    "unknown option `{option}` in the database URL; `mode` may be ro, rw, rwc or memory"
+                )));
+            }
+        }
+    }
+    match path {
+        "" if file.path.as_os_str().is_empty() => Err(wrong_url(
+            "the database URL names no file; write `sqlite:path` or `sqlite::memory:`".to_owned(),
+        )),
+        _ if file.path.as_os_str() == ":memory:" => in_memory(file),
+        _ => Ok((file, None)),
+    }
+}
+
+fn in_memory(mut file: File) -> Result<(File, Option<Arc<tempfile::TempDir>>)> {
+    let folder = tempfile::Builder::new().prefix("athena-db-").tempdir();
+    let folder = folder.map_err(|error| {
+        Error::new(
+            ErrorKind::Connection,
+            format!("cannot make a temporary folder: {error}"),
+        )
+    })?;
+    file.path = folder.path().join("memory.db");
+    file.temporary = true;
+    Ok((file, Some(Arc::new(folder))))
+}
+
+fn wrong_url(message: String) -> Error {
+    Error::new(ErrorKind::Connection, message)
+}

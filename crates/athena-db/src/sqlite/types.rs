@@ -1,0 +1,83 @@
+//! Values on their way into and out of SQLite.
+//!
+//! Booleans travel as integers, times as integers (microseconds since 1970), JSON and UUIDs as
+//! text, lists as a JSON array for `json_each`.
+
+use rusqlite::types::{ToSqlOutput, Value as Sqlite, ValueRef};
+use serde_json::Value as Json;
+
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::value::Value;
+
+/// Binds the values to a prepared statement, in slot order.
+pub(super) fn bind(
+    statement: &mut rusqlite::Statement<'_>,
+    plan: &Plan,
+    values: &[Value],
+) -> Result<()> {
+    for (index, value) in values.iter().enumerate() {
+        if matches!(value, Value::List(_)) && !plan.slots.get(index).is_some_and(|slot| slot.list) {
+            return Err(Error::mismatch(
+                plan.parameter(index),
+                "a single value",
+                value.type_name(),
+            ));
+        }
+        let encoded = encode(value)
+            .map_err(|got| Error::mismatch(plan.parameter(index), "a list of scalars", got))?;
+        statement
+            .raw_bind_parameter(index + 1, encoded)
+            .map_err(super::error::translate)?;
+    }
+    Ok(())
+}
+
+pub(super) fn decode(value: ValueRef<'_>, column: &str) -> Result<Value> {
+    Ok(match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(value) => Value::Int(value),
+        ValueRef::Real(value) => Value::Real(value),
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(_) => return Err(Error::mismatch(column, "text in UTF-8", "other bytes")),
+        },
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+    })
+}
+
+fn encode(value: &Value) -> Result<ToSqlOutput<'_>, &'static str> {
+    Ok(match value {
+        Value::Null => ToSqlOutput::Owned(Sqlite::Null),
+        Value::Bool(value) => ToSqlOutput::Owned(Sqlite::Integer((*value).into())),
+        Value::Int(value) => ToSqlOutput::Owned(Sqlite::Integer(*value)),
+        Value::Real(value) => ToSqlOutput::Owned(Sqlite::Real(*value)),
+        Value::Text(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
+        Value::Bytes(value) => ToSqlOutput::Borrowed(ValueRef::Blob(value)),
+        Value::Json(value) => ToSqlOutput::Owned(Sqlite::Text(value.to_string())),
+        Value::Uuid(value) => ToSqlOutput::Owned(Sqlite::Text(value.to_string())),
+        Value::Time(value) => ToSqlOutput::Owned(Sqlite::Integer(value.as_microsecond())),
+        Value::List(items) => {
+            let items = items
+                .iter()
+                .map(list_item)
+                .collect::<Result<Vec<Json>, _>>()?;
+            ToSqlOutput::Owned(Sqlite::Text(Json::Array(items).to_string()))
+        }
+    })
+}
+
+/// What `json_each` must yield so that it compares equal to the stored form of the value.
+fn list_item(value: &Value) -> Result<Json, &'static str> {
+    Ok(match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => i64::from(*value).into(),
+        Value::Int(value) => (*value).into(),
+        Value::Real(value) => (*value).into(),
+        Value::Text(value) => value.as_str().into(),
+        Value::Json(value) => value.to_string().into(),
+        Value::Uuid(value) => value.to_string().into(),
+        Value::Time(value) => value.as_microsecond().into(),
+        Value::Bytes(_) | Value::List(_) => return Err(value.type_name()),
+    })
+}

@@ -1,0 +1,620 @@
+//! The writer: one thread, one connection, group commit.
+//!
+//! Statements and closure transactions that wait at the same time share one `BEGIN IMMEDIATE …
+//! COMMIT`, each in a savepoint of its own, and no answer leaves before the commit is durable.
+//! A failed job undoes its savepoint and hurts nobody else. If a failure takes the whole
+//! transaction along (disk full, I/O error, out of memory, a deferred constraint at the commit),
+//! nothing is lost either: every statement of the group is replayed alone, and every closure is
+//! told to run again. Transactions from `begin` cannot be run again and therefore never share.
+//!
+//! A transaction of a closure or of `begin` talks to this thread through a channel. It cannot
+//! hold the writer for longer than its deadline, and a dropped one is rolled back at once.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc as tokio_mpsc, oneshot};
+
+use super::connection::{
+    BUSY_BOUND, BUSY_TIMEOUT, File, Guard, Role, connect, control, jitter, patiently, run,
+};
+use super::error::{is_busy, translate};
+use super::turn::Turn;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Outcome, Work};
+
+/// Jobs that share one commit at most.
+const GROUP_JOBS: usize = 64;
+
+/// A group takes no further job after this time.
+const GROUP_TIME: Duration = Duration::from_millis(50);
+
+/// Jobs that may wait before callers wait for a place in the queue.
+const QUEUE: usize = 1024;
+
+/// The near end of the writer thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Mutex<Option<tokio_mpsc::Sender<Job>>>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    acquire_timeout: Duration,
+}
+
+/// The near end of a transaction on the writer thread.
+#[derive(Debug)]
+pub(crate) struct Session {
+    requests: mpsc::Sender<Request>,
+    state: Arc<SessionState>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Statement(StatementJob),
+    /// Runs outside a transaction: `VACUUM`, `PRAGMA`.
+    Alone(StatementJob),
+    Session(SessionJob),
+}
+
+#[derive(Debug)]
+struct StatementJob {
+    work: Work,
+    ticket: Ticket,
+    reply: oneshot::Sender<Result<Outcome>>,
+}
+
+#[derive(Debug)]
+struct SessionJob {
+    shares: bool,
+    deadline: Duration,
+    ticket: Ticket,
+    ready: oneshot::Sender<Result<()>>,
+    requests: mpsc::Receiver<Request>,
+    state: Arc<SessionState>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Run {
+        work: Work,
+        reply: oneshot::Sender<Result<Outcome>>,
+    },
+    Finish {
+        commit: bool,
+        reply: oneshot::Sender<Result<()>>,
+    },
+}
+
+#[derive(Debug)]
+struct SessionState {
+    phase: AtomicU8,
+    deadline: Duration,
+}
+
+const OPEN: u8 = 0;
+const EXPIRED: u8 = 1;
+const LOST: u8 = 2;
+
+/// Decides, once, whether a job starts or its caller has given up.
+#[derive(Debug, Clone, Default)]
+struct Ticket(Arc<AtomicBool>);
+
+impl Ticket {
+    fn claim(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
+}
+
+impl Writer {
+    /// Opens the writing connection and starts its thread.
+    pub(super) fn start(
+        file: &File,
+        acquire_timeout: Duration,
+        keep: Option<Arc<tempfile::TempDir>>,
+    ) -> Result<Self> {
+        let guard = Arc::new(Guard::default());
+        let conn = connect(file, Role::Writer, &guard)?;
+        let turn = if file.temporary {
+            Turn::alone()
+        } else {
+            Turn::beside(Path::new(&file.path))
+        };
+        let (jobs, queue) = tokio_mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("athena-db-writer".to_owned())
+            .spawn(move || {
+                Thread {
+                    conn,
+                    guard,
+                    turn,
+                    queue,
+                    pending: None,
+                }
+                .work();
+                drop(keep);
+            });
+        let thread = thread.map_err(|error| {
+            Error::new(
+                ErrorKind::Other,
+                format!("cannot start the writer thread: {error}"),
+            )
+        })?;
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            thread: Mutex::new(Some(thread)),
+            acquire_timeout,
+        })
+    }
+
+    /// Runs a statement in a transaction of its own, shared with its neighbours.
+    pub(super) async fn run(&self, work: Work) -> Result<Outcome> {
+        self.statement(work, Job::Statement).await
+    }
+
+    /// Runs a statement outside any transaction.
+    pub(super) async fn run_alone(&self, work: Work) -> Result<Outcome> {
+        self.statement(work, Job::Alone).await
+    }
+
+    async fn statement(&self, work: Work, job: fn(StatementJob) -> Job) -> Result<Outcome> {
+        let (reply, answer) = oneshot::channel();
+        let ticket = Ticket::default();
+        self.send(job(StatementJob {
+            work,
+            ticket: ticket.clone(),
+            reply,
+        }))
+        .await?;
+        self.await_start(answer, &ticket).await?
+    }
+
+    /// Starts a transaction; with `shares` it commits together with its neighbours.
+    pub(super) async fn begin(&self, deadline: Duration, shares: bool) -> Result<Session> {
+        let (ready, answer) = oneshot::channel();
+        let (requests, received) = mpsc::channel();
+        let state = Arc::new(SessionState {
+            phase: AtomicU8::new(OPEN),
+            deadline,
+        });
+        let ticket = Ticket::default();
+        let job = SessionJob {
+            shares,
+            deadline,
+            ticket: ticket.clone(),
+            ready,
+            requests: received,
+            state: Arc::clone(&state),
+        };
+        self.send(Job::Session(job)).await?;
+        self.await_start(answer, &ticket).await??;
+        Ok(Session { requests, state })
+    }
+
+    /// Finishes what waits, closes the connection and ends the thread.
+    pub(super) async fn close(&self) {
+        lock(&self.jobs).take();
+        let thread = lock(&self.thread).take();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+
+    async fn send(&self, job: Job) -> Result<()> {
+        let jobs = lock(&self.jobs).clone().ok_or_else(Error::closed)?;
+        match tokio::time::timeout(self.acquire_timeout, jobs.send(job)).await {
+            Ok(sent) => sent.map_err(|_| stopped()),
+            Err(_) => Err(Error::pool_exhausted(self.acquire_timeout)),
+        }
+    }
+
+    /// Waits patiently once the job has started, and only so long before.
+    async fn await_start<T>(&self, mut answer: oneshot::Receiver<T>, ticket: &Ticket) -> Result<T> {
+        match tokio::time::timeout(self.acquire_timeout, &mut answer).await {
+            Ok(answer) => answer.map_err(|_| stopped()),
+            Err(_) if ticket.claim() => Err(Error::pool_exhausted(self.acquire_timeout)),
+            Err(_) => answer.await.map_err(|_| stopped()),
+        }
+    }
+}
+
+impl Session {
+    pub(super) async fn run(&self, work: Work) -> Result<Outcome> {
+        self.ask(|reply| Request::Run { work, reply }).await
+    }
+
+    pub(super) async fn commit(&self) -> Result<()> {
+        self.ask(|reply| Request::Finish {
+            commit: true,
+            reply,
+        })
+        .await
+    }
+
+    /// Rolls back; that the transaction is gone already is no error.
+    ///
+    /// It still fails if a neighbour's collapse took back what this transaction may have read:
+    /// whatever the caller concluded from that is to be concluded again.
+    pub(super) async fn rollback(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
+        if self
+            .requests
+            .send(Request::Finish {
+                commit: false,
+                reply,
+            })
+            .is_err()
+        {
+            return Ok(());
+        }
+        answer.await.unwrap_or(Ok(()))
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T>>) -> Request,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.requests
+            .send(request(reply))
+            .map_err(|_| self.state.why_gone())?;
+        answer.await.map_err(|_| self.state.why_gone())?
+    }
+}
+
+impl SessionState {
+    fn leave(&self, phase: u8) {
+        self.phase.store(phase, Ordering::SeqCst);
+    }
+
+    fn why_gone(&self) -> Error {
+        match self.phase.load(Ordering::SeqCst) {
+            EXPIRED => Error::expired(self.deadline),
+            LOST => lost_with_neighbour(),
+            _ => stopped(),
+        }
+    }
+}
+
+/// The far end: owns the connection.
+struct Thread {
+    conn: Connection,
+    guard: Arc<Guard>,
+    turn: Turn,
+    queue: tokio_mpsc::Receiver<Job>,
+    /// A job that ended a group because it cannot share.
+    pending: Option<Job>,
+}
+
+/// A job of a group that has run and waits for the commit.
+enum Ran {
+    Statement {
+        work: Work,
+        result: Result<Outcome>,
+        reply: oneshot::Sender<Result<Outcome>>,
+    },
+    /// A closure that committed, or was rolled back after it may have seen its neighbours' work.
+    Session(oneshot::Sender<Result<()>>),
+}
+
+/// How a transaction on this thread ended.
+enum End {
+    Commit(oneshot::Sender<Result<()>>),
+    Rollback(Option<oneshot::Sender<Result<()>>>),
+    /// SQLite rolled back everything by itself.
+    Collapsed,
+}
+
+impl Thread {
+    fn work(mut self) {
+        while let Some(job) = self.next() {
+            match job {
+                Job::Alone(job) => self.run_outside(job),
+                Job::Session(job) if !job.shares => self.run_unshared(job),
+                job => self.run_group(job),
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<Job> {
+        self.pending.take().or_else(|| self.queue.blocking_recv())
+    }
+
+    /// The next waiting job that can join the group; one that cannot is kept for later.
+    fn next_in_group(&mut self) -> Option<Job> {
+        match self.queue.try_recv().ok()? {
+            job @ Job::Statement(_) => Some(job),
+            Job::Session(job) if job.shares => Some(Job::Session(job)),
+            job => {
+                self.pending = Some(job);
+                None
+            }
+        }
+    }
+
+    fn run_group(&mut self, first: Job) {
+        let Some(first) = claimed(first) else { return };
+        if let Err(error) = self.begin() {
+            return refuse(first, error);
+        }
+        let started = Instant::now();
+        let mut group = Vec::new();
+        let mut next = Some(first);
+        let mut jobs = 0;
+        while let Some(job) = next.take() {
+            jobs += 1;
+            group.extend(self.run_in_group(job));
+            if self.conn.is_autocommit() {
+                return self.replay(group, jobs);
+            }
+            if jobs < GROUP_JOBS && started.elapsed() < GROUP_TIME {
+                next = self.next_in_group().and_then(claimed);
+            }
+        }
+        match self.commit() {
+            Ok(()) => group.into_iter().for_each(Ran::acknowledge),
+            Err(error) if jobs == 1 => group
+                .into_iter()
+                .for_each(|ran| ran.fail(error_again(&error))),
+            Err(_) => self.replay(group, jobs),
+        }
+    }
+
+    fn run_in_group(&mut self, job: Job) -> Option<Ran> {
+        match job {
+            Job::Statement(job) | Job::Alone(job) => {
+                let result = self.in_savepoint(&job.work);
+                Some(Ran::Statement {
+                    work: job.work,
+                    result,
+                    reply: job.reply,
+                })
+            }
+            Job::Session(job) => self.session_in_group(job),
+        }
+    }
+
+    fn in_savepoint(&mut self, work: &Work) -> Result<Outcome> {
+        control(&self.conn, "SAVEPOINT athena_job").map_err(translate)?;
+        let result = run(&self.conn, work);
+        let ended = self.end_savepoint(result.is_ok());
+        ended.and(result)
+    }
+
+    /// Keeps or undoes the job's work; does nothing if SQLite has undone everything already.
+    fn end_savepoint(&mut self, keep: bool) -> Result<()> {
+        if self.conn.is_autocommit() {
+            return Ok(());
+        }
+        if !keep {
+            control(&self.conn, "ROLLBACK TO athena_job").map_err(translate)?;
+        }
+        control(&self.conn, "RELEASE athena_job").map_err(translate)
+    }
+
+    fn session_in_group(&mut self, job: SessionJob) -> Option<Ran> {
+        if let Err(error) = control(&self.conn, "SAVEPOINT athena_job").map_err(translate) {
+            let _ = job.ready.send(Err(error));
+            return None;
+        }
+        let state = Arc::clone(&job.state);
+        let end = self.converse(job, None);
+        let keep = matches!(end, End::Commit(_));
+        if self.end_savepoint(keep).is_err() {
+            // Only a broken connection refuses this; nothing of the group may be acknowledged.
+            let _ = control(&self.conn, "ROLLBACK");
+        }
+        if self.conn.is_autocommit() {
+            state.leave(LOST);
+        }
+        match end {
+            End::Commit(reply) | End::Rollback(Some(reply)) => Some(Ran::Session(reply)),
+            End::Rollback(None) | End::Collapsed => None,
+        }
+    }
+
+    /// Serves a transaction until it ends by itself, is dropped, or its deadline comes.
+    fn converse(&mut self, job: SessionJob, interrupt_at: Option<Instant>) -> End {
+        let deadline = Instant::now() + job.deadline;
+        if job.ready.send(Ok(())).is_err() {
+            return End::Rollback(None);
+        }
+        loop {
+            match job
+                .requests
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Ok(Request::Finish {
+                    commit: true,
+                    reply,
+                }) => return End::Commit(reply),
+                Ok(Request::Finish {
+                    commit: false,
+                    reply,
+                }) => return End::Rollback(Some(reply)),
+                Ok(Request::Run { work, reply }) => {
+                    self.guard.start(interrupt_at);
+                    let result = run(&self.conn, &work);
+                    self.guard.start(None);
+                    if Instant::now() > deadline {
+                        return self.expire(&job.state, Some(reply));
+                    }
+                    if self.conn.is_autocommit() {
+                        job.state.leave(LOST);
+                        let _ = reply.send(result.and(Err(lost_with_neighbour())));
+                        return End::Collapsed;
+                    }
+                    let _ = reply.send(result);
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => return End::Rollback(None),
+                Err(mpsc::RecvTimeoutError::Timeout) => return self.expire(&job.state, None),
+            }
+        }
+    }
+
+    fn expire(&self, state: &SessionState, reply: Option<oneshot::Sender<Result<Outcome>>>) -> End {
+        state.leave(EXPIRED);
+        if let Some(reply) = reply {
+            let _ = reply.send(Err(Error::expired(state.deadline)));
+        }
+        if self.conn.is_autocommit() {
+            End::Collapsed
+        } else {
+            End::Rollback(None)
+        }
+    }
+
+    fn run_unshared(&mut self, job: SessionJob) {
+        if !job.ticket.claim() || job.ready.is_closed() {
+            return;
+        }
+        if let Err(error) = self.begin() {
+            let _ = job.ready.send(Err(error));
+            return;
+        }
+        let interrupt_at = Instant::now() + job.deadline;
+        match self.converse(job, Some(interrupt_at)) {
+            End::Commit(reply) => {
+                let result = self.commit();
+                let _ = reply.send(result);
+            }
+            End::Rollback(reply) => {
+                self.roll_back();
+                reply.map(|reply| reply.send(Ok(())));
+            }
+            End::Collapsed => {}
+        }
+    }
+
+    fn run_outside(&mut self, job: StatementJob) {
+        if !job.ticket.claim() || job.reply.is_closed() {
+            return;
+        }
+        let deadline = Instant::now() + BUSY_BOUND;
+        let result = loop {
+            match run(&self.conn, &job.work) {
+                Err(error) if *error.kind() == ErrorKind::Busy && Instant::now() < deadline => {
+                    std::thread::sleep(jitter())
+                }
+                result => break result,
+            }
+        };
+        let _ = job.reply.send(result);
+    }
+
+    /// Runs each job of a group that came to nothing again, for itself.
+    fn replay(&mut self, group: Vec<Ran>, jobs: usize) {
+        for ran in group {
+            match ran {
+                Ran::Statement {
+                    result: Err(error),
+                    reply,
+                    ..
+                } if jobs == 1 => drop(reply.send(Err(error))),
+                Ran::Statement { work, reply, .. } => drop(reply.send(self.run_by_itself(&work))),
+                Ran::Session(reply) => drop(reply.send(Err(lost_with_neighbour()))),
+            }
+        }
+    }
+
+    fn run_by_itself(&mut self, work: &Work) -> Result<Outcome> {
+        self.begin()?;
+        match run(&self.conn, work) {
+            Ok(outcome) => self.commit().map(|()| outcome),
+            Err(error) => {
+                self.roll_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins to write, waiting for other processes in turn.
+    fn begin(&self) -> Result<()> {
+        let deadline = Instant::now() + BUSY_BOUND;
+        let _turn = self.turn.take(deadline);
+        // With the turn taken, the lock is free within moments: look often instead of SQLite's growing pauses.
+        self.conn.busy_timeout(Duration::ZERO).map_err(translate)?;
+        let begun = loop {
+            match control(&self.conn, "BEGIN IMMEDIATE") {
+                Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                    std::thread::sleep(jitter())
+                }
+                result => break result,
+            }
+        };
+        self.conn.busy_timeout(BUSY_TIMEOUT).map_err(translate)?;
+        begun.map_err(translate)
+    }
+
+    /// Commits; a failed commit leaves nothing behind.
+    fn commit(&self) -> Result<()> {
+        let committed = patiently(|| control(&self.conn, "COMMIT"));
+        if committed.is_err() {
+            self.roll_back();
+        }
+        committed.map_err(translate)
+    }
+
+    fn roll_back(&self) {
+        if !self.conn.is_autocommit() && control(&self.conn, "ROLLBACK").is_err() {
+            tracing::warn!(target: "athena_db", system = "sqlite", "a rollback failed");
+        }
+    }
+}
+
+impl Ran {
+    fn acknowledge(self) {
+        match self {
+            Self::Statement { result, reply, .. } => drop(reply.send(result)),
+            Self::Session(reply) => drop(reply.send(Ok(()))),
+        }
+    }
+
+    fn fail(self, error: Error) {
+        match self {
+            Self::Statement { reply, .. } => drop(reply.send(Err(error))),
+            Self::Session(reply) => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+/// Takes the job unless its caller has given up or gone.
+fn claimed(job: Job) -> Option<Job> {
+    let wanted = match &job {
+        Job::Statement(job) | Job::Alone(job) => job.ticket.claim() && !job.reply.is_closed(),
+        Job::Session(job) => job.ticket.claim() && !job.ready.is_closed(),
+    };
+    wanted.then_some(job)
+}
+
+fn refuse(job: Job, error: Error) {
+    match job {
+        Job::Statement(job) | Job::Alone(job) => drop(job.reply.send(Err(error))),
+        Job::Session(job) => drop(job.ready.send(Err(error))),
+    }
+}
+
+fn error_again(error: &Error) -> Error {
+    Error::new(error.kind().clone(), error.to_string())
+        .with_code(error.code().unwrap_or_default())
+        .with_constraint(error.constraint().map(str::to_owned))
+}
+
+fn lost_with_neighbour() -> Error {
+    Error::new(
+        ErrorKind::Serialization,
+        "the transaction was undone together with another one and can be run again",
+    )
+}
+
+fn stopped() -> Error {
+    Error::new(
+        ErrorKind::Connection,
+        "the database is closed, or its writer has stopped",
+    )
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,413 @@
+//! Transactions: a value that is committed by hand and undone when it is dropped.
+//!
+//! The same rules hold on every backend, those of the stricter one: after a statement failed, a
+//! transaction can only be rolled back, unless the statement stood in a savepoint.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::database::{Executor, Watch};
+use crate::dialect::Dialect;
+use crate::error::{Error, ErrorKind, Result};
+use crate::params::Params;
+use crate::plan::{Outcome, PlanCache, Sql, Work};
+use crate::row::Row;
+use crate::sqlite;
+
+/// How a transaction runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TxOptions {
+    /// Whether it writes.
+    pub access: Access,
+    /// How long it may stay open; later it is rolled back and the next call on it says so.
+    pub deadline: Duration,
+    /// What it sees of concurrent transactions. SQLite's are always serializable.
+    pub isolation: Isolation,
+}
+
+/// Whether a transaction writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// It may write. SQLite: it has the write lock from the start.
+    #[default]
+    ReadWrite,
+    /// It reads one unchanging state of the database, and a write fails.
+    ReadOnly,
+}
+
+/// What a transaction sees of concurrent ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// `ReadCommitted` to write, `RepeatableRead` to read only.
+    #[default]
+    Default,
+    /// Each statement sees what was committed before it.
+    ReadCommitted,
+    /// Every statement sees what was committed before the transaction.
+    RepeatableRead,
+    /// As if transactions ran one after the other; fails with a retryable error where it cannot.
+    Serializable,
+}
+
+/// An open transaction. Dropping it rolls back.
+///
+/// It runs statements through [`Executor`]. The lifetime bounds what a closure given to
+/// [`Database::transaction`](crate::Database::transaction) may borrow; in signatures it can be
+/// left out (`tx: &Tx<'_>`), and [`Database::begin`](crate::Database::begin) gives a `Tx<'static>`.
+#[derive(Debug)]
+pub struct Tx<'scope> {
+    backend: BackendTx,
+    plans: Arc<PlanCache>,
+    dialect: Dialect,
+    health: AtomicU8,
+    /// A future of this transaction was dropped before it was done.
+    interrupted: AtomicBool,
+    savepoints: AtomicU64,
+    /// Savepoints that were dropped; the next statement rolls them back first.
+    abandoned: Mutex<Vec<String>>,
+    scope: PhantomData<&'scope ()>,
+}
+
+/// A savepoint within a transaction: undoes a part. Dropping it rolls back to it.
+///
+/// Statements go on through the transaction; savepoints must end in the reverse order of their
+/// beginning.
+#[derive(Debug)]
+#[must_use = "a dropped savepoint is rolled back"]
+pub struct Savepoint<'tx> {
+    name: String,
+    open: bool,
+    abandoned: &'tx Mutex<Vec<String>>,
+    tx: &'tx dyn SavepointHost,
+}
+
+#[derive(Debug)]
+pub(crate) enum BackendTx {
+    Sqlite(sqlite::Transaction),
+}
+
+const HEALTHY: u8 = 0;
+const FAILED: u8 = 1;
+const FAILED_RETRYABLE: u8 = 2;
+
+impl TxOptions {
+    /// A transaction that reads one unchanging state; it may stay open for a minute.
+    #[must_use]
+    pub const fn read_only() -> Self {
+        Self {
+            access: Access::ReadOnly,
+            deadline: Duration::from_secs(60),
+            isolation: Isolation::Default,
+        }
+    }
+
+    /// Sets how long it may stay open.
+    #[must_use]
+    pub const fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sets what it sees of concurrent transactions.
+    #[must_use]
+    pub const fn with_isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+}
+
+impl Default for TxOptions {
+    /// A transaction that writes and may stay open for five seconds.
+    fn default() -> Self {
+        Self {
+            access: Access::ReadWrite,
+            deadline: Duration::from_secs(5),
+            isolation: Isolation::Default,
+        }
+    }
+}
+
+impl<'scope> Tx<'scope> {
+    pub(crate) fn new(backend: BackendTx, plans: Arc<PlanCache>, dialect: Dialect) -> Self {
+        Self {
+            backend,
+            plans,
+            dialect,
+            health: AtomicU8::new(HEALTHY),
+            interrupted: AtomicBool::new(false),
+            savepoints: AtomicU64::new(0),
+            abandoned: Mutex::default(),
+            scope: PhantomData,
+        }
+    }
+
+    /// Makes the work of the transaction permanent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TxAborted`] if an earlier statement failed, [`ErrorKind::Timeout`] after the
+    /// deadline, [`ErrorKind::CommitUnknown`] if the connection was lost on the way, and what
+    /// deferred constraints and concurrent transactions say. Nothing stays after an error, except
+    /// after `CommitUnknown`.
+    pub async fn commit(self) -> Result<()> {
+        if let Err(error) = self.settle().await.and_then(|()| self.check_health()) {
+            return self.backend.rollback().await.and(Err(error));
+        }
+        self.backend.commit().await
+    }
+
+    /// Undoes the work of the transaction.
+    ///
+    /// # Errors
+    ///
+    /// A lost connection is none, because the server rolls back by itself. SQLite: a retryable
+    /// error if a transaction that shared the commit took back what this one may have read.
+    pub async fn rollback(self) -> Result<()> {
+        self.backend.rollback().await
+    }
+
+    /// Sets a savepoint.
+    ///
+    /// # Errors
+    ///
+    /// As a statement.
+    pub async fn savepoint(&self) -> Result<Savepoint<'_>> {
+        let number = self.savepoints.fetch_add(1, Ordering::SeqCst) + 1;
+        let name = format!("athena_savepoint_{number}");
+        self.control(format!("SAVEPOINT {name}")).await?;
+        Ok(Savepoint {
+            name,
+            open: true,
+            abandoned: &self.abandoned,
+            tx: self,
+        })
+    }
+
+    /// Runs a closure in a savepoint: `Ok` keeps its work, `Err` undoes it and leaves the
+    /// transaction usable.
+    ///
+    /// # Errors
+    ///
+    /// What the closure returned, or what the savepoint met.
+    pub async fn nested<'t, T, E, F>(&'t self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&'t Self) -> BoxFuture<'t, Result<T, E>> + Send,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        let savepoint = self.savepoint().await?;
+        match f(self).await {
+            Ok(value) => {
+                savepoint.release().await?;
+                Ok(value)
+            }
+            Err(error) => {
+                savepoint.rollback().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs statements without parameters, several if need be, as they stand.
+    pub(crate) async fn batch(&self, text: String) -> Result<()> {
+        self.run(Work::Batch(text)).await.map(|_| ())
+    }
+
+    async fn run(&self, work: Work) -> Result<Outcome> {
+        self.settle().await?;
+        self.check_health()?;
+        let watch = Watch::start(self.dialect, &work);
+        let result = self.uninterrupted(work).await;
+        watch.stop(&result);
+        if let Err(error) = &result
+            && error.code().is_some()
+        {
+            self.health.store(
+                if error.is_retryable() {
+                    FAILED_RETRYABLE
+                } else {
+                    FAILED
+                },
+                Ordering::SeqCst,
+            );
+        }
+        result
+    }
+
+    /// Runs work on the backend and notes if the future is dropped half-way.
+    async fn uninterrupted(&self, work: Work) -> Result<Outcome> {
+        let flight = Flight {
+            interrupted: &self.interrupted,
+            landed: false,
+        };
+        let result = self.backend.run(work).await;
+        flight.land();
+        result
+    }
+
+    async fn control(&self, text: String) -> Result<()> {
+        self.settle().await?;
+        self.check_health()?;
+        self.uninterrupted(Work::Batch(text)).await.map(|_| ())
+    }
+
+    /// Rolls back the savepoints that were dropped, the newest first.
+    async fn settle(&self) -> Result<()> {
+        loop {
+            let name = self
+                .abandoned
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop();
+            let Some(name) = name else { return Ok(()) };
+            self.roll_back_to(&name).await?;
+        }
+    }
+
+    async fn roll_back_to(&self, name: &str) -> Result<()> {
+        if self.interrupted.load(Ordering::SeqCst) {
+            return Err(Error::interrupted());
+        }
+        self.uninterrupted(Work::Batch(format!(
+            "ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}"
+        )))
+        .await?;
+        self.health.store(HEALTHY, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn check_health(&self) -> Result<()> {
+        if self.interrupted.load(Ordering::SeqCst) {
+            return Err(Error::interrupted());
+        }
+        match self.health.load(Ordering::SeqCst) {
+            HEALTHY => Ok(()),
+            FAILED_RETRYABLE => Err(Error::aborted().with_kind(ErrorKind::Serialization)),
+            _ => Err(Error::aborted()),
+        }
+    }
+}
+
+impl Executor for Tx<'_> {
+    fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    fn execute(&self, sql: impl Into<Sql> + Send, params: Params) -> BoxFuture<'_, Result<u64>> {
+        let work = self.plans.execute(sql.into(), params);
+        Box::pin(async move { self.run(work?).await.map(Outcome::count) })
+    }
+
+    fn execute_many(
+        &self,
+        sql: impl Into<Sql> + Send,
+        rows: Vec<Params>,
+    ) -> BoxFuture<'_, Result<u64>> {
+        let work = self.plans.execute_many(sql.into(), rows);
+        Box::pin(async move { self.run(work?).await.map(Outcome::count) })
+    }
+
+    fn fetch_rows(
+        &self,
+        sql: impl Into<Sql> + Send,
+        params: Params,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Row>>> {
+        let work = self.plans.fetch(sql.into(), params, limit);
+        Box::pin(async move { self.run(work?).await.map(Outcome::rows) })
+    }
+}
+
+impl BackendTx {
+    async fn run(&self, work: Work) -> Result<Outcome> {
+        match self {
+            Self::Sqlite(tx) => tx.run(work).await,
+        }
+    }
+
+    async fn commit(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+        }
+    }
+
+    async fn rollback(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await,
+        }
+    }
+}
+
+/// What a savepoint needs of its transaction, without the transaction's lifetime.
+trait SavepointHost: std::fmt::Debug + Send + Sync {
+    fn release<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<()>>;
+    fn roll_back_to<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<()>>;
+}
+
+impl SavepointHost for Tx<'_> {
+    fn release<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.control(format!("RELEASE SAVEPOINT {name}")))
+    }
+
+    fn roll_back_to<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<()>> {
+        Box::pin(Tx::roll_back_to(self, name))
+    }
+}
+
+impl Savepoint<'_> {
+    /// Keeps the work since the savepoint, as part of the transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TxAborted`] if a statement since then failed; the work is then undone.
+    pub async fn release(mut self) -> Result<()> {
+        self.tx.release(&self.name).await?;
+        self.open = false;
+        Ok(())
+    }
+
+    /// Undoes the work since the savepoint; the transaction can go on.
+    ///
+    /// # Errors
+    ///
+    /// As a statement.
+    pub async fn rollback(mut self) -> Result<()> {
+        self.open = false;
+        self.tx.roll_back_to(&self.name).await
+    }
+}
+
+impl Drop for Savepoint<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.abandoned
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(std::mem::take(&mut self.name));
+        }
+    }
+}
+
+/// A statement on its way.
+struct Flight<'a> {
+    interrupted: &'a AtomicBool,
+    landed: bool,
+}
+
+impl Flight<'_> {
+    fn land(mut self) {
+        self.landed = true;
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        if !self.landed {
+            self.interrupted.store(true, Ordering::SeqCst);
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! The values that travel between a programme and a database.
+//!
+//! [`Value`] is what can be bound and read; `From` makes one of the obvious Rust types, and
+//! [`FromValue`] turns one back. Times have microseconds everywhere, finer parts are cut off.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+/// A value of a parameter or a column.
+///
+/// SQLite has fewer types than this: booleans are read as `Int`, times as `Int` (microseconds
+/// since 1970), JSON and UUIDs as `Text`. [`FromValue`] knows that; use it rather than matching.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// SQL `NULL`.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A 64-bit integer; fits every integer column whose range holds it.
+    Int(i64),
+    /// A double. NaN is refused as a parameter, because SQLite would store `NULL`.
+    Real(f64),
+    /// Text without NUL characters.
+    Text(String),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// A JSON document.
+    Json(Json),
+    /// A UUID.
+    Uuid(Uuid),
+    /// A moment in UTC, to the microsecond.
+    Time(Timestamp),
+    /// A list, for `IN :ids` (and for array columns on PostgreSQL).
+    List(Vec<Value>),
+}
+
+impl Value {
+    /// Names the type for messages; never the value.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) => "an integer",
+            Self::Real(_) => "a real number",
+            Self::Text(_) => "text",
+            Self::Bytes(_) => "bytes",
+            Self::Json(_) => "JSON",
+            Self::Uuid(_) => "a UUID",
+            Self::Time(_) => "a time",
+            Self::List(_) => "a list",
+        }
+    }
+}
+
+/// A Rust type that a column can be read into.
+///
+/// # Errors
+///
+/// The error names what was wanted; [`Row`](crate::Row) adds the column and what was there.
+pub trait FromValue: Sized + Send + 'static {
+    /// What fits, in words: "an integer".
+    const WANT: &'static str;
+
+    /// Converts, or returns `None` if the value does not fit.
+    fn from_value(value: &Value) -> Option<Self>;
+}
+
+/// A type whose `Vec` becomes a [`Value::List`]. `u8` is not one: `Vec<u8>` is bytes.
+pub trait ListItem: Into<Value> {}
+
+impl FromValue for Value {
+    const WANT: &'static str = "anything";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        Some(value.clone())
+    }
+}
+
+impl<T: FromValue> FromValue for Option<T> {
+    const WANT: &'static str = T::WANT;
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            value => T::from_value(value).map(Some),
+        }
+    }
+}
+
+impl<T: FromValue + ListItem> FromValue for Vec<T> {
+    const WANT: &'static str = "a list";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::List(items) => items.iter().map(T::from_value).collect(),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for bool {
+    const WANT: &'static str = "a boolean";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Bool(value) => Some(*value),
+            Value::Int(0) => Some(false),
+            Value::Int(1) => Some(true),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! integers {
+    ($($type:ty: $want:literal),+ $(,)?) => {$(
+        impl FromValue for $type {
+            const WANT: &'static str = $want;
+
+            fn from_value(value: &Value) -> Option<Self> {
+                match value {
+                    Value::Int(value) => Self::try_from(*value).ok(),
+                    _ => None,
+                }
+            }
+        }
+    )+};
+}
+
+integers! {
+    i64: "an integer",
+    i32: "an integer of 32 bits",
+    i16: "an integer of 16 bits",
+    i8: "an integer of 8 bits",
+    u64: "an integer that is not negative",
+    u32: "an integer of 32 bits that is not negative",
+    u16: "an integer of 16 bits that is not negative",
+    u8: "an integer of 8 bits that is not negative",
+    usize: "an integer that is not negative",
+}
+
+impl FromValue for f64 {
+    const WANT: &'static str = "a real number";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Real(value) => Some(*value),
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "SQL converts integers to doubles the same way"
+            )]
+            Value::Int(value) => Some(*value as Self),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for f32 {
+    const WANT: &'static str = "a real number";
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "asking for an f32 asks for its precision"
+    )]
+    fn from_value(value: &Value) -> Option<Self> {
+        f64::from_value(value).map(|value| value as Self)
+    }
+}
+
+impl FromValue for String {
+    const WANT: &'static str = "text";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Text(value) => Some(value.clone()),
+            Value::Json(value) => Some(value.to_string()),
+            Value::Uuid(value) => Some(value.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for Arc<str> {
+    const WANT: &'static str = "text";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        String::from_value(value).map(Into::into)
+    }
+}
+
+impl FromValue for Vec<u8> {
+    const WANT: &'static str = "bytes";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Bytes(value) => Some(value.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for bytes::Bytes {
+    const WANT: &'static str = "bytes";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        Vec::from_value(value).map(|bytes: Vec<u8>| Self::from(bytes))
+    }
+}
+
+impl FromValue for Json {
+    const WANT: &'static str = "JSON";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Json(value) => Some(value.clone()),
+            Value::Text(text) => serde_json::from_str(text).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for Uuid {
+    const WANT: &'static str = "a UUID";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Uuid(value) => Some(*value),
+            Value::Text(text) => Self::try_parse(text).ok(),
+            Value::Bytes(bytes) => Self::from_slice(bytes).ok(),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for Timestamp {
+    const WANT: &'static str = "a time";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Time(value) => Some(*value),
+            Value::Int(micros) => Self::from_microsecond(*micros).ok(),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! scalars {
+    ($($type:ty => |$value:ident| $convert:expr),+ $(,)?) => {$(
+        impl From<$type> for Value {
+            fn from($value: $type) -> Self {
+                $convert
+            }
+        }
+
+        impl From<&$type> for Value {
+            fn from(value: &$type) -> Self {
+                Self::from(value.clone())
+            }
+        }
+
+        impl ListItem for $type {}
+    )+};
+}
+
+scalars! {
+    bool => |value| Self::Bool(value),
+    i64 => |value| Self::Int(value),
+    i32 => |value| Self::Int(value.into()),
+    i16 => |value| Self::Int(value.into()),
+    i8 => |value| Self::Int(value.into()),
+    u32 => |value| Self::Int(value.into()),
+    u16 => |value| Self::Int(value.into()),
+    f64 => |value| Self::Real(value),
+    f32 => |value| Self::Real(value.into()),
+    String => |value| Self::Text(value),
+    Arc<str> => |value| Self::Text(value.as_ref().to_owned()),
+    Json => |value| Self::Json(value),
+    Uuid => |value| Self::Uuid(value),
+    Timestamp => |value| Self::Time(value),
+    bytes::Bytes => |value| Self::Bytes(value.into()),
+}
+
+impl From<u8> for Value {
+    fn from(value: u8) -> Self {
+        Self::Int(value.into())
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<&&str> for Value {
+    fn from(value: &&str) -> Self {
+        Self::Text((*value).to_owned())
+    }
+}
+
+impl From<Cow<'_, str>> for Value {
+    fn from(value: Cow<'_, str>) -> Self {
+        Self::Text(value.into_owned())
+    }
+}
+
+impl ListItem for &str {}
+impl ListItem for Cow<'_, str> {}
+impl ListItem for Value {}
+impl ListItem for Vec<u8> {}
+impl<T: ListItem> ListItem for Option<T> {}
+
+impl From<Vec<u8>> for Value {
+    fn from(value: Vec<u8>) -> Self {
+        Self::Bytes(value)
+    }
+}
+
+impl From<&Vec<u8>> for Value {
+    fn from(value: &Vec<u8>) -> Self {
+        Self::Bytes(value.clone())
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(value: &[u8]) -> Self {
+        Self::Bytes(value.to_vec())
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Value {
+    fn from(value: [u8; N]) -> Self {
+        Self::Bytes(value.to_vec())
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Value {
+    fn from(value: &[u8; N]) -> Self {
+        Self::Bytes(value.to_vec())
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl<T: ListItem> From<Vec<T>> for Value {
+    fn from(values: Vec<T>) -> Self {
+        Self::List(values.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<T: ListItem + Clone> From<&Vec<T>> for Value {
+    fn from(values: &Vec<T>) -> Self {
+        Self::from(values.as_slice())
+    }
+}
+
+impl<T: ListItem + Clone> From<&[T]> for Value {
+    fn from(values: &[T]) -> Self {
+        Self::List(values.iter().cloned().map(Into::into).collect())
+    }
+}
+
+impl<T: ListItem, const N: usize> From<[T; N]> for Value {
+    fn from(values: [T; N]) -> Self {
+        Self::List(values.into_iter().map(Into::into).collect())
+    }
+}

@@ -1,0 +1,12 @@
+//! The stories of the database layer, each told to every backend.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod backends;
+mod contention;
+mod errors;
+mod faults;
+mod migrations;
+mod parameters;
+mod transactions;
+mod values;
