@@ -34,7 +34,9 @@ macro_rules! id {
         }
 
         impl FromValue for $name {
-            fn from_value(value: Value) -> Result<Self, athena_db::TypeMismatch> {
+            const WANT: &'static str = i64::WANT;
+
+            fn from_value(value: &Value) -> Option<Self> {
                 i64::from_value(value).map(Self)
             }
         }

@@ -3,19 +3,21 @@
 use crate::schema::{self, Components};
 use crate::{Code, Ctx, Error, Idempotency, Operation, Result, Spec};
 use futures_util::future::BoxFuture;
-use schemars::SchemaGenerator;
+use schemars::{JsonSchema, SchemaGenerator};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 /// All operations of a process, in the order in which they were listed.
 pub struct Registry {
     entries: Vec<Entry>,
     by_name: HashMap<&'static str, usize>,
     components: Components,
-    inputs: SchemaGenerator,
-    outputs: SchemaGenerator,
+    // Behind locks only because a generator is `Send` but not `Sync`, and a registry is shared.
+    inputs: Mutex<SchemaGenerator>,
+    outputs: Mutex<SchemaGenerator>,
 }
 
 /// One operation, with its types erased.
@@ -49,8 +51,8 @@ impl Registry {
             entries: Vec::new(),
             by_name: HashMap::new(),
             components: Components::new(),
-            inputs: settings().for_deserialize().into_generator(),
-            outputs: settings().for_serialize().into_generator(),
+            inputs: Mutex::new(settings().for_deserialize().into_generator()),
+            outputs: Mutex::new(settings().for_serialize().into_generator()),
         }
     }
 
@@ -65,8 +67,8 @@ impl Registry {
     pub fn with<O: Operation>(mut self) -> Self {
         let spec = O::SPEC;
         let name = spec.name;
-        let mut input = O::json_schema(&mut self.inputs).to_value();
-        let mut output = O::Output::json_schema(&mut self.outputs).to_value();
+        let mut input = O::json_schema(generator(&mut self.inputs)).to_value();
+        let mut output = <O::Output as JsonSchema>::json_schema(generator(&mut self.outputs)).to_value();
         schema::normalise(&mut input);
         schema::normalise(&mut output);
         let description = take_text(&mut input, "description")
@@ -157,8 +159,8 @@ impl Registry {
 
     /// Takes over the named schemas that the generators met since the last time.
     fn collect_components(&mut self) {
-        let inputs = self.inputs.definitions().clone();
-        let outputs = self.outputs.definitions().clone();
+        let inputs = generator(&mut self.inputs).definitions().clone();
+        let outputs = generator(&mut self.outputs).definitions().clone();
         for (name, mut shape) in inputs.into_iter().chain(outputs) {
             schema::normalise(&mut shape);
             let known = self.components.entry(name.clone()).or_insert_with(|| shape.clone());
@@ -221,6 +223,10 @@ impl Entry {
         codes.extend(self.spec.errors.iter().filter(|code| !codes.contains(code)).copied().collect::<Vec<_>>());
         codes
     }
+}
+
+fn generator(lock: &mut Mutex<SchemaGenerator>) -> &mut SchemaGenerator {
+    lock.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads the input, performs the operation and writes the output.
