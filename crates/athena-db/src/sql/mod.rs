@@ -1,0 +1,69 @@
+//! SQL as text: named parameters and the portable migration language.
+//!
+//! Everything here is a pure function from text to text; no connection, no driver. One lexer, driven by a
+//! table per dialect, serves two readers:
+//!
+//! - [`rewrite`] turns `:name` into what a driver understands. It changes parameters (and the `IN` before a
+//!   list) and never another byte.
+//! - [`translate`] turns a migration written in the portable subset into statements for one dialect, and
+//!   refuses what it does not know, by line and column. [`columns`] and [`column_changes`] tell which logical
+//!   types the script declares, [`token_checksum`] tells whether a script changed in meaning.
+//!
+//! What is deliberately absent: this is not a validator. Queries pass through [`rewrite`] unparsed, the server
+//! judges them.
+
+use std::fmt;
+
+mod checksum;
+mod ddl;
+mod lexer;
+mod named;
+mod translate;
+
+pub use self::checksum::token_checksum;
+pub use self::ddl::{ColumnChange, ColumnDef, LogicalType, column_changes, columns};
+pub use self::named::{Rewritten, Slot, rewrite};
+pub use self::translate::translate;
+
+/// A piece of SQL text that cannot be accepted, and where it is.
+///
+/// The message names keywords and identifiers, never the content of a literal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlError {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+    /// What is wrong and the way out.
+    pub message: String,
+}
+
+impl SqlError {
+    /// Places a message at a byte offset of the source.
+    fn at(source: &str, offset: usize, message: impl Into<String>) -> Self {
+        let offset = (0..=offset.min(source.len()))
+            .rev()
+            .find(|&offset| source.is_char_boundary(offset))
+            .unwrap_or(0);
+        let before = &source[..offset];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        Self {
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            column: u32::try_from(column).unwrap_or(u32::MAX),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "line {}, column {}: {}",
+            self.line, self.column, self.message
+        )
+    }
+}
+
+impl std::error::Error for SqlError {}
