@@ -1,1 +1,14 @@
-//! Placeholder while the crate is written.
+//! What an agent knows: projects and memories.
+//!
+//! One folder an aggregate, with four files that open in this order: `mod.rs` (what it is, its
+//! types), `sql.rs` (statements and rows), `ops.rs` (operations), `tests.rs`. Everything that is
+//! written goes through [`athena_store::write`](athena_store::write()), everything that is searched
+//! through [`athena_store::search`](athena_store::search()).
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
+mod catalogue;
+pub mod memories;
+pub mod projects;
+
+pub use catalogue::{COLUMN_CLASSES, MIGRATIONS, catalogue, wire};

@@ -1,1 +1,46 @@
-//! Placeholder while the crate is written.
+//! The one write path and the one search: everything that is remembered passes through here.
+//!
+//! [`write`](write()) performs a change in one transaction: the gates look at it, the caller's
+//! closure stores its rows and logs what search must know, links are inferred, and the log rows
+//! get their sequence numbers last, so that commit order is the order of the numbers on every
+//! backend. [`search`](search()) brings this process's index up to the last commit first, so a row
+//! is found right after its commit, in every process.
+//!
+//! *Architecture invariant*: no other crate inserts into the search tables.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
+mod background;
+mod classes;
+mod embed_queue;
+mod idempotency;
+mod index_cache;
+mod models;
+mod residue;
+mod schema_guard;
+mod seal;
+mod search;
+mod store;
+mod write;
+
+pub use background::{Background, flush};
+pub use classes::{COLUMN_CLASSES, ColumnClass, TableClasses};
+pub use embed_queue::{Due, done, due, enqueue, pending, postpone};
+pub use residue::{erase_residue, owed_after_purge};
+pub use models::{known_model_id, model, model_id};
+pub use seal::remove_item;
+pub use search::{Request, Searched, search};
+pub use store::{Chore, Gate, Intent, Link, Store};
+pub use write::{Write, Written, write};
+
+use athena_db::{MigrationFile, MigrationSet};
+
+/// The tables of the search log, the embedding spaces and the idempotency keys.
+pub const MIGRATIONS: MigrationSet = MigrationSet {
+    name: "store",
+    files: &[
+        MigrationFile::new(1, "search_log", include_str!("../migrations/V001__search_log.sql")),
+        MigrationFile::new(2, "embeddings", include_str!("../migrations/V002__embeddings.sql")),
+        MigrationFile::new(3, "idempotency", include_str!("../migrations/V003__idempotency.sql")),
+    ],
+};

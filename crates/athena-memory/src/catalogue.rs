@@ -1,0 +1,162 @@
+//! Everything this crate offers, in one list.
+
+use crate::{memories, projects};
+use athena_core::{EnvBuilder, Registry};
+use athena_db::{MigrationFile, MigrationSet};
+use athena_store::{ColumnClass, Store, TableClasses};
+
+/// The tables of this crate.
+pub const MIGRATIONS: MigrationSet = MigrationSet {
+    name: "memory",
+    files: &[
+        MigrationFile::new(1, "projects", include_str!("../migrations/V001__projects.sql")),
+        MigrationFile::new(2, "memories", include_str!("../migrations/V002__memories.sql")),
+    ],
+};
+
+/// Lists the operations of this crate.
+#[must_use]
+pub fn catalogue(registry: Registry) -> Registry {
+    registry
+        .with::<memories::Remember>()
+        .with::<memories::Recall>()
+        .with::<memories::Get>()
+        .with::<memories::Update>()
+        .with::<memories::Forget>()
+        .with::<memories::List>()
+        .with::<memories::History>()
+        .with::<memories::Restore>()
+        .with::<memories::Purge>()
+        .with::<memories::RememberBatch>()
+        .with::<memories::SemanticSearch>()
+        .with::<memories::HybridSearch>()
+        .with::<memories::Relate>()
+        .with::<memories::Relations>()
+        .with::<memories::UpdateAccessStats>()
+        .with::<memories::Feedback>()
+        .with::<memories::UpdateConsolidationState>()
+        .with::<memories::ReconsolidationWindow>()
+        .with::<memories::Export>()
+        .with::<memories::Import>()
+        .with::<projects::Create>()
+        .with::<projects::Get>()
+        .with::<projects::GetByPath>()
+        .with::<projects::List>()
+        .with::<projects::UpdateAccess>()
+        .with::<projects::Delete>()
+}
+
+/// Puts what these operations need into an environment: the store, its chores, the counters.
+#[must_use]
+pub fn wire(env: EnvBuilder) -> EnvBuilder {
+    let store = Store::new().with_chore(memories::FlushRetrievals).with_chore(memories::EmbedPending);
+    env.part(store).part(memories::Retrievals::default())
+}
+
+use ColumnClass::{HomeRelative, Plain, Tokenised};
+
+/// The privacy class of every column of this crate's tables.
+pub const COLUMN_CLASSES: &[TableClasses] = &[
+    TableClasses {
+        table: "projects",
+        columns: &[
+            ("id", Plain),
+            ("name", Tokenised),
+            ("path", HomeRelative),
+            ("description", Tokenised),
+            ("language", Plain),
+            ("framework", Plain),
+            ("embedding_dim", Plain),
+            ("consolidation_interval", Plain),
+            ("principal", Plain),
+            ("created_at", Plain),
+            ("last_accessed", Plain),
+            ("last_modified", Plain),
+            ("deleted_at", Plain),
+            ("live_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "memory_vectors",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("lineage", Plain),
+            ("version", Plain),
+            ("superseded_by", Plain),
+            ("update_reason", Tokenised),
+            ("content", Tokenised),
+            ("content_type", Plain),
+            ("content_hash", Plain),
+            ("memory_type", Plain),
+            ("domain", Tokenised),
+            ("tags", Tokenised),
+            ("metadata", Tokenised),
+            ("session_id", Tokenised),
+            ("speaker", Tokenised),
+            ("role", Plain),
+            ("caption", Tokenised),
+            ("position", Plain),
+            ("event_type", Tokenised),
+            ("code_language", Plain),
+            ("code_hash", Plain),
+            ("source", Tokenised),
+            ("agent", Tokenised),
+            ("trust", Plain),
+            ("external_id", Tokenised),
+            ("confidence", Plain),
+            ("usefulness_score", Plain),
+            ("access_count", Plain),
+            ("consolidation_state", Plain),
+            ("consolidated_at", Plain),
+            ("occurred_at", Plain),
+            ("valid_from", Plain),
+            ("valid_until", Plain),
+            ("expires_at", Plain),
+            ("principal", Plain),
+            ("created_at", Plain),
+            ("updated_at", Plain),
+            ("last_accessed", Plain),
+            ("last_retrieved_at", Plain),
+            ("forgotten_at", Plain),
+            ("forget_reason", Tokenised),
+            ("live_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "memory_passages",
+        columns: &[
+            ("memory_id", Plain),
+            ("model_id", Plain),
+            ("n", Plain),
+            ("start_offset", Plain),
+            ("end_offset", Plain),
+            ("e", Tokenised),
+        ],
+    },
+    TableClasses {
+        table: "memory_relationships",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("from_memory_id", Plain),
+            ("to_memory_id", Plain),
+            ("relationship_type", Tokenised),
+            ("strength", Plain),
+            ("principal", Plain),
+            ("created_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "memory_feedback",
+        columns: &[
+            ("id", Plain),
+            ("memory_id", Plain),
+            ("useful", Plain),
+            ("note", Tokenised),
+            ("principal", Plain),
+            ("created_at", Plain),
+        ],
+    },
+];

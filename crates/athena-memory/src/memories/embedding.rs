@@ -1,0 +1,72 @@
+//! Vectors that follow: what a provider over the network embeds after the write.
+
+use super::indexing::{self, IndexedText, PassageVector};
+use super::{Memory, sql};
+use athena_core::{Ctx, Env, MemoryId, Result};
+use athena_db::BoxFuture;
+use athena_search::{Kind, Record};
+use athena_store::{Chore, Due, Intent, Write, done, due, postpone, write};
+use std::sync::Arc;
+
+/// How many items one run takes from the queue.
+const BATCH: u32 = 32;
+
+/// Embeds what waits in the queue.
+#[derive(Debug)]
+pub struct EmbedPending;
+
+impl Chore for EmbedPending {
+    fn run<'a>(&'a self, env: &'a Arc<Env>) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let ctx = Ctx::for_caller(Arc::clone(env), "athena");
+            for item in due(ctx.db(), Kind::MEMORY, ctx.now(), BATCH).await? {
+                embed_due(&ctx, &item).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Embeds one item, or puts it off when the provider fails.
+async fn embed_due(ctx: &Ctx, item: &Due) -> Result<()> {
+    match embed_now(ctx, MemoryId(item.item.id)).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.database().is_some() => Err(error),
+        Err(error) => {
+            tracing::warn!(item = item.item.id, attempts = item.attempts, code = %error.code(), "embedding failed");
+            postpone(ctx, item).await
+        }
+    }
+}
+
+/// Embeds a memory's passages with the configured provider and stores the vectors.
+pub(super) async fn embed_now(ctx: &Ctx, id: MemoryId) -> Result<()> {
+    let Some(memory) = sql::by_id(ctx.db(), id).await? else {
+        return done(ctx.db(), indexing::item(id)).await;
+    };
+    let text = IndexedText::of(&memory);
+    let vectors = ctx.embedder().embed(&text.passages()).await?;
+    let model = ctx.embedder().model().await?;
+    let found = Arc::new((memory, text, vectors, model));
+    write(ctx, Intent { operation: "memory.embed", project: None }, move |write| {
+        let found = Arc::clone(&found);
+        Box::pin(async move {
+            let (memory, text, vectors, model) = &*found;
+            let model = write.model_id(&model.name, model.dim).await?;
+            store(write, memory, &text.vectors(model, vectors)?).await
+        })
+    })
+    .await
+}
+
+async fn store(write: &Write<'_>, memory: &Memory, vectors: &[PassageVector]) -> Result<()> {
+    // Purged since: there is nothing to add to.
+    if sql::by_id(write.tx(), memory.id).await?.is_some() {
+        for vector in vectors {
+            sql::put_vector(write.tx(), memory.id, vector).await?;
+            let item = indexing::item(memory.id);
+            write.log(memory.project_id, Record::Vector { item, n: vector.n, vector: vector.stored.clone() });
+        }
+    }
+    done(write.tx(), indexing::item(memory.id)).await
+}

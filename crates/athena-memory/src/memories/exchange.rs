@@ -1,0 +1,465 @@
+//! Moving memories between stores without loss: records that name each other by `uid`.
+
+use super::indexing;
+use super::ops::{Draft, identity, in_item, own_project, whole_microseconds};
+use super::sql;
+use super::{ConsolidationState, Memory, MemoryType};
+use crate::projects;
+use athena_core::{Code, Ctx, Cursor, MemoryId, Operation, Page, PageRequest, ProjectId, Result, Spec};
+use athena_db::Executor;
+use athena_store::{Intent, Write, model, write};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A memory as it is moved between stores: everything about one version, with other versions and
+/// memories named by their `uid`. All but `content` may be left out.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryRecord {
+    /// The text.
+    #[schemars(length(min = 1))]
+    pub content: String,
+    /// Its id in every store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<Uuid>,
+    /// The `uid` of its first version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Uuid>,
+    /// 1 for the first version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub version: Option<i64>,
+    /// The `uid` of the version that replaced it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<Uuid>,
+    /// Why this version was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub update_reason: Option<String>,
+    /// What sort of thing it says.
+    #[serde(default, rename = "type")]
+    pub memory_type: MemoryType,
+    /// What the text is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50))]
+    pub content_type: Option<String>,
+    /// The field it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50))]
+    pub domain: Option<String>,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 100)))]
+    pub tags: Vec<String>,
+    /// Anything else that came with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
+    /// The session it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub session: Option<String>,
+    /// Who said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub speaker: Option<String>,
+    /// The role of who said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50))]
+    pub role: Option<String>,
+    /// What a picture that came with it shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 10_000))]
+    pub caption: Option<String>,
+    /// Its place in the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<i64>,
+    /// The kind of event it was made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50))]
+    pub event_type: Option<String>,
+    /// The language of a piece of code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50))]
+    pub code_language: Option<String>,
+    /// The hash of a piece of code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub code_hash: Option<String>,
+    /// Where it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 500))]
+    pub source: Option<String>,
+    /// Which agent told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub agent: Option<String>,
+    /// How far its source is trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1))]
+    pub trust: Option<f64>,
+    /// Its id where it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub external_id: Option<String>,
+    /// How sure it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1))]
+    pub confidence: Option<f64>,
+    /// How useful it has proved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1))]
+    pub usefulness: Option<f64>,
+    /// How often it was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub access_count: Option<i64>,
+    /// Where it stands in consolidation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<ConsolidationState>,
+    /// When it was consolidated last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consolidated_at: Option<Timestamp>,
+    /// When what it says happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<Timestamp>,
+    /// From when on it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_from: Option<Timestamp>,
+    /// Until when it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<Timestamp>,
+    /// When it goes out of recall by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Who wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub principal: Option<String>,
+    /// When this version was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// When something about this version changed last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
+    /// When it was used last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_accessed: Option<Timestamp>,
+    /// When it was recalled last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_retrieved_at: Option<Timestamp>,
+    /// When it was forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forgotten_at: Option<Timestamp>,
+    /// Why it was forgotten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forget_reason: Option<String>,
+    /// The caller's own vector for the whole text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 65_536))]
+    pub embedding: Option<Vec<f32>>,
+    /// What it is related to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<RelationRecord>,
+}
+
+/// A relation that starts from a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RelationRecord {
+    /// The `uid` of the memory that it leads to.
+    pub to: Uuid,
+    /// How they are related.
+    #[schemars(length(min = 1, max = 50))]
+    pub relation: String,
+    /// How strongly.
+    #[schemars(range(min = 0, max = 1))]
+    pub strength: f64,
+}
+
+/// Returns a project's memories as records that another store can import: every version, forgotten
+/// ones included, oldest first.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Export {
+    /// The project, by name; the surroundings' own unless given.
+    #[schemars(length(min = 1, max = 255))]
+    pub project: Option<String>,
+    /// How many to answer at most.
+    #[serde(default = "hundred")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub limit: u32,
+    /// Where the previous page ended: its `next_cursor`.
+    #[schemars(length(min = 1, max = 100))]
+    pub cursor: Option<String>,
+}
+
+fn hundred() -> u32 {
+    100
+}
+
+impl Operation for Export {
+    const SPEC: Spec = Spec::read("memory.export", "/export");
+    type Output = Page<MemoryRecord>;
+
+    async fn call(self, ctx: &Ctx) -> Result<Page<MemoryRecord>> {
+        let cursor = self.cursor.as_deref().map(Cursor::parse).transpose()?;
+        let projects = own_project(ctx, self.project.as_deref()).await?;
+        let page = PageRequest { limit: self.limit, cursor };
+        let memories = sql::all(ctx.db(), &projects, page).await?;
+        let page = Page::from_overfetch(memories, self.limit, |memory| memory.id.0);
+        let mut items = Vec::with_capacity(page.items.len());
+        for memory in page.items {
+            items.push(record(ctx, memory).await?);
+        }
+        Ok(Page { items, next_cursor: page.next_cursor })
+    }
+}
+
+async fn record(ctx: &Ctx, memory: Memory) -> Result<MemoryRecord> {
+    let db = ctx.db();
+    let superseded_by = match memory.superseded_by {
+        Some(id) => sql::by_id(db, id).await?.map(|next| next.uid),
+        None => None,
+    };
+    let mut relations = Vec::new();
+    for relation in sql::relations(db, memory.id, i64::MAX).await? {
+        if relation.from == memory.id
+            && let Some(to) = sql::by_id(db, relation.to).await?
+        {
+            relations.push(RelationRecord { to: to.uid, relation: relation.relation, strength: relation.strength });
+        }
+    }
+    Ok(MemoryRecord {
+        uid: Some(memory.uid),
+        lineage: Some(memory.lineage),
+        version: Some(memory.version),
+        superseded_by,
+        embedding: own_embedding(db, memory.id).await?,
+        relations,
+        update_reason: memory.update_reason,
+        content: memory.content,
+        memory_type: memory.memory_type,
+        content_type: Some(memory.content_type),
+        domain: Some(memory.domain),
+        tags: memory.tags,
+        metadata: memory.metadata,
+        session: memory.session,
+        speaker: memory.speaker,
+        role: memory.role,
+        caption: memory.caption,
+        position: memory.position,
+        event_type: memory.event_type,
+        code_language: memory.code_language,
+        code_hash: memory.code_hash,
+        source: memory.source,
+        agent: memory.agent,
+        trust: Some(memory.trust),
+        external_id: memory.external_id,
+        confidence: Some(memory.confidence),
+        usefulness: Some(memory.usefulness),
+        access_count: Some(memory.access_count),
+        state: Some(memory.state),
+        consolidated_at: memory.consolidated_at,
+        occurred_at: memory.occurred_at,
+        valid_from: memory.valid_from,
+        valid_until: memory.valid_until,
+        expires_at: memory.expires_at,
+        principal: Some(memory.principal),
+        created_at: Some(memory.created_at),
+        updated_at: Some(memory.updated_at),
+        last_accessed: memory.last_accessed,
+        last_retrieved_at: memory.last_retrieved_at,
+        forgotten_at: memory.forgotten_at,
+        forget_reason: memory.forget_reason,
+    })
+}
+
+/// Returns the vector that a caller brought with a memory.
+async fn own_embedding(db: &impl Executor, id: MemoryId) -> Result<Option<Vec<f32>>> {
+    for (model_id, bytes) in sql::own_vectors(db, id).await? {
+        let known = model(db, athena_core::ModelId(model_id)).await?;
+        if known.is_some_and(|(name, _)| name == indexing::CALLER_MODEL) {
+            return Ok(Some(indexing::floats(&bytes)));
+        }
+    }
+    Ok(None)
+}
+
+/// Imports memories that another store exported, or that were written down elsewhere: all of them,
+/// or none if one is refused. A record whose `uid` or text is known already is skipped.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Import {
+    /// The records. A version comes before or together with the one that replaced it.
+    #[schemars(length(min = 1, max = 100_000))]
+    pub memories: Vec<MemoryRecord>,
+    /// The project, by name; the surroundings' own unless given.
+    #[schemars(length(min = 1, max = 255))]
+    pub project: Option<String>,
+}
+
+/// What was imported.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Imported {
+    /// The id of the project.
+    pub project_id: ProjectId,
+    /// How many records were stored.
+    pub imported: usize,
+    /// How many were known already.
+    pub skipped: usize,
+}
+
+impl Operation for Import {
+    const SPEC: Spec =
+        Spec::create("memory.import", "/import").idempotent().errors(&[Code::Conflict, Code::EmbeddingMismatch]);
+    type Output = Imported;
+
+    async fn call(self, ctx: &Ctx) -> Result<Imported> {
+        let mut items = Vec::with_capacity(self.memories.len());
+        for (index, record) in self.memories.into_iter().enumerate() {
+            items.push(Item::prepare(ctx, record).await.map_err(|error| in_item(error, index))?);
+        }
+        let items = Arc::new((items, self.project));
+        write(ctx, Intent { operation: "memory.import", project: None }, move |write| {
+            let items = Arc::clone(&items);
+            Box::pin(async move {
+                let (items, project) = &*items;
+                let project = projects::for_writing(write, project.as_deref()).await?;
+                store_all(write, project, items).await
+            })
+        })
+        .await
+    }
+}
+
+/// A record, prepared for storing.
+struct Item {
+    uid: Uuid,
+    superseded_by: Option<Uuid>,
+    relations: Vec<RelationRecord>,
+    content_hash: String,
+    current: bool,
+    draft: Draft,
+}
+
+impl Item {
+    async fn prepare(ctx: &Ctx, mut record: MemoryRecord) -> Result<Self> {
+        let (superseded_by, embedding) = (record.superseded_by, record.embedding.take());
+        let relations = std::mem::take(&mut record.relations);
+        let memory = memory(ctx, record, superseded_by.is_some());
+        let content_hash = identity(
+            memory.memory_type,
+            &memory.content,
+            memory.session.as_deref(),
+            memory.speaker.as_deref(),
+            memory.occurred_at,
+        );
+        Ok(Self {
+            uid: memory.uid,
+            superseded_by,
+            relations,
+            current: memory.forgotten_at.is_none() && memory.state != ConsolidationState::Superseded,
+            draft: Draft::of(ctx, memory, content_hash.clone(), None, embedding).await?,
+            content_hash,
+        })
+    }
+}
+
+fn memory(ctx: &Ctx, record: MemoryRecord, superseded: bool) -> Memory {
+    let now = ctx.now();
+    let uid = record.uid.unwrap_or_else(Uuid::now_v7);
+    let created_at = record.created_at.map_or(now, whole_microseconds);
+    let state = match record.state {
+        _ if superseded => ConsolidationState::Superseded,
+        // A superseded version whose successor is not known would be lost from view.
+        None | Some(ConsolidationState::Superseded) => ConsolidationState::Unconsolidated,
+        Some(state) => state,
+    };
+    Memory {
+        id: MemoryId(0),
+        project_id: ProjectId(0),
+        uid,
+        lineage: record.lineage.unwrap_or(uid),
+        version: record.version.unwrap_or(1),
+        superseded_by: None,
+        update_reason: record.update_reason,
+        content: record.content,
+        content_type: record.content_type.unwrap_or_else(|| "text".into()),
+        memory_type: record.memory_type,
+        domain: record.domain.unwrap_or_else(|| "memory".into()),
+        tags: record.tags,
+        metadata: record.metadata,
+        session: record.session,
+        speaker: record.speaker,
+        role: record.role,
+        caption: record.caption,
+        position: record.position,
+        event_type: record.event_type,
+        code_language: record.code_language,
+        code_hash: record.code_hash,
+        source: record.source,
+        agent: record.agent,
+        trust: record.trust.unwrap_or(1.0),
+        external_id: record.external_id,
+        confidence: record.confidence.unwrap_or(1.0),
+        usefulness: record.usefulness.unwrap_or(0.0),
+        quality: 0.0,
+        access_count: record.access_count.unwrap_or(0),
+        state,
+        consolidated_at: record.consolidated_at.map(whole_microseconds),
+        occurred_at: record.occurred_at.map(whole_microseconds),
+        valid_from: record.valid_from.map(whole_microseconds),
+        valid_until: record.valid_until.map(whole_microseconds),
+        expires_at: record.expires_at.map(whole_microseconds),
+        principal: record.principal.unwrap_or_else(|| ctx.caller().principal.clone()),
+        created_at,
+        updated_at: record.updated_at.map_or(created_at, whole_microseconds),
+        last_accessed: record.last_accessed.map(whole_microseconds),
+        last_retrieved_at: record.last_retrieved_at.map(whole_microseconds),
+        forgotten_at: record.forgotten_at.map(whole_microseconds),
+        forget_reason: record.forget_reason,
+    }
+}
+
+async fn store_all(write: &Write<'_>, project: ProjectId, items: &[Item]) -> Result<Imported> {
+    let mut stored = Vec::new();
+    for (index, item) in items.iter().enumerate() {
+        if is_known(write, project, item).await? {
+            continue;
+        }
+        let id = item.draft.insert(write, project).await.map_err(|error| in_item(error, index))?;
+        stored.push((id, item));
+    }
+    for (id, item) in &stored {
+        connect(write, project, *id, item).await?;
+    }
+    Ok(Imported { project_id: project, imported: stored.len(), skipped: items.len() - stored.len() })
+}
+
+async fn is_known(write: &Write<'_>, project: ProjectId, item: &Item) -> Result<bool> {
+    if sql::id_of_uid(write.tx(), item.uid).await?.is_some() {
+        return Ok(true);
+    }
+    Ok(item.current && sql::same(write.tx(), project, &item.content_hash).await?.is_some())
+}
+
+/// Restores what refers to other records, as far as the store has them.
+async fn connect(write: &Write<'_>, project: ProjectId, id: MemoryId, item: &Item) -> Result<()> {
+    if let Some(next) = item.superseded_by
+        && let Some(next) = sql::id_of_uid(write.tx(), next).await?
+    {
+        sql::set_superseded_by(write.tx(), id, next).await?;
+    }
+    for relation in &item.relations {
+        if let Some(to) = sql::id_of_uid(write.tx(), relation.to).await? {
+            let relation =
+                super::Relation { from: id, to, relation: relation.relation.clone(), strength: relation.strength };
+            let principal = &write.ctx().caller().principal;
+            sql::relate(write.tx(), project, &relation, principal, write.now()).await?;
+        }
+    }
+    Ok(())
+}

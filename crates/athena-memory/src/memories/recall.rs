@@ -1,0 +1,478 @@
+//! Finding memories by what they say.
+
+use super::indexing::{CALLER_MODEL, check_embedding, label};
+use super::ops::live_states;
+use super::{Memory, MemoryType, Retrievals, sql};
+use crate::projects;
+use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
+use athena_search::{Answer, DEFAULT_MIN_MATCH, Filter, Hit, Kind, Query, Weights};
+use athena_store::{Request, search};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::HashMap;
+
+use super::ConsolidationState;
+
+/// Recalls what is known about something, best first. Ask it before you answer, decide or begin,
+/// with a question or a few words; what was said in other words is found too. Each hit has a
+/// `score`, relative to this question's best hit, and a `match`, how well it answers by itself.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recall {
+    /// What to look for, in plain words. Nothing in it is syntax.
+    #[schemars(length(min = 1, max = 10_000))]
+    pub query: String,
+    /// How many memories to answer at most.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub limit: u32,
+    /// The project, by name; the surroundings' own, and `personal`, unless given.
+    #[schemars(length(min = 1, max = 255))]
+    pub project: Option<String>,
+    /// More projects to look into, by name. `personal` is left out unless it is named.
+    #[serde(default)]
+    #[schemars(length(max = 100), inner(length(min = 1, max = 255)))]
+    pub projects: Vec<String>,
+    /// Only memories of one of these types.
+    #[serde(default, rename = "type")]
+    #[schemars(length(max = 7))]
+    pub types: Vec<MemoryType>,
+    /// Only memories with all of these tags.
+    #[serde(default)]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 100)))]
+    pub tags: Vec<String>,
+    /// Only memories of this session.
+    #[schemars(length(min = 1, max = 200))]
+    pub session: Option<String>,
+    /// Only what this person said.
+    #[schemars(length(min = 1, max = 200))]
+    pub speaker: Option<String>,
+    /// Only memories of this domain.
+    #[schemars(length(min = 1, max = 50))]
+    pub domain: Option<String>,
+    /// Only memories in one of these states; all but superseded ones unless given.
+    #[serde(default)]
+    #[schemars(length(max = 6))]
+    pub state: Vec<ConsolidationState>,
+    /// Only what happened at this time or later.
+    pub after: Option<Timestamp>,
+    /// Only what happened before this time.
+    pub before: Option<Timestamp>,
+    /// Only hits whose `match` is at least this; try 0.3 to get nothing rather than a guess.
+    #[schemars(range(min = 0, max = 1))]
+    pub min_score: Option<f64>,
+    /// How to look.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The share of meaning in the score; set both shares to replace the measured rule.
+    #[schemars(range(min = 0, max = 1))]
+    pub semantic_weight: Option<f64>,
+    /// The share of words in the score.
+    #[schemars(range(min = 0, max = 1))]
+    pub keyword_weight: Option<f64>,
+    /// How the two are joined.
+    #[serde(default)]
+    pub fusion: Fusion,
+    /// Your own vector for the question, compared with vectors that came with memories.
+    #[schemars(length(min = 1, max = 65_536))]
+    pub embedding: Option<Vec<f32>>,
+    /// Say for each hit how it came by its score.
+    #[serde(default)]
+    pub explain: bool,
+}
+
+fn ten() -> u32 {
+    10
+}
+
+/// How to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// By words and by meaning.
+    #[default]
+    Hybrid,
+    /// By words only.
+    Keyword,
+    /// By meaning only.
+    Semantic,
+}
+
+/// How the two ways of looking are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fusion {
+    /// A weighted sum of normalised scores.
+    #[default]
+    Weighted,
+    /// Reciprocal ranks, k = 60.
+    Rrf,
+}
+
+/// What was recalled.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Recalled {
+    /// The hits, best first.
+    pub hits: Vec<RecalledMemory>,
+    /// What the search should have done but could not, such as asking a provider that is away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// What was looked at, if an explanation was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Value>,
+}
+
+/// A memory that was recalled.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct RecalledMemory {
+    /// How it ranks among the hits, up to 1.
+    pub score: f64,
+    /// How well it answers by itself, 0 to 1.
+    #[serde(rename = "match")]
+    pub match_score: f64,
+    /// The cosine of its best passage, where it has a vector.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub semantic: Option<f64>,
+    /// Its BM25 score.
+    pub keyword: f64,
+    /// The memory.
+    pub memory: Memory,
+    /// How it came by its score, if asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Value>,
+}
+
+impl Operation for Recall {
+    const SPEC: Spec = Spec::query("memory.recall", "/memories/recall")
+        .tool("recall")
+        .command(&["recall"])
+        .positional(&["query"])
+        .short(&[("limit", 'n'), ("type", 't')])
+        .stdin("query")
+        .errors(&[Code::EmbeddingMismatch]);
+    type Output = Recalled;
+
+    async fn call(self, ctx: &Ctx) -> Result<Recalled> {
+        let explain = self.explain;
+        let found = find(ctx, &self).await?;
+        ctx.part::<Retrievals>().count(found.hits.iter().map(|(_, memory)| memory.id), ctx.now());
+        let pending = match explain {
+            true => pending_vectors(ctx, &found.hits).await?,
+            false => Vec::new(),
+        };
+        let hits = found.hits.into_iter().map(|(hit, memory)| recalled(hit, memory, &pending)).collect();
+        let summary = found.answer.summary;
+        Ok(Recalled {
+            hits,
+            notes: found.notes,
+            explain: explain.then(|| serde_json::to_value(summary)).transpose().map_err(Error::internal)?,
+        })
+    }
+}
+
+async fn pending_vectors(ctx: &Ctx, hits: &[(Hit, Memory)]) -> Result<Vec<MemoryId>> {
+    let ids: Vec<MemoryId> = hits.iter().map(|(_, memory)| memory.id).collect();
+    sql::vectors_pending(ctx.db(), &ids).await
+}
+
+fn recalled(hit: Hit, memory: Memory, pending: &[MemoryId]) -> RecalledMemory {
+    let mut explain = hit.explain.and_then(|explain| serde_json::to_value(explain).ok());
+    if let Some(Value::Object(explain)) = &mut explain
+        && pending.contains(&memory.id)
+    {
+        explain.insert("vector".into(), Value::String("pending".into()));
+    }
+    RecalledMemory {
+        score: hit.score,
+        match_score: hit.match_score,
+        semantic: hit.semantic,
+        keyword: hit.keyword,
+        memory,
+        explain,
+    }
+}
+
+/// What a search found, with the rows.
+struct Found {
+    hits: Vec<(Hit, Memory)>,
+    answer: Answer,
+    notes: Vec<String>,
+}
+
+/// Searches, then reads the rows and checks them again: what was forgotten or has expired meanwhile
+/// gives its place to the next.
+async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
+    let weights = weights(recall)?;
+    let projects = projects::for_reading(ctx, recall.project.as_deref(), &recall.projects).await?;
+    let projects: Vec<ProjectId> = projects.into_iter().map(|(id, _)| id).collect();
+    if let Some(embedding) = &recall.embedding {
+        for project in &projects {
+            check_embedding(embedding, projects::embedding_dim(ctx.db(), *project).await?)?;
+        }
+    }
+    let wanted = usize::try_from(recall.limit).unwrap_or(usize::MAX);
+    let states = states(recall);
+    let mut ask = wanted;
+    loop {
+        let request = Request {
+            projects: projects.clone(),
+            query: query(recall, weights, states.clone(), ask),
+            own_vector: recall.embedding.clone().map(|values| (CALLER_MODEL.to_owned(), values)),
+        };
+        let searched = search(ctx, request).await?;
+        let candidates = searched.answer.hits.len();
+        let hits = with_rows(ctx, &searched.answer, &states, wanted).await?;
+        if hits.len() == wanted || candidates < ask {
+            let notes = searched.vector_missing.into_iter().collect();
+            return Ok(Found { hits, answer: searched.answer, notes });
+        }
+        ask *= 4;
+    }
+}
+
+async fn with_rows(
+    ctx: &Ctx,
+    answer: &Answer,
+    states: &[String],
+    wanted: usize,
+) -> Result<Vec<(Hit, Memory)>> {
+    let ids: Vec<MemoryId> = answer.hits.iter().map(|hit| MemoryId(hit.item.id)).collect();
+    let states: Vec<&str> = states.iter().map(String::as_str).collect();
+    let rows = sql::current(ctx.db(), &ids, &states, ctx.now()).await?;
+    let mut rows: HashMap<i64, Memory> = rows.into_iter().map(|memory| (memory.id.0, memory)).collect();
+    Ok(answer
+        .hits
+        .iter()
+        .filter_map(|hit| Some((hit.clone(), rows.remove(&hit.item.id)?)))
+        .take(wanted)
+        .collect())
+}
+
+fn weights(recall: &Recall) -> Result<Option<Weights>> {
+    match (recall.semantic_weight, recall.keyword_weight) {
+        (None, None) => Ok(None),
+        (Some(semantic), Some(keyword)) if semantic + keyword > 0.0 => Ok(Some(Weights { semantic, keyword })),
+        (Some(_), Some(_)) => {
+            Err(Error::invalid("semantic_weight", "and `keyword_weight` must not both be 0"))
+        }
+        (None, Some(_)) => Err(Error::invalid("semantic_weight", "is required with `keyword_weight`")),
+        (Some(_), None) => Err(Error::invalid("keyword_weight", "is required with `semantic_weight`")),
+    }
+}
+
+fn states(recall: &Recall) -> Vec<String> {
+    if recall.state.is_empty() {
+        return live_states();
+    }
+    recall.state.iter().map(|state| state.as_str().to_owned()).collect()
+}
+
+fn query(recall: &Recall, weights: Option<Weights>, states: Vec<String>, limit: usize) -> Query {
+    Query {
+        text: recall.query.clone(),
+        vector: None,
+        mode: match recall.mode {
+            Mode::Hybrid => athena_search::Mode::Hybrid,
+            Mode::Keyword => athena_search::Mode::Keyword,
+            Mode::Semantic => athena_search::Mode::Semantic,
+        },
+        weights,
+        fusion: match recall.fusion {
+            Fusion::Weighted => athena_search::Fusion::Weighted,
+            Fusion::Rrf => athena_search::Fusion::Rrf { k: 60 },
+        },
+        filter: Filter {
+            kinds: vec![Kind::MEMORY],
+            states,
+            labels: labels(recall),
+            after: recall.after.map(Timestamp::as_microsecond),
+            before: recall.before.map(Timestamp::as_microsecond),
+        },
+        limit,
+        min_score: recall.min_score,
+        explain: recall.explain,
+    }
+}
+
+/// Returns the labels that a hit must have: one of each group.
+fn labels(recall: &Recall) -> Vec<Vec<String>> {
+    let mut groups: Vec<Vec<String>> = recall.tags.iter().map(|tag| vec![label("tag", tag)]).collect();
+    if !recall.types.is_empty() {
+        groups.push(recall.types.iter().map(|kind| label("type", kind.as_str())).collect());
+    }
+    let single = [("session", &recall.session), ("speaker", &recall.speaker), ("domain", &recall.domain)];
+    groups.extend(single.iter().filter_map(|(name, value)| Some(vec![label(name, value.as_deref()?)])));
+    groups
+}
+
+/// Finds memories whose vectors point the same way as a question's: seed 004's semantic search. Give
+/// a text, a vector of your own, or both.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SemanticSearch {
+    /// The question in words; it is embedded unless you bring a vector.
+    #[schemars(length(min = 1, max = 10_000))]
+    pub query: Option<String>,
+    /// Your own vector for the question.
+    #[schemars(length(min = 1, max = 65_536))]
+    pub embedding: Option<Vec<f32>>,
+    /// The project, by name; the surroundings' own unless given.
+    #[schemars(length(min = 1, max = 255))]
+    pub project: Option<String>,
+    /// How many memories to answer at most.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub limit: u32,
+    /// The lowest cosine that counts.
+    #[serde(default = "default_threshold")]
+    #[schemars(range(min = -1, max = 1))]
+    pub threshold: f64,
+}
+
+fn default_threshold() -> f64 {
+    DEFAULT_MIN_MATCH
+}
+
+/// Memories by similarity.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct SimilarMemories {
+    /// The hits, most similar first.
+    pub hits: Vec<SemanticHit>,
+}
+
+/// A memory with its similarity.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct SemanticHit {
+    /// The memory's id.
+    pub id: MemoryId,
+    /// The memory's text.
+    pub content: String,
+    /// What sort of thing it says.
+    pub memory_type: MemoryType,
+    /// The cosine of its best passage.
+    pub semantic_similarity: f64,
+}
+
+impl Operation for SemanticSearch {
+    const SPEC: Spec =
+        Spec::query("memory.semantic_search", "/memories/semantic-search").errors(&[Code::EmbeddingMismatch]);
+    type Output = SimilarMemories;
+
+    async fn call(self, ctx: &Ctx) -> Result<SimilarMemories> {
+        if self.query.is_none() && self.embedding.is_none() {
+            return Err(Error::invalid("query", "or `embedding` is required"));
+        }
+        let recall = Recall {
+            query: self.query.unwrap_or_default(),
+            embedding: self.embedding,
+            project: self.project,
+            limit: self.limit,
+            mode: Mode::Semantic,
+            ..Recall::default()
+        };
+        let found = find(ctx, &recall).await?;
+        let hits = found.hits.into_iter().filter_map(|(hit, memory)| {
+            let semantic_similarity = hit.semantic.filter(|cosine| *cosine >= self.threshold)?;
+            Some(SemanticHit {
+                id: memory.id,
+                content: memory.content,
+                memory_type: memory.memory_type,
+                semantic_similarity,
+            })
+        });
+        Ok(SimilarMemories { hits: hits.collect() })
+    }
+}
+
+/// Finds memories by meaning and words with fixed shares: seed 004's hybrid search. For everyday use
+/// `recall` chooses the shares by a measured rule.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HybridSearch {
+    /// The question in words.
+    #[schemars(length(min = 1, max = 10_000))]
+    pub query_text: String,
+    /// Your own vector for the question; the text is embedded unless given.
+    #[schemars(length(min = 1, max = 65_536))]
+    pub embedding: Option<Vec<f32>>,
+    /// The project, by name; the surroundings' own unless given.
+    #[schemars(length(min = 1, max = 255))]
+    pub project: Option<String>,
+    /// How many memories to answer at most.
+    #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = 1_000))]
+    pub limit: u32,
+    /// The share of meaning. The shares need not sum to 1: their sum divides.
+    #[serde(default = "seven_tenths")]
+    #[schemars(range(min = 0, max = 1))]
+    pub semantic_weight: f64,
+    /// The share of words.
+    #[serde(default = "three_tenths")]
+    #[schemars(range(min = 0, max = 1))]
+    pub keyword_weight: f64,
+    /// Only memories in this state; all but superseded ones unless given.
+    pub consolidation_state: Option<ConsolidationState>,
+}
+
+fn seven_tenths() -> f64 {
+    0.7
+}
+
+fn three_tenths() -> f64 {
+    0.3
+}
+
+/// Memories by both.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct HybridMemories {
+    /// The hits, best first.
+    pub hits: Vec<HybridHit>,
+}
+
+/// A memory with the parts of its score.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct HybridHit {
+    /// The memory's id.
+    pub id: MemoryId,
+    /// The memory's text.
+    pub content: String,
+    /// What sort of thing it says.
+    pub memory_type: MemoryType,
+    /// The cosine of its best passage; 0 without a vector.
+    pub semantic_similarity: f64,
+    /// Its BM25 score.
+    pub keyword_rank: f64,
+    /// How it ranks among the hits, up to 1.
+    pub hybrid_score: f64,
+}
+
+impl Operation for HybridSearch {
+    const SPEC: Spec =
+        Spec::query("memory.hybrid_search", "/memories/hybrid-search").errors(&[Code::EmbeddingMismatch]);
+    type Output = HybridMemories;
+
+    async fn call(self, ctx: &Ctx) -> Result<HybridMemories> {
+        let recall = Recall {
+            query: self.query_text,
+            embedding: self.embedding,
+            project: self.project,
+            limit: self.limit,
+            semantic_weight: Some(self.semantic_weight),
+            keyword_weight: Some(self.keyword_weight),
+            state: self.consolidation_state.into_iter().collect(),
+            ..Recall::default()
+        };
+        let found = find(ctx, &recall).await?;
+        let hits = found.hits.into_iter().map(|(hit, memory)| HybridHit {
+            id: memory.id,
+            content: memory.content,
+            memory_type: memory.memory_type,
+            semantic_similarity: hit.semantic.unwrap_or(0.0),
+            keyword_rank: hit.keyword,
+            hybrid_score: hit.score,
+        });
+        Ok(HybridMemories { hits: hits.collect() })
+    }
+}

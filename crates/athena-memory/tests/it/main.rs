@@ -1,0 +1,13 @@
+//! The stories of projects and memories, each told to every backend.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod exchange;
+mod idempotency;
+mod lifecycle;
+mod parity;
+mod recall;
+mod schema;
+mod search_log;
+mod seed_004;

@@ -1,0 +1,69 @@
+//! What may be personal in each column, declared where the column is made.
+//!
+//! Every column that Athena stores has a class; a test of the schema fails for one without. The
+//! write path passes text on as it is until the privacy crate fills the classes with meaning.
+
+/// How the write path treats what goes into a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ColumnClass {
+    /// Prose, titles, metadata, events, messages: personal data is replaced by tokens.
+    Tokenised,
+    /// Paths: the user's home becomes `~`, and lookups are normalised alike.
+    HomeRelative,
+    /// Bytes that must come back as they went in: scanned, reported, sealed, never indexed.
+    Exact,
+    /// Numbers, times, names from a closed list and what Athena derives itself.
+    Plain,
+}
+
+/// The classes of one table's columns.
+#[derive(Debug, Clone, Copy)]
+pub struct TableClasses {
+    /// The table.
+    pub table: &'static str,
+    /// Each of its columns, by name.
+    pub columns: &'static [(&'static str, ColumnClass)],
+}
+
+use ColumnClass::{Plain, Tokenised};
+
+/// The classes of this crate's own columns.
+pub const COLUMN_CLASSES: &[TableClasses] = &[
+    TableClasses {
+        table: "search_tail",
+        // The record holds terms of text that was tokenised before.
+        columns: &[("project_id", Plain), ("seq", Plain), ("kind", Plain), ("item_id", Plain), ("record", Tokenised)],
+    },
+    TableClasses {
+        table: "search_segments",
+        columns: &[("project_id", Plain), ("first_seq", Plain), ("last_seq", Plain), ("chunk", Tokenised)],
+    },
+    TableClasses {
+        table: "search_heads",
+        columns: &[("project_id", Plain), ("seq", Plain), ("sealed_seq", Plain)],
+    },
+    TableClasses {
+        table: "embedding_models",
+        columns: &[("id", Plain), ("name", Plain), ("dim", Plain), ("created_at", Plain)],
+    },
+    TableClasses {
+        table: "embed_queue",
+        columns: &[
+            ("kind", Plain),
+            ("item_id", Plain),
+            ("project_id", Plain),
+            ("attempts", Plain),
+            ("next_attempt_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "idempotency_keys",
+        columns: &[
+            ("principal", Plain),
+            ("idempotency_key", Tokenised),
+            ("request_hash", Plain),
+            ("response", Tokenised),
+            ("created_at", Plain),
+        ],
+    },
+];

@@ -1,0 +1,56 @@
+//! Embedding models by id: a vector is stored with the id of the space it belongs to.
+
+use athena_core::{Error, ModelId, Result};
+use athena_db::{Executor, Scalar, params};
+use jiff::Timestamp;
+
+/// Returns the id of a model, which is made known if it is new.
+///
+/// # Errors
+///
+/// What the database fails with.
+pub async fn model_id(db: &impl Executor, name: &str, dim: usize, now: Timestamp) -> Result<ModelId> {
+    if let Some(id) = known_model_id(db, name, dim).await? {
+        return Ok(id);
+    }
+    db.execute(
+        "INSERT INTO embedding_models (name, dim, created_at) VALUES (:name, :dim, :now)
+         ON CONFLICT (name, dim) DO NOTHING",
+        params! { name: name, dim: width(dim)?, now: now },
+    )
+    .await?;
+    known_model_id(db, name, dim)
+        .await?
+        .ok_or_else(|| Error::internal("an embedding model vanished after it was stored"))
+}
+
+/// Returns the id of a model that has vectors in the store, or `None`.
+///
+/// # Errors
+///
+/// What the database fails with.
+pub async fn known_model_id(db: &impl Executor, name: &str, dim: usize) -> Result<Option<ModelId>> {
+    let id: Option<Scalar<ModelId>> = db
+        .fetch_opt(
+            "SELECT id FROM embedding_models WHERE name = :name AND dim = :dim",
+            params! { name: name, dim: width(dim)? },
+        )
+        .await?;
+    Ok(id.map(|Scalar(id)| id))
+}
+
+/// Returns the name and width of a model.
+///
+/// # Errors
+///
+/// What the database fails with.
+pub async fn model(db: &impl Executor, id: ModelId) -> Result<Option<(String, usize)>> {
+    let row: Option<(String, i64)> = db
+        .fetch_opt("SELECT name, dim FROM embedding_models WHERE id = :id", params! { id: id })
+        .await?;
+    Ok(row.map(|(name, dim)| (name, usize::try_from(dim).unwrap_or(0))))
+}
+
+fn width(dim: usize) -> Result<i64> {
+    i64::try_from(dim).map_err(Error::internal)
+}

@@ -1,0 +1,38 @@
+//! What is left of removed rows, and how it is wiped.
+
+use athena_core::{Ctx, Result};
+use athena_db::Dialect;
+
+/// Wipes what a purge leaves behind where this process can do it.
+///
+/// SQLite overwrites removed rows (`secure_delete`), but their old pages stay in the write-ahead
+/// log until it is truncated; a reader that is in the way delays that to the next checkpoint.
+///
+/// # Errors
+///
+/// What the database fails with.
+pub async fn erase_residue(ctx: &Ctx) -> Result<()> {
+    if ctx.db().dialect() == Dialect::Sqlite {
+        ctx.db().execute_alone("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    }
+    Ok(())
+}
+
+/// Says what may still hold the bytes of removed rows, and how to have that removed too.
+#[must_use]
+pub fn owed_after_purge(dialect: Dialect) -> Vec<String> {
+    let backups = "backups and exports made before: delete or rewrite them".to_owned();
+    let mut owed = match dialect {
+        Dialect::Sqlite => Vec::new(),
+        Dialect::Postgres => vec![
+            "dead row versions until `VACUUM memory_vectors, memory_passages, search_tail, search_segments`".to_owned(),
+            "write-ahead log segments until the server recycles or archives them".to_owned(),
+        ],
+        Dialect::MySql => vec![
+            "free pages until `OPTIMIZE TABLE memory_vectors, memory_passages, search_tail, search_segments`".to_owned(),
+            "binary and redo logs until the server rotates them".to_owned(),
+        ],
+    };
+    owed.push(backups);
+    owed
+}

@@ -1,0 +1,148 @@
+//! Sealing the tail of a log into immutable chunks, and taking an item out of them for good.
+
+use crate::Write;
+use crate::index_cache::tail_records;
+use crate::store::Store;
+use crate::write::SEAL_AT;
+use athena_core::{Env, Error, ProjectId, Result};
+use athena_db::{Executor, Tx, TxOptions, params};
+use athena_search::{ItemRef, Record, segment};
+use std::sync::Arc;
+
+/// Seals the tails that have grown long.
+pub(crate) async fn seal_wanted(env: &Arc<Env>) -> Result<()> {
+    for project in env.part::<Store>().take_wanted() {
+        seal(env, project).await?;
+    }
+    Ok(())
+}
+
+/// Moves the tail of a project into chunks, one short transaction a chunk.
+async fn seal(env: &Arc<Env>, project: ProjectId) -> Result<()> {
+    let records = tail_records(env.db(), project, 0).await?;
+    let whole = usize::try_from(SEAL_AT).unwrap_or(usize::MAX);
+    for batch in records.chunks(whole) {
+        let chunks = segment::encode(batch);
+        for chunk in chunks {
+            let rows = segment::decode(&chunk).map_err(Error::internal)?;
+            let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else { continue };
+            seal_chunk(env, project, *first, *last, chunk).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Stores one chunk in place of the rows it covers; does nothing if they changed meanwhile.
+async fn seal_chunk(env: &Arc<Env>, project: ProjectId, first: i64, last: i64, chunk: Vec<u8>) -> Result<()> {
+    let chunk = Arc::new(chunk);
+    env.db()
+        .transaction_with(TxOptions::default(), |tx| {
+            let chunk = Arc::clone(&chunk);
+            Box::pin(async move { replace_rows(tx, project, first, last, &chunk).await })
+        })
+        .await
+}
+
+async fn replace_rows(tx: &Tx<'_>, project: ProjectId, first: i64, last: i64, chunk: &[u8]) -> Result<()> {
+    let moved = tx
+        .execute(
+            "UPDATE search_heads SET sealed_seq = :last
+             WHERE project_id = :project AND sealed_seq = :before",
+            params! { project: project, last: last, before: first - 1 },
+        )
+        .await?;
+    if moved == 0 {
+        return Ok(());
+    }
+    let removed = tx
+        .execute(
+            "DELETE FROM search_tail WHERE project_id = :project AND seq BETWEEN :first AND :last",
+            params! { project: project, first: first, last: last },
+        )
+        .await?;
+    if i64::try_from(removed).ok() != Some(last - first + 1) {
+        return Err(athena_db::Error::new(
+            athena_db::ErrorKind::Serialization,
+            "the search log changed while it was sealed",
+        )
+        .into());
+    }
+    tx.execute(
+        "INSERT INTO search_segments (project_id, first_seq, last_seq, chunk)
+         VALUES (:project, :first, :last, :chunk)",
+        params! { project: project, first: first, last: last, chunk: chunk },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Takes every trace of an item out of the search log: its tail rows, and its part of every chunk.
+///
+/// The numbers of the removed rows go to the tombstone's place: other processes learn of the
+/// removal from the [`Record::Remove`] that is logged with it. Returns how many records went.
+///
+/// # Errors
+///
+/// What the database fails with.
+pub async fn remove_item(write: &Write<'_>, project: ProjectId, item: ItemRef) -> Result<u64> {
+    // Locks the head first, so that no chunk is sealed meanwhile.
+    lock_head(write.tx(), project).await?;
+    let removed = clear_tail(write.tx(), project, item).await? + rewrite_chunks(write.tx(), project, item).await?;
+    write.log(project, Record::Remove { item });
+    Ok(removed)
+}
+
+async fn lock_head(tx: &Tx<'_>, project: ProjectId) -> Result<()> {
+    tx.execute("UPDATE search_heads SET seq = seq WHERE project_id = :project", params! { project: project })
+        .await?;
+    Ok(())
+}
+
+/// Blanks the item's tail rows to tombstones: their numbers stay, what they said goes.
+async fn clear_tail(tx: &Tx<'_>, project: ProjectId, item: ItemRef) -> Result<u64> {
+    Ok(tx
+        .execute(
+            "UPDATE search_tail SET record = :tombstone
+             WHERE project_id = :project AND kind = :kind AND item_id = :item_id",
+            params! {
+                tombstone: athena_search::record::encode(&Record::Remove { item }),
+                project: project,
+                kind: i64::from(item.kind.0),
+                item_id: item.id,
+            },
+        )
+        .await?)
+}
+
+async fn rewrite_chunks(tx: &Tx<'_>, project: ProjectId, item: ItemRef) -> Result<u64> {
+    let chunks: Vec<(i64, Vec<u8>)> = tx
+        .fetch_all(
+            "SELECT first_seq, chunk FROM search_segments WHERE project_id = :project ORDER BY first_seq",
+            params! { project: project },
+        )
+        .await?;
+    let mut removed = 0;
+    for (first, chunk) in chunks {
+        let mut rows = segment::decode(&chunk).map_err(Error::internal)?;
+        let touched = rows.iter_mut().filter(|(_, record)| record.item() == item);
+        let count = touched.map(|(_, record)| *record = Record::Remove { item }).count();
+        if count > 0 {
+            removed += u64::try_from(count).unwrap_or(0);
+            store_chunk(tx, project, first, &rows).await?;
+        }
+    }
+    Ok(removed)
+}
+
+async fn store_chunk(tx: &Tx<'_>, project: ProjectId, first: i64, rows: &[(i64, Record)]) -> Result<()> {
+    let mut chunks = segment::encode(rows);
+    // Fewer bytes than before: it was one chunk and stays one.
+    let chunk = chunks.pop().filter(|_| chunks.is_empty());
+    let chunk = chunk.ok_or_else(|| Error::internal("a search chunk grew when an item was removed"))?;
+    tx.execute(
+        "UPDATE search_segments SET chunk = :chunk WHERE project_id = :project AND first_seq = :first",
+        params! { chunk: chunk, project: project, first: first },
+    )
+    .await?;
+    Ok(())
+}

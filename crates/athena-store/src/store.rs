@@ -1,0 +1,97 @@
+//! The part of the environment that writing and searching share.
+
+use crate::Write;
+use crate::index_cache::IndexCache;
+use crate::schema_guard::SchemaGuard;
+use crate::write::Written;
+use athena_core::{Env, ProjectId, Result};
+use athena_db::BoxFuture;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What writing and searching share in one process: the hooks and the indexes.
+///
+/// One per [`Env`], put there as a part.
+#[derive(Default)]
+pub struct Store {
+    pub(crate) gates: Vec<Box<dyn Gate>>,
+    pub(crate) links: Vec<Box<dyn Link>>,
+    pub(crate) chores: Vec<Box<dyn Chore>>,
+    pub(crate) indexes: IndexCache,
+    pub(crate) schema: SchemaGuard,
+    to_seal: Mutex<BTreeSet<ProjectId>>,
+}
+
+/// Looks at a change before it is stored, in its transaction.
+pub trait Gate: Send + Sync {
+    /// Allows the change, or refuses it with [`Code::Denied`](athena_core::Code::Denied).
+    fn check<'w>(&'w self, write: &'w Write<'_>, intent: &'w Intent) -> BoxFuture<'w, Result<()>>;
+}
+
+/// Infers links from what was stored, in its transaction.
+pub trait Link: Send + Sync {
+    /// Stores what follows from the items that were written.
+    fn infer<'w>(&'w self, write: &'w Write<'_>, written: &'w [Written]) -> BoxFuture<'w, Result<()>>;
+}
+
+/// Work that a process does by itself, now and then.
+///
+/// Each run is short, and may be cut between two transactions.
+pub trait Chore: Send + Sync {
+    /// Does what is due.
+    fn run<'a>(&'a self, env: &'a Arc<Env>) -> BoxFuture<'a, Result<()>>;
+}
+
+/// What a caller is about to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Intent {
+    /// The operation's name, such as `memory.remember`.
+    pub operation: &'static str,
+    /// The project, where there is one already.
+    pub project: Option<ProjectId>,
+}
+
+impl Store {
+    /// Makes a store without hooks.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a gate; all of them must allow a change.
+    #[must_use]
+    pub fn with_gate(mut self, gate: impl Gate + 'static) -> Self {
+        self.gates.push(Box::new(gate));
+        self
+    }
+
+    /// Adds a link hook.
+    #[must_use]
+    pub fn with_link(mut self, link: impl Link + 'static) -> Self {
+        self.links.push(Box::new(link));
+        self
+    }
+
+    /// Adds a chore.
+    #[must_use]
+    pub fn with_chore(mut self, chore: impl Chore + 'static) -> Self {
+        self.chores.push(Box::new(chore));
+        self
+    }
+
+    /// Notes that a project's tail has grown long enough to be sealed.
+    pub(crate) fn want_sealed(&self, project: ProjectId) {
+        self.to_seal.lock().unwrap_or_else(PoisonError::into_inner).insert(project);
+    }
+
+    /// Takes the projects whose tails are to be sealed.
+    pub(crate) fn take_wanted(&self) -> BTreeSet<ProjectId> {
+        std::mem::take(&mut *self.to_seal.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,204 @@
+//! The one way in: gates, rows, log, links, commit.
+
+use crate::store::{Intent, Store};
+use crate::{idempotency, models};
+use athena_core::{Ctx, Error, ModelId, ProjectId, Result};
+use athena_db::{BoxFuture, Executor, Tx, TxOptions, params};
+use athena_search::{ItemRef, Record, record};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Tail rows a project may have before they are sealed into segments.
+pub(crate) const SEAL_AT: i64 = 8_192;
+
+/// A change in progress: the transaction and what search will be told of it.
+#[derive(Debug)]
+pub struct Write<'scope> {
+    tx: &'scope Tx<'scope>,
+    ctx: &'scope Ctx,
+    log: Mutex<BTreeMap<ProjectId, Vec<Record>>>,
+}
+
+/// An item that a change wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Its project.
+    pub project: ProjectId,
+    /// The item.
+    pub item: ItemRef,
+}
+
+impl Write<'_> {
+    /// Returns the transaction: statements through it are part of the change.
+    #[must_use]
+    pub fn tx(&self) -> &Tx<'_> {
+        self.tx
+    }
+
+    /// Returns the context of the call.
+    #[must_use]
+    pub fn ctx(&self) -> &Ctx {
+        self.ctx
+    }
+
+    /// Returns the time of the change.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.ctx.now()
+    }
+
+    /// Adds a record to the search log of a project; it becomes visible with the commit.
+    pub fn log(&self, project: ProjectId, record: Record) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).entry(project).or_default().push(record);
+    }
+
+    /// Returns the id of an embedding model, which is made known if it is new.
+    ///
+    /// # Errors
+    ///
+    /// What the database fails with.
+    pub async fn model_id(&self, name: &str, dim: usize) -> Result<ModelId> {
+        models::model_id(self.tx, name, dim, self.now()).await
+    }
+
+    fn written(&self) -> Vec<Written> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut written = Vec::new();
+        for (project, records) in &*log {
+            for record in records {
+                let item = Written { project: *project, item: record.item() };
+                if written.last() != Some(&item) {
+                    written.push(item);
+                }
+            }
+        }
+        written
+    }
+
+    /// Numbers the logged records and stores them, projects in id order.
+    ///
+    /// The head row stays locked until the commit, so the numbers become visible in their order.
+    async fn append_log(&self) -> Result<Vec<ProjectId>> {
+        let log = std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut long = Vec::new();
+        for (project, records) in log {
+            let (last, sealed) = self.advance_head(project, records.len()).await?;
+            let first = last - i64::try_from(records.len()).unwrap_or(0) + 1;
+            let rows = (first..).zip(&records).map(|(seq, record)| {
+                params! {
+                    project_id: project,
+                    seq: seq,
+                    kind: i64::from(record.item().kind.0),
+                    item_id: record.item().id,
+                    record: record::encode(record),
+                }
+            });
+            self.tx
+                .execute_many(
+                    "INSERT INTO search_tail (project_id, seq, kind, item_id, record)
+                     VALUES (:project_id, :seq, :kind, :item_id, :record)",
+                    rows.collect(),
+                )
+                .await?;
+            if last - sealed >= SEAL_AT {
+                long.push(project);
+            }
+        }
+        Ok(long)
+    }
+
+    /// Reserves `count` numbers and returns the last of them, with the last sealed one.
+    async fn advance_head(&self, project: ProjectId, count: usize) -> Result<(i64, i64)> {
+        let count = i64::try_from(count).map_err(Error::internal)?;
+        Ok(self
+            .tx
+            .fetch_one::<(i64, i64)>(
+                "INSERT INTO search_heads (project_id, seq, sealed_seq)
+                 VALUES (:project_id, :count, 0)
+                 ON CONFLICT (project_id) DO UPDATE SET seq = search_heads.seq + :count
+                 RETURNING seq, sealed_seq",
+                params! { project_id: project, count: count },
+            )
+            .await?)
+    }
+}
+
+/// Performs a change in one transaction.
+///
+/// `change` stores its rows through [`Write::tx`] and logs what search must know. It is run again
+/// when the database asks for it (a deadlock, a serialisation failure, a failed group commit), so
+/// it must have no effect besides. Nothing slow belongs inside: embedding and calls to providers
+/// come before.
+///
+/// With an idempotency key in the context, a repeated request answers what the first one did.
+///
+/// # Errors
+///
+/// What a gate refuses, what `change` fails with, and
+/// [`Code::NewerStore`](athena_core::Code::NewerStore) when a newer version has migrated the store.
+pub async fn write<T, F>(ctx: &Ctx, intent: Intent, change: F) -> Result<T>
+where
+    T: Serialize + DeserializeOwned + Send,
+    F: for<'w> Fn(&'w Write<'w>) -> BoxFuture<'w, Result<T>> + Send + Sync,
+{
+    let store: &Store = ctx.part();
+    let change = &change;
+    let (value, long) = ctx
+        .db()
+        .transaction_with(TxOptions::default(), |tx| {
+            Box::pin(async move { perform(ctx, store, intent, tx, change).await })
+        })
+        .await?;
+    for project in long {
+        store.want_sealed(project);
+    }
+    Ok(value)
+}
+
+async fn perform<T, F>(
+    ctx: &Ctx,
+    store: &Store,
+    intent: Intent,
+    tx: &Tx<'_>,
+    change: &F,
+) -> Result<(T, Vec<ProjectId>)>
+where
+    T: Serialize + DeserializeOwned + Send,
+    F: for<'w> Fn(&'w Write<'w>) -> BoxFuture<'w, Result<T>> + Send + Sync,
+{
+    store.schema.check(tx).await?;
+    if let Some(idempotency) = ctx.idempotency()
+        && let Some(answer) = idempotency::claim(tx, ctx, idempotency).await?
+    {
+        return Ok((serde_json::from_str(&answer).map_err(Error::internal)?, Vec::new()));
+    }
+    let write = Write { tx, ctx, log: Mutex::default() };
+    for gate in &store.gates {
+        gate.check(&write, &intent).await?;
+    }
+    let value = change(&write).await?;
+    let written = write.written();
+    for link in &store.links {
+        link.infer(&write, &written).await?;
+    }
+    if let Some(idempotency) = ctx.idempotency() {
+        let response = serde_json::to_string(&value).map_err(Error::internal)?;
+        idempotency::answer(tx, ctx, idempotency, response).await?;
+    }
+    let long = write.append_log().await?;
+    Ok((value, long))
+}
+
+/// Returns the last sequence number of each project; projects without writes are left out.
+pub(crate) async fn heads(db: &impl Executor, projects: &[ProjectId]) -> Result<Vec<(ProjectId, i64)>> {
+    Ok(db
+        .fetch_all(
+            "SELECT project_id, seq FROM search_heads WHERE project_id IN :projects",
+            params! { projects: projects.iter().map(|project| project.0).collect::<Vec<_>>() },
+        )
+        .await?)
+}
+

@@ -1,0 +1,100 @@
+//! Athena without a face: the operations over a fresh store.
+
+use crate::{FixedClock, TestStore};
+use athena_core::{Ctx, Env, Error, Registry};
+use athena_db::Database;
+use athena_embed::BuiltinEmbedder;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// The operations over a fresh store, with a clock that stands still.
+#[derive(Debug)]
+pub struct TestApp {
+    /// The store.
+    pub store: TestStore,
+    /// The clock, which starts at noon of 2026-03-01.
+    pub clock: Arc<FixedClock>,
+    /// The operations.
+    pub registry: Arc<Registry>,
+    /// What calls share.
+    pub env: Arc<Env>,
+    /// The context of calls: principal `test`, project `test`.
+    pub ctx: Ctx,
+}
+
+impl TestApp {
+    /// Migrates a store and wires the operations around it.
+    pub async fn on(store: TestStore) -> Self {
+        let db = store.open().await;
+        for set in [&athena_store::MIGRATIONS, &athena_memory::MIGRATIONS] {
+            db.migrations(set).up().await.unwrap();
+        }
+        let clock = Arc::new(FixedClock::at("2026-03-01T12:00:00Z"));
+        Self::wire(store, db, clock)
+    }
+
+    /// Opens the same store again, as another process would.
+    pub async fn another(&self) -> (Arc<Env>, Ctx) {
+        let env = environment(self.store.open().await, &self.clock);
+        (Arc::clone(&env), Ctx::for_caller(env, "another").with_project("test"))
+    }
+
+    fn wire(store: TestStore, db: Database, clock: Arc<FixedClock>) -> Self {
+        let env = environment(db, &clock);
+        let ctx = Ctx::for_caller(Arc::clone(&env), "test").with_project("test");
+        let registry = Arc::new(athena_memory::catalogue(Registry::new()));
+        Self { store, clock, registry, env, ctx }
+    }
+
+    /// Performs an operation that must succeed.
+    pub async fn call(&self, operation: &str, input: Value) -> Value {
+        match self.try_call(operation, input).await {
+            Ok(output) => output,
+            Err(error) => panic!("{operation}: {error} ({:?})", std::error::Error::source(&error)),
+        }
+    }
+
+    /// Performs an operation.
+    ///
+    /// # Errors
+    ///
+    /// What it fails with.
+    pub async fn try_call(&self, operation: &str, input: Value) -> Result<Value, Error> {
+        self.registry.call(operation, &self.ctx, input, None).await
+    }
+
+    /// Performs an operation that must fail, and returns why.
+    pub async fn refused(&self, operation: &str, input: Value) -> Error {
+        match self.try_call(operation, input).await {
+            Ok(output) => panic!("{operation} must fail, answered {output}"),
+            Err(error) => error,
+        }
+    }
+
+    /// Remembers a fact and returns its id.
+    pub async fn remember(&self, content: &str) -> i64 {
+        self.call("memory.remember", json!({"content": content})).await["id"].as_i64().unwrap()
+    }
+
+    /// Recalls and returns the ids of the hits.
+    pub async fn recall(&self, query: &str) -> Vec<i64> {
+        ids(&self.call("memory.recall", json!({"query": query})).await)
+    }
+
+    /// Ends the test: closes and removes the store.
+    pub async fn finish(self) {
+        self.env.db().close().await.unwrap();
+        self.store.finish().await;
+    }
+}
+
+/// Returns the ids of recalled memories, best first.
+fn ids(recalled: &Value) -> Vec<i64> {
+    let hits = recalled["hits"].as_array().unwrap();
+    hits.iter().map(|hit| hit["memory"]["id"].as_i64().unwrap()).collect()
+}
+
+fn environment(db: Database, clock: &Arc<FixedClock>) -> Arc<Env> {
+    let clock = Arc::clone(clock);
+    athena_memory::wire(Env::builder(db, Arc::new(BuiltinEmbedder)).clock(clock)).build()
+}
