@@ -14,19 +14,24 @@ use crate::workspace::{self, cargo, has_cargo_subcommand};
 
 /// Runs the tests whose names contain one of `filters`, or all; `false` when one failed.
 ///
+/// When all filters begin with `clients/`, only those suites and what they need are built and
+/// started. A caller's `ATHENA_BIN` is tested in place of the binary built here.
+///
 /// # Errors
 ///
 /// Fails when the services cannot be started.
 pub(crate) fn run(backend: Option<Backend>, filters: &[String]) -> Result<bool> {
     let mut stages = Stages::default();
-    let mut environment = vec![(
-        "ATHENA_BIN".to_owned(),
-        workspace::target()
-            .join("debug/athena")
-            .to_string_lossy()
-            .into_owned(),
-    )];
+    let mut environment = Environment::new();
+    let only_clients =
+        !filters.is_empty() && filters.iter().all(|filter| filter.starts_with("clients/"));
+    let own_binary = std::env::var_os("ATHENA_BIN").is_none();
+    if own_binary {
+        let binary = workspace::target().join("debug/athena");
+        environment.push(("ATHENA_BIN".to_owned(), binary.display().to_string()));
+    }
     let guard = match backend {
+        _ if only_clients => None,
         Some(Backend::Sqlite) => {
             println!("*** SQLite only: nothing is tested on PostgreSQL in this run ***");
             environment.push(("ATHENA_TEST_BACKEND".to_owned(), "sqlite".to_owned()));
@@ -34,9 +39,12 @@ pub(crate) fn run(backend: Option<Backend>, filters: &[String]) -> Result<bool> 
         }
         None => provide_postgres(&mut stages, &mut environment)?,
     };
-    if stages.run("build", || build(&environment)) {
-        stages.run("tests", || run_workspace_tests(&environment, filters));
-        stages.run("doc tests", || run_doc_tests(&environment, filters));
+    let ready = only_clients && !own_binary;
+    if ready || stages.run("build", || build(only_clients)) {
+        if !only_clients {
+            stages.run("tests", || run_workspace_tests(&environment, filters));
+            stages.run("doc tests", || run_doc_tests(&environment, filters));
+        }
         clients::run(&mut stages, &environment, filters);
     }
     drop(guard);
@@ -86,13 +94,14 @@ fn describe_postgres(postgres: &Postgres, environment: &mut Environment) {
 }
 
 /// Builds all tests and, in the same step, the binary that some of them run.
-fn build(environment: &Environment) -> Result<Tally> {
-    let status = cargo(&["build", "--workspace", "--bins", "--tests", "--quiet"])
-        .envs(environment.iter().cloned())
-        .status()
-        .context("cargo cannot be started")?;
+fn build(only_binary: bool) -> Result<Tally> {
+    let what: &[&str] = match only_binary {
+        true => &["build", "--quiet", "--package", "athena", "--bins"],
+        false => &["build", "--quiet", "--workspace", "--bins", "--tests"],
+    };
+    let status = cargo(what).status().context("cargo cannot be started")?;
     if !status.success() {
-        bail!("the workspace does not build");
+        bail!("it does not build");
     }
     Ok(Tally::PASSED)
 }
