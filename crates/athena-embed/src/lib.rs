@@ -26,7 +26,7 @@ mod retry;
 mod wire;
 
 pub use builtin::BuiltinEmbedder;
-pub use config::{EmbedderConfig, Provider, Secret, SECTION};
+pub use config::{EmbedderConfig, Provider, SECTION, Secret};
 pub use remote::HttpEmbedder;
 pub use retry::Backoff;
 
