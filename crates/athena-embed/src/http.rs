@@ -219,7 +219,10 @@ impl Trouble {
             let hint = "see whether it is busy, or raise `embedder.timeout_seconds`";
             Self::new(Code::Timeout, what, hint)
         } else if error.is_connect() {
-            let hint = "start it, or correct `embedder.url`";
+            let hint = match error.url().map(Url::scheme) {
+                Some("https") => "start it, correct `embedder.url`, or trust its certificate",
+                _ => "start it, or correct `embedder.url`",
+            };
             Self::new(Code::Unavailable, "cannot be reached", hint)
         } else {
             Self::new(Code::Unavailable, "broke the connection off", "see its log")
