@@ -368,6 +368,10 @@ async fn a_server_that_does_not_speak_tls_is_named() {
         ..config(Provider::OpenAi, &server)
     };
     let error = embed_one(&*build(&config).unwrap()).await.unwrap_err();
-    check(&error, Code::Unavailable, &[&format!("openai at `{url}`"), "certificate"]);
+    check(
+        &error,
+        Code::Unavailable,
+        &[&format!("openai at `{url}`"), "certificate"],
+    );
     assert_eq!(server.requests(), 0);
 }
