@@ -39,9 +39,9 @@ pub struct MemoryRecord {
     /// Why this version was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_reason: Option<String>,
-    /// What sort of thing it says.
-    #[serde(default, rename = "type")]
-    pub memory_type: MemoryType,
+    /// What sort of thing it says; `fact` unless given.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub memory_type: Option<MemoryType>,
     /// What the text is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
@@ -241,7 +241,7 @@ async fn record(ctx: &Ctx, memory: Memory) -> Result<MemoryRecord> {
         relations,
         update_reason: memory.update_reason,
         content: memory.content,
-        memory_type: memory.memory_type,
+        memory_type: Some(memory.memory_type),
         content_type: Some(memory.content_type),
         domain: Some(memory.domain),
         tags: memory.tags,
@@ -388,7 +388,7 @@ fn memory(ctx: &Ctx, record: MemoryRecord, superseded: bool) -> Memory {
         update_reason: record.update_reason,
         content: record.content,
         content_type: record.content_type.unwrap_or_else(|| "text".into()),
-        memory_type: record.memory_type,
+        memory_type: record.memory_type.unwrap_or_default(),
         domain: record.domain.unwrap_or_else(|| "memory".into()),
         tags: record.tags,
         metadata: record.metadata,
