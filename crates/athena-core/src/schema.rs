@@ -19,6 +19,7 @@ const SHOWN_CHARS: usize = 40;
 pub fn normalise(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
+            require_no_nullable(object);
             unwrap_nullable(object);
             bound_integers(object);
             if object.get("default") == Some(&Value::Null) {
@@ -29,6 +30,26 @@ pub fn normalise(schema: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(normalise),
         _ => {}
     }
+}
+
+/// Makes fields that may be null optional: an answer leaves them out rather than say null.
+fn require_no_nullable(object: &mut Map<String, Value>) {
+    let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
+    let nullable: Vec<String> =
+        properties.iter().filter(|(_, property)| is_nullable(property)).map(|(name, _)| name.clone()).collect();
+    let Some(Value::Array(required)) = object.get_mut("required") else { return };
+    required.retain(|name| !nullable.iter().any(|nullable| name == nullable));
+    if required.is_empty() {
+        object.remove("required");
+    }
+}
+
+fn is_nullable(schema: &Value) -> bool {
+    let has = |keyword: &str, null: &Value| {
+        schema.get(keyword).and_then(Value::as_array).is_some_and(|values| values.contains(null))
+    };
+    let null_type = json!({"type": "null"});
+    has("type", &json!("null")) || has("enum", &Value::Null) || has("anyOf", &null_type) || has("oneOf", &null_type)
 }
 
 /// Turns "X or null" into X: absence says what null would.
@@ -331,6 +352,10 @@ fn shown(value: &Value) -> String {
 }
 
 fn check_length(schema: &Map<String, Value>, text: &str, path: &str) -> Result<()> {
+    // No backend but SQLite stores NUL, so none does.
+    if text.contains('\0') {
+        return Err(refuse(path, "must not contain a NUL character"));
+    }
     let length = text.chars().count() as u64;
     let bound = |keyword| schema.get(keyword).and_then(Value::as_u64);
     if let Some(minimum) = bound("minLength").filter(|minimum| length < *minimum) {
@@ -491,6 +516,11 @@ mod tests {
                 "kind": {"$ref": "#/components/schemas/Kind"},
             }})
         );
+        let mut answer = json!({"type": "object", "required": ["id", "note"], "properties": {
+            "id": {"type": "string"}, "note": {"type": ["string", "null"]},
+        }});
+        normalise(&mut answer);
+        assert_eq!(answer["required"], json!(["id"]));
         let mut value = json!({"limit": null});
         accept(&schema, &Components::new(), &mut value).expect("null stands for absent");
         assert_eq!(value, json!({}));
