@@ -19,6 +19,9 @@ use unicode_normalization::char::is_combining_mark;
 /// The version of this analyser: stored terms of another version are to be made anew.
 pub const ANALYZER_VERSION: u32 = 1;
 
+/// What a sentence may end with; the word behind it has a capital that says nothing.
+const ENDS_SENTENCE: [char; 9] = ['.', '?', '!', ':', ';', '\n', '"', '“', '¿'];
+
 /// Longer runs are cut here: nobody searches for the tail of an encoded file.
 const LONGEST_TERM: usize = 64;
 
@@ -42,6 +45,20 @@ pub struct Term {
     pub text: String,
     /// What it stands for.
     pub role: Role,
+    /// How it is written.
+    pub case: Case,
+}
+
+/// How a term is written, where that may tell a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Case {
+    /// At the start of a sentence, where a capital says nothing.
+    #[default]
+    Opening,
+    /// With a capital inside a sentence.
+    Capital,
+    /// Otherwise.
+    Small,
 }
 
 /// The terms of a document, counted.
@@ -62,6 +79,9 @@ pub struct QueryTerm {
     pub count: u32,
     /// Whether it is a whole identifier whose parts are in the query too.
     pub whole: bool,
+    /// Whether it looks like a name: a capital inside a sentence that is not all capitals, and no
+    /// month or day of the week.
+    pub name: bool,
 }
 
 /// Returns every term of a text in order, repetitions included.
@@ -70,10 +90,17 @@ pub fn terms(text: &str) -> Vec<Term> {
     let mut analysis = Analysis::default();
     let mut rest = text;
     while let Some(start) = rest.find(is_word_character) {
-        rest = &rest[start..];
-        let end = chunk_end(rest);
-        analysis.chunk(&rest[..end]);
-        rest = &rest[end..];
+        let (gap, found) = rest.split_at(start);
+        let (chunk, after) = found.split_at(chunk_end(found));
+        analysis.case = if analysis.terms.is_empty() || gap.contains(ENDS_SENTENCE) {
+            Case::Opening
+        } else if chunk.starts_with(char::is_uppercase) {
+            Case::Capital
+        } else {
+            Case::Small
+        };
+        analysis.chunk(chunk);
+        rest = after;
     }
     analysis.terms
 }
@@ -100,11 +127,19 @@ pub fn document_terms(text: &str) -> DocumentTerms {
 #[must_use]
 pub fn query_terms(text: &str) -> Vec<QueryTerm> {
     let mut all = terms(text);
+    if !all.iter().any(is_plain) {
+        all.iter_mut().for_each(|term| term.case = Case::Small);
+    }
     all.retain(|term| term.role != Role::Character);
     if all.iter().any(|term| term.role != Role::Stop) {
         all.retain(|term| term.role != Role::Stop);
     }
     count_in_order(all)
+}
+
+/// A word in lower case inside a sentence: where there is none, a capital is no sign of a name.
+fn is_plain(term: &Term) -> bool {
+    term.case == Case::Small && term.text.starts_with(char::is_alphabetic)
 }
 
 fn count_in_order(all: Vec<Term>) -> Vec<QueryTerm> {
@@ -115,9 +150,11 @@ fn count_in_order(all: Vec<Term>) -> Vec<QueryTerm> {
         if let Some(&place) = places.get(&term.text) {
             counted[place].count += 1;
             counted[place].whole &= whole;
+            counted[place].name &= term.case == Case::Capital;
         } else {
             places.insert(term.text.clone(), counted.len());
             counted.push(QueryTerm {
+                name: term.case == Case::Capital && !CALENDAR.contains(&term.text.as_str()),
                 text: term.text,
                 count: 1,
                 whole,
@@ -142,7 +179,7 @@ fn chunk_end(text: &str) -> usize {
 
 /// The length of a connector at the start of a text, if a word follows it.
 fn connector(text: &str) -> Option<usize> {
-    const CONNECTORS: [&str; 9] = ["://", "::", "/", "\\", ".", "-", ":", "@", "_"];
+    const CONNECTORS: [&str; 10] = ["://", "::", ":\\", "/", "\\", ".", "-", ":", "@", "_"];
     let long = text.bytes().take_while(|byte| *byte == b'_').count();
     let length = match CONNECTORS.iter().find(|it| text.starts_with(**it)) {
         Some(connector) => long.max(connector.len()),
@@ -156,6 +193,8 @@ fn connector(text: &str) -> Option<usize> {
 #[derive(Default)]
 struct Analysis {
     terms: Vec<Term>,
+    /// How the chunk at hand is written.
+    case: Case,
 }
 
 impl Analysis {
@@ -234,7 +273,8 @@ impl Analysis {
     }
 
     fn push(&mut self, text: String, role: Role) {
-        self.terms.push(Term { text, role });
+        let case = self.case;
+        self.terms.push(Term { text, role, case });
     }
 }
 
@@ -352,6 +392,29 @@ pub(crate) fn is_unspaced(c: char) -> bool {
         | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ffdc}' | '\u{20000}'..='\u{3ffff}')
 }
 
+/// The stems of months and days of the week: written with a capital, but nobody's name.
+const CALENDAR: [&str; 19] = [
+    "januari",
+    "februari",
+    "march",
+    "april",
+    "may",
+    "june",
+    "juli",
+    "august",
+    "septemb",
+    "octob",
+    "novemb",
+    "decemb",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
+
 static STEMMER: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::English));
 
 static STOP_WORDS: LazyLock<std::collections::HashSet<&'static str>> =
@@ -368,3 +431,151 @@ const STOP_WORD_LIST: &str = "
     there these they this those through to too under until up ve very was wasn we were weren what
     when where which while who whom why will with won would wouldn y you your yours yourself
     yourselves";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(text: &str, expected: &str) {
+        let found: Vec<String> = terms(text)
+            .into_iter()
+            .map(|term| match term.role {
+                Role::Word => term.text,
+                Role::Stop => format!("({})", term.text),
+                Role::Whole => format!("<{}>", term.text),
+                Role::Character => format!("[{}]", term.text),
+            })
+            .collect();
+        assert_eq!(found.join(" "), expected, "{text:?}");
+    }
+
+    fn asked(text: &str) -> Vec<String> {
+        query_terms(text).into_iter().map(|it| it.text).collect()
+    }
+
+    #[test]
+    fn words_are_folded_and_stemmed() {
+        check("Running RUNS ran", "run run ran");
+        check("Café Ærø Straße naïve", "cafe aero strass naiv");
+        check("ﬁle ①", "file 1");
+        check("Müller's don't", "muller (s) (don) (t)");
+        check("Ελλάς Привет", "ελλασ привет");
+        check("سَلَام שָׁלוֹם", "سلام שלום");
+        check("हिन्दी", "हिन्दी");
+        check("", "");
+        check("🙂 — … !!!", "");
+    }
+
+    #[test]
+    fn identifiers_and_paths_are_split_and_kept() {
+        check("getUserID", "get user id <getuserid>");
+        check("HTTPServer", "http server <httpserver>");
+        check("user_name", "user name <user_name>");
+        check("__init__", "init");
+        check("src/main.rs:42", "src main rs 42 <src/main.rs:42>");
+        check("std::fs::read", "std fs read <std::fs::read>");
+        check("C:\\Temp\\x1", "c temp x1 <c:\\temp\\x1>");
+        check("a@example.com.", "(a) exampl com <a@example.com>");
+        check(
+            "https://example.com/a",
+            "https exampl com (a) <https://example.com/a>",
+        );
+    }
+
+    #[test]
+    fn numbers_and_dates_are_kept() {
+        check("2024-03-15", "2024 03 15 <2024-03-15>");
+        check("v1.2.3 3.14", "v1 2 3 <v1.2.3> 3 14 <3.14>");
+        check("[email:7f3a]", "email 7f3a <email:7f3a>");
+    }
+
+    #[test]
+    fn hyphens_and_capitals_of_prose_join_nothing() {
+        check("well-known word", "well known word");
+        check("Hello World", "hello world");
+    }
+
+    #[test]
+    fn scripts_without_spaces_give_pairs() {
+        check("東京都", "東京 京都 [東] [京] [都]");
+        check("猫", "猫");
+        check("Rust言語", "rust 言語 [言] [語]");
+        check("한국어", "한국 국어 [한] [국] [어]");
+    }
+
+    #[test]
+    fn queries_drop_stop_words_unless_nothing_is_left() {
+        assert_eq!(asked("what is the Database"), ["databas"]);
+        assert_eq!(asked("who are you"), ["who", "are", "you"]);
+        assert_eq!(asked("東京"), ["東京"]);
+        assert_eq!(asked("?!"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn nothing_is_syntax() {
+        assert_eq!(
+            asked("\"exact phrase\" -minus pre* AND (x OR y)"),
+            ["exact", "phrase", "minus", "pre", "x"]
+        );
+        assert_eq!(
+            asked("'; DROP TABLE memories; --"),
+            ["drop", "tabl", "memori"]
+        );
+    }
+
+    #[test]
+    fn repetition_is_counted() {
+        let terms = query_terms("test tests thing");
+        assert_eq!((terms[0].text.as_str(), terms[0].count), ("test", 2));
+        assert_eq!(terms[1].count, 1);
+    }
+
+    #[test]
+    fn names_are_capitals_inside_a_sentence() {
+        let names = |text: &str| -> Vec<String> {
+            let names = query_terms(text).into_iter().filter(|term| term.name);
+            names.map(|term| term.text).collect()
+        };
+        assert_eq!(
+            names("When did Caroline go to Berlin in May?"),
+            ["carolin", "berlin"]
+        );
+        assert_eq!(names("Explain this. Then stop."), Vec::<String>::new());
+        assert_eq!(names("WHEN DID CAROLINE GO"), Vec::<String>::new());
+        assert_eq!(names("when did caroline go"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn documents_count_words_but_not_stop_words() {
+        let document = document_terms("The cat and the other cat");
+        assert_eq!(document.len, 2);
+        assert!(document.terms.contains(&("cat".to_owned(), 2)));
+        assert!(document.terms.contains(&("the".to_owned(), 2)));
+    }
+
+    #[test]
+    fn endless_words_are_cut() {
+        let term = &terms(&"x".repeat(100_000))[0].text;
+        assert_eq!(term.len(), LONGEST_TERM);
+        assert!(terms(&"é".repeat(5_000))[0].text.len() <= LONGEST_TERM);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_has_bounded_terms(text: String) {
+            for term in terms(&text) {
+                prop_assert!(!term.text.is_empty());
+                prop_assert!(term.text.len() <= 4 * LONGEST_TERM, "{:?}", term);
+            }
+        }
+
+        #[test]
+        fn case_does_not_matter(text in "[a-zé ]{0,40}") {
+            let words = |text: &str| -> Vec<String> {
+                terms(text).into_iter().map(|term| term.text).collect()
+            };
+            prop_assert_eq!(words(&text), words(&text.to_uppercase()));
+        }
+    }
+}

@@ -55,6 +55,8 @@ pub(crate) struct WeightedTerm {
     pub(crate) whole_weight: f64,
     /// `(1 + ln count) · idf` over passages.
     pub(crate) passage_weight: f64,
+    /// `(1 + ln count) · (1 + idf)` over passages: what the word counts for `match`.
+    match_weight: f64,
 }
 
 /// A query's words and the statistics of the scope they are asked of.
@@ -63,8 +65,8 @@ pub(crate) struct KeywordQuery {
     pub(crate) terms: Vec<WeightedTerm>,
     whole_average: f64,
     passage_average: f64,
-    /// What a text could reach that says every word endlessly.
-    pub(crate) ceiling: f64,
+    /// What a text would reach for `match` that says every word endlessly.
+    ceiling: f64,
 }
 
 impl KeywordQuery {
@@ -93,11 +95,9 @@ impl KeywordQuery {
                 passage_idf: idf(passages, with_passages),
                 whole_weight: repetition * idf(items, with_items),
                 passage_weight: repetition * idf(passages, with_passages),
+                match_weight: repetition * (1.0 + idf(passages, with_passages)),
             };
-            // An identifier that nobody wrote asks for no more than its parts do.
-            if with_passages > 0 || !word.whole {
-                ceiling += 0.5 * (term.whole_weight + term.passage_weight) * (K1 + 1.0);
-            }
+            ceiling += term.match_weight * asked(word, with_passages > 0) * (K1 + 1.0);
             terms.push(term);
         }
         Self {
@@ -109,13 +109,77 @@ impl KeywordQuery {
     }
 
     /// What a term that occurs `tf` times in a whole text adds to its score.
-    pub(crate) fn in_whole(&self, term: &WeightedTerm, tf: u32, len: u32) -> f64 {
-        term.whole_weight * saturation(tf, len, self.whole_average)
+    pub(crate) fn in_whole(&self, term: &WeightedTerm, tf: u32, len: u32) -> Gain {
+        Gain::new(
+            term.whole_weight,
+            term,
+            saturation(tf, len, self.whole_average),
+        )
     }
 
     /// What a term that occurs `tf` times in a passage adds to its score.
-    pub(crate) fn in_passage(&self, term: &WeightedTerm, tf: u32, len: u32) -> f64 {
-        term.passage_weight * saturation(tf, len, self.passage_average)
+    pub(crate) fn in_passage(&self, term: &WeightedTerm, tf: u32, len: u32) -> Gain {
+        Gain::new(
+            term.passage_weight,
+            term,
+            saturation(tf, len, self.passage_average),
+        )
+    }
+
+    /// A text's gain as a share of what the query's words could reach.
+    ///
+    /// The weight of a word is 1 + idf here: in a store of three memories every word is common,
+    /// and one that is in all of them still answers a question about it.
+    pub(crate) fn share(&self, gain: Gain) -> f64 {
+        if self.ceiling > 0.0 {
+            gain.toward_match / self.ceiling
+        } else {
+            0.0
+        }
+    }
+}
+
+/// What words add to the score of a text, and to its `match`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Gain {
+    pub(crate) score: f64,
+    pub(crate) toward_match: f64,
+}
+
+impl Gain {
+    fn new(weight: f64, term: &WeightedTerm, saturation: f64) -> Self {
+        Self {
+            score: weight * saturation,
+            toward_match: term.match_weight * saturation,
+        }
+    }
+
+    /// Half of one, half of the other.
+    pub(crate) fn halves(self, other: Self) -> Self {
+        Self {
+            score: 0.5 * self.score + 0.5 * other.score,
+            toward_match: 0.5 * self.toward_match + 0.5 * other.toward_match,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Gain {
+    fn add_assign(&mut self, other: Self) {
+        self.score += other.score;
+        self.toward_match += other.toward_match;
+    }
+}
+
+/// How often over a word of the query is asked for, when it comes to `match`.
+///
+/// A name that nothing contains counts three times: a question about somebody unknown here is
+/// about something else, however many of its other words occur. An unknown identifier asks for no
+/// more than its parts do.
+fn asked(word: &QueryTerm, known: bool) -> f64 {
+    match (known, word.whole, word.name) {
+        (false, true, _) => 0.0,
+        (false, false, true) => 3.0,
+        _ => 1.0,
     }
 }
 

@@ -129,8 +129,9 @@ pub struct Hit {
     pub uid: [u8; 16],
     /// How it ranks among the hits of this query, in (0, 1], in steps of 1e-7.
     pub score: f64,
-    /// How well it answers by itself, in [0, 1]: the better of the cosine and the share that its
-    /// words have of what the query's words could reach.
+    /// How well it answers by itself, in [0, 1]: the better of the cosine and the share that it has
+    /// of what the query's words could reach, words that nothing contains included. Beside a
+    /// lexical vector it is that share alone.
     pub match_score: f64,
     /// The cosine of its best passage, if it has a vector of the query's model.
     pub semantic: Option<f64>,

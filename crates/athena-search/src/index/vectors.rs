@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use half::f16;
 
 use super::{GONE, renumber, slot};
-use crate::vector::{dot, widen};
+use crate::vector::{Direction, widen};
 
 /// Below this dimension every vector is dense.
 const LEAST_SPARSE_DIMENSION: usize = 64;
@@ -103,9 +103,9 @@ impl Vectors {
     /// Returns the cosine of every row with a query of unit length.
     ///
     /// Rows whose item is not wanted hold no meaningful value.
-    pub(crate) fn cosines(&self, query: &[f64], wanted: &[bool]) -> Vec<f64> {
+    pub(crate) fn cosines(&self, query: &Direction, wanted: &[bool]) -> Vec<f64> {
         let mut cosines = vec![0.0; self.rows.len()];
-        for (component, &weight) in self.sparse.iter().zip(query) {
+        for (component, &weight) in self.sparse.iter().zip(&query.values) {
             if weight != 0.0 {
                 for (&row, &value) in component.rows.iter().zip(&component.values) {
                     cosines[row as usize] += weight * widen(value);
@@ -117,7 +117,7 @@ impl Vectors {
                 continue;
             }
             if row.dense != GONE {
-                *cosine = dot(query, self.dense_row(row.dense));
+                *cosine = query.dot(self.dense_row(row.dense));
             }
             *cosine = (*cosine / row.norm).clamp(-1.0, 1.0);
         }

@@ -1,0 +1,9 @@
+//! The search crate from outside: records in, answers out.
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod builders;
+mod explain;
+mod log;
+mod oracle;
+mod ranking;
+mod records;

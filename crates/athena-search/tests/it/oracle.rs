@@ -1,0 +1,313 @@
+//! The search against a scorer that knows no index: it looks at every text for every word.
+
+use std::collections::BTreeMap;
+
+use athena_search::{
+    Attributes, Index, LEXICAL_WEIGHT, Mode, Query, QueryVector, Record, StoredVector, Weights, ln,
+    record, search, segment,
+};
+use proptest::prelude::*;
+
+use crate::builders::{memory, uid};
+
+#[derive(Debug, Clone)]
+struct Passage {
+    words: Vec<usize>,
+    vector: Option<Vec<f32>>,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Put(i64, Vec<Passage>, bool),
+    Label(i64, bool),
+    Remove(i64),
+}
+
+type State = BTreeMap<i64, (Vec<Passage>, bool)>;
+
+fn word(n: usize) -> String {
+    format!("word{n}")
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let vector = proptest::collection::vec((-4_i8..5).prop_map(f32::from), 5)
+        .prop_filter("no direction", |it| it.iter().any(|value| *value != 0.0));
+    let passage = (
+        proptest::collection::vec(0_usize..7, 0..9),
+        proptest::option::weighted(0.8, vector),
+    )
+        .prop_map(|(words, vector)| Passage { words, vector });
+    let passages = proptest::collection::vec(passage, 1..4);
+    let id = 0_i64..14;
+    prop_oneof![
+        6 => (id.clone(), passages, any::<bool>()).prop_map(|(id, p, l)| Step::Put(id, p, l)),
+        1 => (id.clone(), any::<bool>()).prop_map(|(id, label)| Step::Label(id, label)),
+        2 => id.prop_map(Step::Remove),
+    ]
+}
+
+fn attributes(id: i64, labelled: bool) -> Attributes {
+    Attributes {
+        uid: uid(id),
+        state: "active".to_owned(),
+        labels: if labelled {
+            vec!["tag:x".to_owned()]
+        } else {
+            Vec::new()
+        },
+        time: id,
+    }
+}
+
+fn records(step: &Step) -> Vec<Record> {
+    match step {
+        Step::Put(id, passages, labelled) => (0..)
+            .zip(passages)
+            .map(|(n, passage)| put(*id, n, passages.len(), passage, *labelled))
+            .collect(),
+        Step::Label(id, labelled) => vec![Record::Attributes {
+            item: memory(*id),
+            attributes: attributes(*id, *labelled),
+        }],
+        Step::Remove(id) => vec![Record::Remove { item: memory(*id) }],
+    }
+}
+
+fn put(id: i64, n: u32, of: usize, passage: &Passage, labelled: bool) -> Record {
+    let mut terms: BTreeMap<String, u32> = BTreeMap::new();
+    for at in &passage.words {
+        *terms.entry(word(*at)).or_default() += 1;
+    }
+    Record::Passage {
+        item: memory(id),
+        n,
+        of: u32::try_from(of).unwrap(),
+        attributes: (n == 0).then(|| attributes(id, labelled)),
+        terms: terms.into_iter().collect(),
+        len: u32::try_from(passage.words.len()).unwrap(),
+        vector: passage
+            .vector
+            .as_ref()
+            .map(|it| StoredVector::new(1, it).unwrap()),
+    }
+}
+
+fn follow(state: &mut State, step: &Step) {
+    match step {
+        Step::Put(id, passages, labelled) => {
+            state.insert(*id, (passages.clone(), *labelled));
+        }
+        Step::Label(id, labelled) => {
+            if let Some(item) = state.get_mut(id) {
+                item.1 = *labelled;
+            }
+        }
+        Step::Remove(id) => {
+            state.remove(id);
+        }
+    }
+}
+
+fn idf(texts: &[Vec<usize>], word: usize) -> f64 {
+    let with = texts.iter().filter(|text| text.contains(&word)).count() as f64;
+    ln(1.0 + (texts.len() as f64 - with + 0.5) / (with + 0.5))
+}
+
+fn bm25(texts: &[Vec<usize>], text: &[usize], asked: &[usize]) -> f64 {
+    let total: usize = texts.iter().map(Vec::len).sum();
+    let average = if total == 0 {
+        1.0
+    } else {
+        total as f64 / texts.len() as f64
+    };
+    let mut score = 0.0;
+    for word in asked {
+        let tf = text.iter().filter(|other| *other == word).count() as f64;
+        let norm = 1.2 * ((1.0 - 0.75) + 0.75 * text.len() as f64 / average);
+        score += idf(texts, *word) * (tf * (1.2 + 1.0) / (tf + norm));
+    }
+    score
+}
+
+fn whole(passages: &[Passage]) -> Vec<usize> {
+    passages.iter().flat_map(|it| it.words.clone()).collect()
+}
+
+fn cosine(asked: &[f32], stored: &[f32]) -> f64 {
+    let stored = StoredVector::new(1, stored).unwrap().values;
+    let (mut product, mut left, mut right) = (0.0, 0.0, 0.0);
+    for (a, b) in asked.iter().zip(stored) {
+        let (a, b) = (f64::from(*a), b.to_f64());
+        product += a * b;
+        left += a * a;
+        right += b * b;
+    }
+    product / left.sqrt() / right.sqrt()
+}
+
+/// Scores by id, best first, of the definition.
+fn naive(state: &State, asked: &[usize], vector: &[f32], query: &Query) -> Vec<(i64, f64)> {
+    let wholes: Vec<Vec<usize>> = state.values().map(|(it, _)| whole(it)).collect();
+    let passages: Vec<Vec<usize>> = state
+        .values()
+        .flat_map(|(it, _)| it.iter().map(|passage| passage.words.clone()))
+        .collect();
+    let mut found = Vec::new();
+    for (id, (texts, labelled)) in state {
+        if !query.filter.labels.is_empty() && !labelled {
+            continue;
+        }
+        let best = |score: &dyn Fn(&Passage) -> f64| texts.iter().map(score).fold(0.0, f64::max);
+        let keyword = 0.5 * bm25(&wholes, &whole(texts), asked)
+            + 0.5 * best(&|passage| bm25(&passages, &passage.words, asked));
+        let semantic =
+            best(&|passage| passage.vector.as_ref().map_or(0.0, |it| cosine(vector, it)));
+        found.push((*id, keyword, semantic));
+    }
+    let top = |arm: &dyn Fn(&(i64, f64, f64)) -> f64| found.iter().map(arm).fold(0.0, f64::max);
+    let (top_keyword, top_semantic) = (top(&|it| it.1), top(&|it| it.2));
+    let share = share(query, top_keyword, top_semantic);
+    let part = |weight: f64, value: f64, top: f64| {
+        let relative = if top > 0.0 { value / top } else { 0.0 };
+        (weight * relative * 1e7).round() / 1e7
+    };
+    let mut scored: Vec<(i64, f64)> = found
+        .iter()
+        .map(|(id, keyword, semantic)| {
+            let sum =
+                part(share, *semantic, top_semantic) + part(1.0 - share, *keyword, top_keyword);
+            (*id, sum.min(1.0))
+        })
+        .filter(|(_, score)| *score > 0.0)
+        .collect();
+    scored.sort_by(|a, b| {
+        let units = |score: f64| (score * 1e7).round();
+        units(b.1)
+            .total_cmp(&units(a.1))
+            .then(uid(a.0).cmp(&uid(b.0)))
+    });
+    scored.truncate(query.limit);
+    scored
+}
+
+fn share(query: &Query, top_keyword: f64, top_semantic: f64) -> f64 {
+    match (query.mode, query.weights) {
+        (Mode::Keyword, _) => 0.0,
+        (Mode::Semantic, _) => 1.0,
+        (Mode::Hybrid, Some(weights)) => weights.semantic / (weights.semantic + weights.keyword),
+        (Mode::Hybrid, None) if top_semantic == 0.0 => 0.0,
+        (Mode::Hybrid, None) if top_keyword == 0.0 => 1.0,
+        (Mode::Hybrid, None) => LEXICAL_WEIGHT,
+    }
+}
+
+prop_compose! {
+    fn any_query()(
+        words in proptest::sample::subsequence((0..8).collect::<Vec<usize>>(), 1..5),
+        vector in proptest::collection::vec((-4_i8..5).prop_map(f32::from), 5)
+            .prop_filter("no direction", |it| it.iter().any(|value| *value != 0.0)),
+        mode in prop_oneof![Just(Mode::Hybrid), Just(Mode::Keyword), Just(Mode::Semantic)],
+        weights in proptest::option::of((0.0_f64..2.0, 0.1_f64..2.0)),
+        filtered: bool,
+        limit in 1_usize..8,
+    ) -> (Vec<usize>, Vec<f32>, Query) {
+        let text: Vec<String> = words.iter().map(|at| word(*at)).collect();
+        let mut query = Query {
+            text: text.join(" "),
+            vector: Some(QueryVector { model: 1, values: vector.clone(), lexical: true }),
+            mode,
+            weights: weights.map(|(semantic, keyword)| Weights { semantic, keyword }),
+            limit,
+            ..Query::default()
+        };
+        if filtered {
+            query.filter.labels = vec![vec!["tag:x".to_owned()]];
+        }
+        (words, vector, query)
+    }
+}
+
+fn answers(index: &Index, query: &Query) -> Vec<(i64, f64)> {
+    let hits = search(&[index], query).hits;
+    hits.iter().map(|hit| (hit.item.id, hit.score)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn the_index_agrees_with_the_definition(
+        steps in proptest::collection::vec(any_step(), 0..200),
+        (asked, vector, query) in any_query(),
+    ) {
+        let mut index = Index::new();
+        let mut state = State::new();
+        for step in &steps {
+            follow(&mut state, step);
+            crate::builders::apply(&mut index, records(step));
+        }
+        let expected = naive(&state, &asked, &vector, &query);
+        let found = answers(&index, &query);
+        let ids = |pairs: &[(i64, f64)]| -> Vec<i64> { pairs.iter().map(|it| it.0).collect() };
+        prop_assert_eq!(ids(&found), ids(&expected), "{:?} {:?}", found, expected);
+        for (found, expected) in found.iter().zip(&expected) {
+            prop_assert!((found.1 - expected.1).abs() < 1.5e-7);
+        }
+    }
+
+    #[test]
+    fn the_order_of_arrival_does_not_matter(
+        steps in proptest::collection::vec(any_step(), 1..60),
+        (_, _, mut query) in any_query(),
+        turn: prop::sample::Index,
+        is_lexical: bool,
+    ) {
+        query.vector.as_mut().unwrap().lexical = is_lexical;
+        query.explain = true;
+        let mut state = State::new();
+        let mut index = Index::new();
+        for step in &steps {
+            follow(&mut state, step);
+            crate::builders::apply(&mut index, records(step));
+        }
+        let mut fresh: Vec<Step> = state
+            .into_iter()
+            .map(|(id, (passages, labelled))| Step::Put(id, passages, labelled))
+            .collect();
+        fresh.reverse();
+        if !fresh.is_empty() {
+            let turn = turn.index(fresh.len());
+            fresh.rotate_left(turn);
+        }
+        let mut other = Index::new();
+        for step in &fresh {
+            crate::builders::apply(&mut other, records(step));
+        }
+        prop_assert_eq!(search(&[&index], &query), search(&[&other], &query));
+        prop_assert_eq!(index.statistics(), other.statistics());
+    }
+
+    #[test]
+    fn stored_bytes_give_the_same_index(
+        steps in proptest::collection::vec(any_step(), 1..60),
+        (_, _, query) in any_query(),
+    ) {
+        let rows: Vec<(i64, Record)> = (1..).zip(steps.iter().flat_map(records)).collect();
+        let mut direct = Index::new();
+        let mut from_rows = Index::new();
+        let mut from_segments = Index::new();
+        for (seq, record) in &rows {
+            direct.apply(*seq, record.clone());
+            from_rows.apply(*seq, record::decode(&record::encode(record)).unwrap());
+        }
+        for chunk in segment::encode(&rows) {
+            for (seq, record) in segment::decode(&chunk).unwrap() {
+                from_segments.apply(seq, record);
+            }
+        }
+        let expected = search(&[&direct], &query);
+        prop_assert_eq!(&search(&[&from_rows], &query), &expected);
+        prop_assert_eq!(&search(&[&from_segments], &query), &expected);
+        prop_assert_eq!(from_segments.applied(), direct.applied());
+    }
+}

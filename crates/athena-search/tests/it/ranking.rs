@@ -1,0 +1,299 @@
+//! What is found, in which order.
+
+use athena_search::{DEFAULT_MIN_MATCH, Fusion, Kind, Mode, QueryVector, Weights, search};
+
+use crate::builders::{found, ids, index, item, lexical, query};
+
+#[test]
+fn rarer_words_and_shorter_texts_rank_higher() {
+    let index = index(&[
+        item(
+            1,
+            "the meeting about the budget and many more things nobody recalls",
+        ),
+        item(2, "budget meeting"),
+        item(3, "meeting"),
+        item(4, "meeting notes"),
+        item(5, "nothing"),
+    ]);
+    assert_eq!(found(&index, "budget meeting"), [2, 1, 3, 4]);
+}
+
+#[test]
+fn equal_scores_are_ordered_by_uid() {
+    let mut items = vec![
+        item(9, "same words"),
+        item(3, "same words"),
+        item(5, "same words"),
+    ];
+    assert_eq!(found(&index(&items), "same"), [3, 5, 9]);
+    items.reverse();
+    assert_eq!(found(&index(&items), "same"), [3, 5, 9]);
+}
+
+#[test]
+fn a_long_text_is_found_by_its_best_passage() {
+    let filler = "filler ".repeat(400);
+    let index = index(&[
+        item(
+            1,
+            &format!("{filler} the rotating secret handshake {filler}"),
+        ),
+        item(2, "something else"),
+    ]);
+    let answer = search(&[&index], &query("secret handshake"));
+    assert_eq!(ids(&answer), [1]);
+    assert!(answer.hits[0].passage > 0);
+}
+
+#[test]
+fn filters_conjoin_groups_of_labels() {
+    let index = index(&[
+        item(1, "apple").label("type:fact").label("tag:a").time(10),
+        item(2, "apple")
+            .label("type:decision")
+            .label("tag:a")
+            .time(20),
+        item(3, "apple")
+            .label("type:fact")
+            .label("tag:b")
+            .state("labile")
+            .time(30),
+        item(4, "apple").time(40),
+    ]);
+    let check = |change: &dyn Fn(&mut athena_search::Filter), expected: &[i64]| {
+        let mut query = query("apple");
+        change(&mut query.filter);
+        let answer = search(&[&index], &query);
+        assert_eq!(ids(&answer), expected);
+        assert_eq!(answer.summary.in_scope, expected.len());
+        assert_eq!(answer.summary.items, 4);
+    };
+    let labels = |groups: &[&[&str]]| -> Vec<Vec<String>> {
+        let owned = |group: &&[&str]| group.iter().map(|it| (*it).to_owned()).collect();
+        groups.iter().map(owned).collect()
+    };
+    check(&|_| {}, &[1, 2, 3, 4]);
+    check(&|filter| filter.labels = labels(&[&["type:fact"]]), &[1, 3]);
+    check(
+        &|filter| filter.labels = labels(&[&["type:fact", "type:decision"]]),
+        &[1, 2, 3],
+    );
+    check(
+        &|filter| filter.labels = labels(&[&["type:fact"], &["tag:b", "tag:c"]]),
+        &[3],
+    );
+    check(&|filter| filter.labels = labels(&[&["tag:unknown"]]), &[]);
+    check(&|filter| filter.labels = labels(&[&[]]), &[]);
+    check(&|filter| filter.states = vec!["labile".to_owned()], &[3]);
+    check(
+        &|filter| filter.states = vec!["no such state".to_owned()],
+        &[],
+    );
+    check(&|filter| filter.kinds = vec![Kind(2)], &[]);
+    check(
+        &|filter| filter.kinds = vec![Kind(2), Kind::MEMORY],
+        &[1, 2, 3, 4],
+    );
+    check(&|filter| filter.after = Some(20), &[2, 3, 4]);
+    check(&|filter| filter.before = Some(20), &[1]);
+}
+
+#[test]
+fn filters_change_the_best_hit_but_not_the_statistics() {
+    let index = index(&[
+        item(1, "apple").label("tag:a"),
+        item(2, "apple pie recipe").label("tag:b"),
+        item(3, "pear").label("tag:b"),
+    ]);
+    let all = search(&[&index], &query("apple"));
+    let mut filtered = query("apple");
+    filtered.filter.labels = vec![vec!["tag:b".to_owned()]];
+    let some = search(&[&index], &filtered);
+    assert_eq!(some.hits[0].score, 1.0);
+    assert!(all.hits[1].score < 1.0);
+    assert_eq!(some.hits[0].keyword, all.hits[1].keyword);
+    assert_eq!(some.hits[0].match_score, all.hits[1].match_score);
+}
+
+#[test]
+fn several_indexes_share_statistics_and_the_best_hit() {
+    let items = || {
+        [
+            item(1, "apple pie"),
+            item(2, "apple"),
+            item(3, "pear apple tart"),
+            item(4, "plum"),
+        ]
+    };
+    let [a, b, c, d] = items();
+    let (left, right) = (index(&[a, c]), index(&[b, d]));
+    let apart = search(&[&left, &right], &query("apple pie"));
+    let together = search(&[&index(&items())], &query("apple pie"));
+    assert_eq!(ids(&apart), ids(&together));
+    let scores = |answer: &athena_search::Answer| -> Vec<f64> {
+        answer.hits.iter().map(|hit| hit.score).collect()
+    };
+    assert_eq!(scores(&apart), scores(&together));
+    let places: Vec<usize> = apart.hits.iter().map(|hit| hit.index).collect();
+    assert_eq!(places, [0, 1, 0]);
+    assert_eq!(search(&[], &query("apple")).hits, []);
+}
+
+#[test]
+fn explicit_weights_are_divided_by_their_sum() {
+    let index = index(&[
+        item(1, "apple").vector(&[1.0, 0.0]),
+        item(2, "pear").vector(&[0.6, 0.8]),
+    ]);
+    let mut query = query("apple");
+    query.vector = lexical(&[0.6, 0.8]);
+    query.weights = Some(Weights {
+        semantic: 7.0,
+        keyword: 3.0,
+    });
+    let answer = search(&[&index], &query);
+    assert_eq!(ids(&answer), [1, 2]);
+    assert!((answer.hits[0].score - (0.7 * 0.6 + 0.3)).abs() < 1e-3);
+    assert_eq!(answer.hits[1].score, 0.7);
+    query.weights = Some(Weights {
+        semantic: 0.0,
+        keyword: f64::NAN,
+    });
+    let ruled = search(&[&index], &query);
+    assert_eq!(
+        ruled.summary.semantic_weight,
+        Some(athena_search::LEXICAL_WEIGHT)
+    );
+}
+
+#[test]
+fn an_arm_with_nothing_to_say_leaves_the_score_to_the_other() {
+    let index = index(&[item(1, "apple").vector(&[1.0, 0.0]), item(2, "pear")]);
+    let mut wordless = query("plum");
+    wordless.vector = lexical(&[1.0, 0.0]);
+    assert_eq!(search(&[&index], &wordless).hits[0].score, 1.0);
+    let mut away = query("apple");
+    away.vector = lexical(&[-1.0, 0.0]);
+    assert_eq!(search(&[&index], &away).hits[0].score, 1.0);
+    assert_eq!(search(&[&index], &query("apple")).hits[0].score, 1.0);
+}
+
+#[test]
+fn modes_use_their_arm_alone() {
+    let index = index(&[
+        item(1, "apple").vector(&[0.0, 1.0]),
+        item(2, "pear").vector(&[1.0, 0.0]),
+    ]);
+    let ask = |mode| {
+        let mut query = query("apple");
+        query.vector = lexical(&[1.0, 0.0]);
+        query.mode = mode;
+        ids(&search(&[&index], &query))
+    };
+    assert_eq!(ask(Mode::Keyword), [1]);
+    assert_eq!(ask(Mode::Semantic), [2]);
+    assert_eq!(ask(Mode::Hybrid), [1, 2]);
+}
+
+#[test]
+fn vectors_of_another_model_or_dimension_are_not_compared() {
+    let index = index(&[item(1, "apple").vector(&[1.0, 0.0])]);
+    for (model, values) in [(2, vec![1.0, 0.0]), (1, vec![1.0, 0.0, 0.0]), (1, vec![])] {
+        let mut query = query("pear");
+        query.vector = Some(QueryVector {
+            model,
+            values,
+            lexical: false,
+        });
+        assert_eq!(search(&[&index], &query).hits, []);
+    }
+}
+
+#[test]
+fn rank_fusion_counts_places() {
+    let index = index(&[
+        item(1, "apple apple").vector(&[0.0, 1.0]),
+        item(2, "apple and more words").vector(&[1.0, 0.0]),
+        item(3, "none").vector(&[0.9, 0.1]),
+    ]);
+    let mut query = query("apple");
+    query.vector = lexical(&[1.0, 0.1]);
+    query.fusion = Fusion::Rrf { k: 60 };
+    let answer = search(&[&index], &query);
+    let score = |id| {
+        let hit = answer.hits.iter().find(|hit| hit.item.id == id);
+        hit.map(|hit| hit.score)
+    };
+    let place = |n: f64| 0.5 * 61.0 / (60.0 + n);
+    let near = |found: Option<f64>, expected: f64| (found.unwrap() - expected).abs() < 2e-7;
+    assert!(near(score(1), place(1.0) + place(3.0)));
+    assert!(near(score(2), place(2.0) + place(2.0)));
+    assert!(near(score(3), place(1.0)));
+    assert_eq!(answer.summary.semantic_weight, None);
+}
+
+#[test]
+fn match_is_absolute_and_the_floor_cuts_it() {
+    let index = index(&[
+        item(1, "Caroline went to the support group on Sunday"),
+        item(2, "Melanie painted a sunrise over the lake"),
+        item(3, "Caroline likes pottery"),
+    ]);
+    let ask = |text: &str| {
+        let mut query = query(text);
+        query.min_score = Some(DEFAULT_MIN_MATCH);
+        ids(&search(&[&index], &query))
+    };
+    assert_eq!(ask("When did Caroline go to the support group?")[0], 1);
+    assert_eq!(ask("Which sunrise did she paint?"), [2]);
+    assert_eq!(
+        ask("What does the Kubernetes operator in Frankfurt do on Sunday?"),
+        Vec::<i64>::new()
+    );
+    let loose = search(&[&index], &query("Kubernetes on Sunday"));
+    assert_eq!(loose.hits[0].score, 1.0, "the score is relative");
+    assert!(loose.hits[0].match_score < 0.4, "the match is not");
+}
+
+#[test]
+fn a_store_of_one_memory_answers_a_question_about_it() {
+    let index = index(&[item(1, "We decided to use PostgreSQL as the database")]);
+    let mut query = query("which database did we choose?");
+    query.min_score = Some(DEFAULT_MIN_MATCH);
+    assert_eq!(ids(&search(&[&index], &query)), [1]);
+}
+
+#[test]
+fn the_limit_counts_after_the_floor() {
+    let index = index(&[
+        item(1, "apple"),
+        item(2, "apple tree"),
+        item(3, "apple tree house"),
+    ]);
+    let mut query = query("apple");
+    query.limit = 2;
+    assert_eq!(ids(&search(&[&index], &query)), [1, 2]);
+    query.limit = 0;
+    let answer = search(&[&index], &query);
+    assert_eq!((answer.hits.len(), answer.summary.candidates), (0, 3));
+}
+
+#[test]
+fn empty_questions_and_empty_indexes_find_nothing() {
+    let full = index(&[item(1, "apple")]);
+    for text in ["", "   ", "?!", "🙂", "\u{0}"] {
+        assert_eq!(found(&full, text), Vec::<i64>::new());
+    }
+    assert_eq!(found(&index(&[]), "apple"), Vec::<i64>::new());
+    assert_eq!(
+        found(&index(&[item(1, ""), item(2, "🙂")]), "apple"),
+        Vec::<i64>::new()
+    );
+}
+
+#[test]
+fn stop_words_are_found_when_nothing_else_is_asked() {
+    let index = index(&[item(1, "who are you"), item(2, "somebody")]);
+    assert_eq!(found(&index, "who are you"), [1]);
+}

@@ -1,0 +1,186 @@
+//! Records and segments as bytes.
+
+use athena_search::{
+    Attributes, FormatError, ItemRef, Kind, Record, StoredVector, WHOLE, record, segment,
+};
+use proptest::prelude::*;
+
+pub(crate) fn any_vector() -> impl Strategy<Value = StoredVector> {
+    let dense = proptest::collection::vec(-9.0_f32..9.0, 1..40);
+    let sparse = (100_usize..900, -9.0_f32..9.0).prop_map(|(dimension, value)| {
+        let mut values = vec![0.0; dimension];
+        values[dimension / 3] = value;
+        values[dimension / 2] = 1.0;
+        values
+    });
+    (any::<u32>(), prop_oneof![dense, sparse]).prop_filter_map("no direction", |(model, values)| {
+        StoredVector::new(model, &values).ok()
+    })
+}
+
+fn any_item() -> impl Strategy<Value = ItemRef> {
+    (any::<u8>(), any::<i64>()).prop_map(|(kind, id)| ItemRef {
+        kind: Kind(kind),
+        id,
+    })
+}
+
+fn any_attributes() -> impl Strategy<Value = Attributes> {
+    let labels = proptest::collection::vec("[a-c]{0,3}:é?[a-z]{0,9}", 0..4);
+    (any::<[u8; 16]>(), "[a-z]{0,9}", labels, any::<i64>()).prop_map(
+        |(uid, state, labels, time)| Attributes {
+            uid,
+            state,
+            labels,
+            time,
+        },
+    )
+}
+
+fn any_record() -> impl Strategy<Value = Record> {
+    let terms = proptest::collection::vec(("[a-d猫]{1,6}", any::<u32>()), 0..12);
+    let passage = (
+        any_item(),
+        any::<(u32, u32, u32)>(),
+        proptest::option::of(any_attributes()),
+        terms,
+        proptest::option::of(any_vector()),
+    )
+        .prop_map(
+            |(item, (n, of, len), attributes, terms, vector)| Record::Passage {
+                item,
+                n,
+                of,
+                attributes,
+                terms,
+                len,
+                vector,
+            },
+        );
+    let vector = (
+        any_item(),
+        prop_oneof![any::<u32>(), Just(WHOLE)],
+        any_vector(),
+    )
+        .prop_map(|(item, n, vector)| Record::Vector { item, n, vector });
+    let attributes = (any_item(), any_attributes())
+        .prop_map(|(item, attributes)| Record::Attributes { item, attributes });
+    let remove = any_item().prop_map(|item| Record::Remove { item });
+    prop_oneof![4 => passage, 1 => vector, 1 => attributes, 1 => remove]
+}
+
+fn any_rows() -> impl Strategy<Value = Vec<(i64, Record)>> {
+    proptest::collection::vec((any::<i64>(), any_record()), 0..30)
+}
+
+proptest! {
+    #[test]
+    fn a_record_comes_back(record in any_record()) {
+        prop_assert_eq!(record::decode(&record::encode(&record)), Ok(record));
+    }
+
+    #[test]
+    fn damaged_records_are_errors_or_other_records(
+        record in any_record(),
+        at: prop::sample::Index,
+        byte: u8,
+        cut: prop::sample::Index,
+    ) {
+        let mut bytes = record::encode(&record);
+        let end = cut.index(bytes.len());
+        prop_assert!(record::decode(&bytes[..end]).is_err());
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        let _any_outcome_without_a_panic = record::decode(&bytes);
+    }
+
+    #[test]
+    fn any_bytes_are_survived(bytes: Vec<u8>) {
+        let mut versioned = vec![1];
+        versioned.extend_from_slice(&bytes);
+        for bytes in [&bytes, &versioned] {
+            if let Ok(record) = record::decode(bytes) {
+                prop_assert_eq!(record::decode(&record::encode(&record)), Ok(record));
+            }
+            prop_assert!(segment::decode(bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn a_segment_comes_back(rows in any_rows()) {
+        let chunks = segment::encode(&rows);
+        let mut back = Vec::new();
+        for chunk in &chunks {
+            back.extend(segment::decode(chunk).unwrap());
+        }
+        prop_assert_eq!(back, rows);
+    }
+
+    #[test]
+    fn a_damaged_chunk_is_an_error(
+        rows in any_rows().prop_filter("empty", |rows| !rows.is_empty()),
+        at: prop::sample::Index,
+        flip in 1_u8..,
+    ) {
+        let mut chunk = segment::encode(&rows).remove(0);
+        let at = at.index(chunk.len());
+        chunk[at] ^= flip;
+        prop_assert!(segment::decode(&chunk).is_err());
+        chunk[at] ^= flip;
+        prop_assert!(segment::decode(&chunk[..at]).is_err());
+    }
+}
+
+#[test]
+fn another_version_is_named() {
+    let item = crate::builders::memory(1);
+    let mut bytes = record::encode(&Record::Remove { item });
+    bytes[0] = 9;
+    let refused = FormatError::Version { found: 9, known: 1 };
+    assert_eq!(record::decode(&bytes), Err(refused));
+    let mut chunk = segment::encode(&[(1, Record::Remove { item })]).remove(0);
+    chunk[0] = 9;
+    assert_eq!(segment::decode(&chunk), Err(refused));
+}
+
+#[test]
+fn mostly_empty_vectors_take_little_room() {
+    let mut values = vec![0.0; 768];
+    values[3] = 1.0;
+    values[700] = -2.0;
+    let record = |values: &[f32]| Record::Vector {
+        item: crate::builders::memory(1),
+        n: 0,
+        vector: StoredVector::new(1, values).unwrap(),
+    };
+    assert!(record::encode(&record(&values)).len() < 32);
+    let full = record::encode(&record(&vec![0.5; 768]));
+    assert!(full.len() < 768 * 2 + 32);
+}
+
+#[test]
+fn chunks_stay_within_a_mebibyte() {
+    let rows: Vec<(i64, Record)> = (0..3_000)
+        .map(|id| {
+            let values: Vec<f32> = (0..512_u16)
+                .map(|n| f32::from(n).mul_add(0.001, 0.1 + (id % 7) as f32))
+                .collect();
+            let mut records = crate::builders::item(id, &format!("memory number {id}"))
+                .vector(&values)
+                .records();
+            (id + 1, records.remove(0))
+        })
+        .collect();
+    let chunks = segment::encode(&rows);
+    assert!(chunks.len() > 2);
+    assert!(
+        chunks
+            .iter()
+            .all(|chunk| chunk.len() <= segment::CHUNK_BYTES)
+    );
+    let back: Vec<(i64, Record)> = chunks
+        .iter()
+        .flat_map(|chunk| segment::decode(chunk).unwrap())
+        .collect();
+    assert_eq!(back, rows);
+}
