@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::migrate::{MigrationSet, Migrator};
 use crate::params::Params;
 use crate::plan::{Outcome, PlanCache, Sql, Work};
+use crate::postgres::Postgres;
 use crate::row::{FromRow, Row, Scalar};
 use crate::sqlite::Sqlite;
 use crate::transaction::{BackendTx, Tx, TxOptions};
@@ -33,6 +34,7 @@ struct Inner {
 
 enum Backend {
     Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 /// How to open a database; [`Database::builder`] makes one.
@@ -211,6 +213,7 @@ impl Database {
     pub async fn close(&self) -> Result<()> {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.close().await,
+            Backend::Postgres(postgres) => postgres.close(),
         }
         Ok(())
     }
@@ -228,6 +231,7 @@ impl Database {
         let Scalar(version): Scalar<String> = self.fetch_one(sql, Params::new()).await?;
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => Ok(sqlite.health(version)),
+            Backend::Postgres(postgres) => Ok(postgres.health(version)),
         }
     }
 
@@ -315,6 +319,7 @@ impl Database {
         let work = self.inner.plans.execute(sql.into(), Params::new())?;
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.run_alone(work).await.map(Outcome::count),
+            Backend::Postgres(postgres) => postgres.run_alone(work).await.map(Outcome::count),
         }
     }
 
@@ -366,6 +371,7 @@ impl Database {
     async fn begin_as<'scope>(&self, options: TxOptions, shares: bool) -> Result<Tx<'scope>> {
         let backend = match &self.inner.backend {
             Backend::Sqlite(sqlite) => BackendTx::Sqlite(sqlite.begin(options, shares).await?),
+            Backend::Postgres(postgres) => BackendTx::Postgres(postgres.begin(options).await?),
         };
         Ok(Tx::new(
             backend,
@@ -378,6 +384,7 @@ impl Database {
         let watch = Watch::start(self.inner.dialect, &work);
         let result = match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.run(work).await,
+            Backend::Postgres(postgres) => postgres.run(work).await,
         };
         watch.stop(&result);
         result
@@ -486,6 +493,10 @@ impl Builder {
                 Backend::Sqlite(Sqlite::open(&self.url, self.settings).await?),
                 Dialect::Sqlite,
             ),
+            "postgres" | "postgresql" => {
+                let postgres = Postgres::open(&self.url, self.settings).await?;
+                (Backend::Postgres(postgres), Dialect::Postgres)
+            }
             "mysql" | "mariadb" => {
                 return Err(Error::unsupported(
                     "connecting to a server",

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::params::Params;
 use crate::plan::{Outcome, PlanCache, Sql, Work};
 use crate::row::Row;
-use crate::sqlite;
+use crate::{postgres, sqlite};
 
 /// How a transaction runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +88,7 @@ pub struct Savepoint<'tx> {
 #[derive(Debug)]
 pub(crate) enum BackendTx {
     Sqlite(sqlite::Transaction),
+    Postgres(postgres::Transaction),
 }
 
 const HEALTHY: u8 = 0;
@@ -326,18 +327,21 @@ impl BackendTx {
     async fn run(&self, work: Work) -> Result<Outcome> {
         match self {
             Self::Sqlite(tx) => tx.run(work).await,
+            Self::Postgres(tx) => tx.run(work).await,
         }
     }
 
     async fn commit(&self) -> Result<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
         }
     }
 
     async fn rollback(&self) -> Result<()> {
         match self {
             Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => tx.rollback().await,
         }
     }
 }

@@ -1,9 +1,92 @@
-//! PostgreSQL.
+//! PostgreSQL: a pool of connections, cached prepared statements, values as the server wants them.
 
-/// What PostgreSQL had to be told about the parameter types of a statement.
-#[derive(Debug, Clone, Default)]
-pub(crate) enum Hint {
-    /// The statement was never prepared.
-    #[default]
-    Unknown,
+mod connection;
+mod error;
+mod pool;
+mod transaction;
+mod types;
+
+use std::time::Duration;
+
+pub(crate) use connection::Hint;
+pub(crate) use transaction::Transaction;
+
+use crate::database::{Health, Settings};
+use crate::dialect::Dialect;
+use crate::error::Result;
+use crate::plan::{Outcome, Work};
+use crate::transaction::TxOptions;
+use pool::Pool;
+
+/// An open PostgreSQL database.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    pool: Pool,
+}
+
+/// A batch of rows is one transaction; it may take its time.
+const BATCH_DEADLINE: Duration = Duration::from_secs(600);
+
+impl Postgres {
+    /// Connects to what the URL names, and fails at once if that is not there.
+    pub(crate) async fn open(url: &str, settings: Settings) -> Result<Self> {
+        let pool = Pool::open(url, &settings)?;
+        pool.warm_up(
+            settings
+                .min_connections
+                .clamp(1, settings.max_connections.max(1)),
+        )
+        .await?;
+        Ok(Self { pool })
+    }
+
+    pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
+        if matches!(work, Work::ExecuteMany { .. }) {
+            return self.run_in_transaction(work).await;
+        }
+        match self.pool.acquire().await?.run(&work, false).await {
+            // A pooled connection may have died unnoticed; what it never sent can be sent again.
+            Err(failure) if !failure.sent && failure.error.is_connection() => self
+                .pool
+                .acquire()
+                .await?
+                .run(&work, false)
+                .await
+                .map_err(|failure| failure.error),
+            result => result.map_err(|failure| failure.error),
+        }
+    }
+
+    /// A single statement is outside a transaction here unless somebody began one.
+    pub(crate) async fn run_alone(&self, work: Work) -> Result<Outcome> {
+        self.run(work).await
+    }
+
+    pub(crate) async fn begin(&self, options: TxOptions) -> Result<Transaction> {
+        Transaction::begin(self.pool.acquire().await?, options).await
+    }
+
+    pub(crate) fn close(&self) {
+        self.pool.close();
+    }
+
+    pub(crate) fn health(&self, version: String) -> Health {
+        let (size, idle, waiting) = self.pool.counts();
+        Health {
+            dialect: Dialect::Postgres,
+            version,
+            size,
+            idle,
+            waiting,
+        }
+    }
+
+    async fn run_in_transaction(&self, work: Work) -> Result<Outcome> {
+        let tx = self
+            .begin(TxOptions::default().with_deadline(BATCH_DEADLINE))
+            .await?;
+        let outcome = tx.run(work).await?;
+        tx.commit().await?;
+        Ok(outcome)
+    }
 }

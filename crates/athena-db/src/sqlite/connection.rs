@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::{is_busy, translate};
+use super::error::{is_busy, translate, translate_text};
 use super::types::{bind, decode};
 use crate::database::Durability;
 use crate::error::{Error, ErrorKind, Result};
@@ -90,7 +90,7 @@ pub(super) fn connect(file: &File, role: Role, guard: &Arc<Guard>) -> Result<Con
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)
         .map_err(translate)?;
     conn.execute_batch(
-        "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;",
+        "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;",
     )
     .map_err(translate)?;
     patiently(|| conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())))
@@ -203,7 +203,7 @@ pub(super) fn run(conn: &Connection, work: &Work) -> Result<Outcome> {
         Work::Batch(text) => conn
             .execute_batch(text)
             .map(|()| Outcome::Count(0))
-            .map_err(translate),
+            .map_err(translate_text),
     }
 }
 
@@ -214,7 +214,7 @@ pub(super) fn is_readonly(conn: &Connection, plan: &Plan) -> Result<bool> {
     }
     let readonly = conn
         .prepare_cached(&plan.text)
-        .map_err(translate)?
+        .map_err(translate_text)?
         .readonly();
     Ok(*plan.readonly.get_or_init(|| readonly))
 }
@@ -280,8 +280,8 @@ fn prepared<T>(
     use_it: impl FnOnce(&mut rusqlite::Statement<'_>) -> Result<T>,
 ) -> Result<T> {
     if matches!(plan.class, Class::Query | Class::Change) {
-        use_it(&mut *conn.prepare_cached(&plan.text).map_err(translate)?)
+        use_it(&mut *conn.prepare_cached(&plan.text).map_err(translate_text)?)
     } else {
-        use_it(&mut conn.prepare(&plan.text).map_err(translate)?)
+        use_it(&mut conn.prepare(&plan.text).map_err(translate_text)?)
     }
 }

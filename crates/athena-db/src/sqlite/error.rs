@@ -4,13 +4,22 @@ use rusqlite::ffi;
 
 use crate::error::{Error, ErrorKind};
 
-/// Turns a driver error into ours. What SQLite says about a running statement may quote data;
+/// Turns the error of a running statement into ours. What SQLite says about one may quote data;
 /// that part is cut off.
 pub(super) fn translate(error: rusqlite::Error) -> Error {
+    translate_as(error, false)
+}
+
+/// Turns the error of a statement that was prepared, or has no parameters, into ours.
+pub(super) fn translate_text(error: rusqlite::Error) -> Error {
+    translate_as(error, true)
+}
+
+fn translate_as(error: rusqlite::Error, text_alone: bool) -> Error {
     match error {
         rusqlite::Error::SqliteFailure(failure, message) => {
             let message = message.unwrap_or_else(|| failure.to_string());
-            failure_of(failure.extended_code, &message, false)
+            failure_of(failure.extended_code, &message, text_alone)
         }
         rusqlite::Error::SqlInputError { error, msg, .. } => {
             failure_of(error.extended_code, &msg, true)
@@ -42,10 +51,10 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn failure_of(code: i32, message: &str, preparing: bool) -> Error {
-    let kind = kind_of(code, message, preparing);
+fn failure_of(code: i32, message: &str, text_alone: bool) -> Error {
+    let kind = kind_of(code, message, text_alone);
     let message = match (&kind, code & 0xff) {
-        (ErrorKind::Other, _) if !preparing => redacted(message),
+        (ErrorKind::Other, _) if !text_alone => redacted(message),
         (ErrorKind::Timeout, _) => {
             "the statement was interrupted because it took too long".to_owned()
         }
@@ -59,7 +68,7 @@ fn failure_of(code: i32, message: &str, preparing: bool) -> Error {
         .with_constraint(constraint)
 }
 
-fn kind_of(code: i32, message: &str, preparing: bool) -> ErrorKind {
+fn kind_of(code: i32, message: &str, text_alone: bool) -> ErrorKind {
     match code {
         ffi::SQLITE_CONSTRAINT_UNIQUE
         | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
@@ -76,7 +85,7 @@ fn kind_of(code: i32, message: &str, preparing: bool) -> ErrorKind {
             ffi::SQLITE_CANTOPEN | ffi::SQLITE_NOTADB => ErrorKind::Connection,
             ffi::SQLITE_AUTH | ffi::SQLITE_PERM => ErrorKind::Auth,
             ffi::SQLITE_MISMATCH => mismatch(message),
-            ffi::SQLITE_ERROR if preparing => ErrorKind::Syntax,
+            ffi::SQLITE_ERROR if text_alone => ErrorKind::Syntax,
             _ => ErrorKind::Other,
         },
     }

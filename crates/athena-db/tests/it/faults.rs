@@ -1,1 +1,128 @@
-//! Written next.
+//! Faults of the disk, and what a commit group does about them.
+
+use athena_db::{ErrorKind, Executor, Result, Row, TxOptions, params};
+
+use crate::backends::Store;
+
+async fn insert(db: &impl Executor, id: i64, size: i64) -> Result<u64> {
+    db.execute(
+        "INSERT INTO t (id, body) VALUES (:id, zeroblob(:size))",
+        params! { id: id, size: size },
+    )
+    .await
+}
+
+/// A full disk takes SQLite's whole transaction along, neighbours included.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_takes_only_those_who_do_not_fit() {
+    let store = Store::sqlite().await;
+    store.create("t (id BIGINT PRIMARY KEY, body BLOB)").await;
+    store
+        .db
+        .execute_alone("PRAGMA max_page_count = 60")
+        .await
+        .unwrap();
+    for round in 0..5 {
+        let gate = store.db.begin(TxOptions::default()).await.unwrap();
+        let tasks: Vec<_> = (1..=30)
+            .map(|number| {
+                let (db, id) = (store.db.clone(), round * 100 + number);
+                tokio::spawn(async move {
+                    match number % 3 {
+                        0 => insert(&db, id, 10_000_000).await,
+                        1 => insert(&db, id, 10).await,
+                        _ => {
+                            db.transaction(TxOptions::default(), |tx| {
+                                Box::pin(async move { insert(tx, id, 10).await })
+                            })
+                            .await
+                        }
+                    }
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        gate.rollback().await.unwrap();
+        for (number, task) in (1..).zip(tasks) {
+            let result = task.await.unwrap();
+            match number % 3 {
+                0 => assert_eq!(*result.unwrap_err().kind(), ErrorKind::Full),
+                _ => assert_eq!(result.unwrap(), 1, "{number}"),
+            }
+        }
+    }
+    assert_eq!(store.count("t").await, 100);
+    let broken: Vec<Row> = store
+        .db
+        .fetch_all("PRAGMA integrity_check", params! {})
+        .await
+        .unwrap();
+    assert_eq!(broken[0].get_at::<String>(0).unwrap(), "ok");
+}
+
+#[tokio::test]
+async fn a_transaction_that_fills_the_disk_is_told_so_and_undone() {
+    let store = Store::sqlite().await;
+    store.create("t (id BIGINT PRIMARY KEY, body BLOB)").await;
+    store
+        .db
+        .execute_alone("PRAGMA max_page_count = 60")
+        .await
+        .unwrap();
+    let full = store
+        .db
+        .transaction(TxOptions::default(), |tx| {
+            Box::pin(async move {
+                insert(tx, 1, 10).await?;
+                insert(tx, 2, 10_000_000).await
+            })
+        })
+        .await;
+    assert_eq!(*full.unwrap_err().kind(), ErrorKind::Full);
+    let tx = store.db.begin(TxOptions::default()).await.unwrap();
+    insert(&tx, 1, 10).await.unwrap();
+    assert_eq!(
+        *insert(&tx, 2, 10_000_000).await.unwrap_err().kind(),
+        ErrorKind::Full
+    );
+    tx.commit().await.unwrap_err();
+    assert_eq!(store.count("t").await, 0);
+    insert(&store.db, 1, 10).await.unwrap();
+    assert_eq!(store.count("t").await, 1);
+}
+
+#[tokio::test]
+async fn statements_that_want_no_transaction_run_outside_one() {
+    for store in Store::all().await {
+        store.create("t (id BIGINT PRIMARY KEY)").await;
+        store.db.execute_alone("VACUUM").await.unwrap();
+        store.db.execute("VACUUM", params! {}).await.unwrap();
+        if let Some(path) = store.path() {
+            store
+                .db
+                .execute_alone("PRAGMA wal_checkpoint(TRUNCATE)")
+                .await
+                .unwrap();
+            let log = std::fs::metadata(path.with_extension("db-wal")).unwrap();
+            assert_eq!(log.len(), 0);
+            let keys: Vec<Row> = store
+                .db
+                .fetch_all("PRAGMA foreign_keys", params! {})
+                .await
+                .unwrap();
+            assert_eq!(keys[0].get_at::<bool>(0).unwrap(), true);
+            // What sets something reaches the writer, never a pooled reader.
+            store
+                .db
+                .fetch_all::<Row>("PRAGMA query_only = OFF", params! {})
+                .await
+                .unwrap();
+            let tx = store.db.begin(TxOptions::read_only()).await.unwrap();
+            let error = tx
+                .execute("INSERT INTO t (id) VALUES (1)", params! {})
+                .await
+                .unwrap_err();
+            assert_eq!(*error.kind(), ErrorKind::ReadOnly);
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! One PostgreSQL connection: how a statement is prepared and run on it.
+
+use std::sync::{Arc, PoisonError};
+
+use deadpool_postgres::Object;
+use futures_util::TryStreamExt;
+use futures_util::future::try_join_all;
+use postgres_types::Type;
+use tokio_postgres::{RowStream, Statement};
+
+use super::error::{STALE_PLAN, ambiguous_parameter, translate};
+use super::types::{Decoded, Misfit, Parameter, encode_all, type_of};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Class, Outcome, Plan, Work};
+use crate::row::{Columns, Row};
+use crate::value::Value;
+
+/// What PostgreSQL had to be told about the parameter types of a statement.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Hint {
+    /// The statement was never prepared.
+    #[default]
+    Unknown,
+    /// The server infers all types.
+    Inferred,
+    /// The server needs these, `UNKNOWN` stands for those that it infers.
+    Declared(Arc<[Type]>),
+}
+
+/// A failed run, and whether the server may have seen the statement.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: Error,
+    pub(super) sent: bool,
+}
+
+/// Types to try for a parameter that is `NULL` and that the server knows nothing about.
+const NULL_TYPES: [Type; 8] = [
+    Type::TEXT,
+    Type::INT8,
+    Type::BOOL,
+    Type::FLOAT8,
+    Type::TIMESTAMPTZ,
+    Type::UUID,
+    Type::JSONB,
+    Type::BYTEA,
+];
+
+/// Prepared attempts to find the types of nulls; a statement is asked about once.
+const MAX_GUESSES: usize = 64;
+
+/// Statements that a connection keeps prepared; built texts may be endless in number.
+const CACHED_STATEMENTS: usize = 512;
+
+/// Rows of a batch that are on their way at the same time.
+const IN_FLIGHT: usize = 128;
+
+/// Runs one piece of work.
+pub(super) async fn run(
+    client: &Object,
+    work: &Work,
+    in_transaction: bool,
+) -> Result<Outcome, Failure> {
+    match run_once(client, work, in_transaction).await {
+        Err(failure) if is_stale(&failure.error) => {
+            client.statement_cache.clear();
+            if in_transaction {
+                let error = failure.error.with_kind(ErrorKind::Serialization);
+                return Err(Failure { error, sent: true });
+            }
+            run_once(client, work, in_transaction).await
+        }
+        result => result,
+    }
+}
+
+fn is_stale(error: &Error) -> bool {
+    error.code() == Some("0A000") && error.to_string().contains(STALE_PLAN)
+}
+
+async fn run_once(client: &Object, work: &Work, in_transaction: bool) -> Result<Outcome, Failure> {
+    match work {
+        Work::Batch(text) => client
+            .batch_execute(text)
+            .await
+            .map(|()| Outcome::Count(0))
+            .map_err(|error| lost_after(&error, true)),
+        Work::Execute { plan, values } => {
+            let (statement, parameters) = prepare(client, plan, values, in_transaction).await?;
+            let count = client.execute_raw(&statement, &parameters).await;
+            count
+                .map(Outcome::Count)
+                .map_err(|error| lost_after(&error, plan.class != Class::Query))
+        }
+        Work::ExecuteMany { plan, rows } => execute_many(client, plan, rows, in_transaction)
+            .await
+            .map(Outcome::Count),
+        Work::Fetch {
+            plan,
+            values,
+            limit,
+        } => {
+            let (statement, parameters) = prepare(client, plan, values, in_transaction).await?;
+            let writes = plan.class != Class::Query;
+            let stream = client
+                .query_raw(&statement, &parameters)
+                .await
+                .map_err(|error| lost_after(&error, writes))?;
+            read_rows(stream, &statement, *limit, writes)
+                .await
+                .map(Outcome::Rows)
+        }
+    }
+}
+
+async fn execute_many(
+    client: &Object,
+    plan: &Plan,
+    rows: &[Vec<Value>],
+    in_transaction: bool,
+) -> Result<u64, Failure> {
+    let Some(first) = rows.first() else {
+        return Ok(0);
+    };
+    let (statement, _) = prepare(client, plan, first, in_transaction).await?;
+    let mut count = 0;
+    for chunk in rows.chunks(IN_FLIGHT) {
+        let encoded = chunk
+            .iter()
+            .map(|values| encode_all(plan, values, statement.params()));
+        let encoded = encoded
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|misfit| before(misfit.into_error(plan, &statement)))?;
+        let counts = try_join_all(
+            encoded
+                .iter()
+                .map(|parameters| client.execute_raw(&statement, parameters)),
+        )
+        .await;
+        count += counts
+            .map_err(|error| lost_after(&error, true))?
+            .iter()
+            .sum::<u64>();
+    }
+    Ok(count)
+}
+
+async fn read_rows(
+    stream: RowStream,
+    statement: &Statement,
+    limit: usize,
+    writes: bool,
+) -> Result<Vec<Row>, Failure> {
+    let columns = Columns::new(
+        statement
+            .columns()
+            .iter()
+            .map(|column| column.name().to_owned())
+            .collect(),
+    );
+    let mut stream = std::pin::pin!(stream);
+    let mut rows = Vec::new();
+    while rows.len() < limit {
+        let Some(row) = stream
+            .try_next()
+            .await
+            .map_err(|error| lost_after(&error, writes))?
+        else {
+            break;
+        };
+        rows.push(read_row(&row, &columns).map_err(|error| Failure { error, sent: true })?);
+    }
+    Ok(rows)
+}
+
+fn read_row(row: &tokio_postgres::Row, columns: &Arc<Columns>) -> Result<Row> {
+    let values = row.columns().iter().enumerate().map(|(index, column)| {
+        let value = row.try_get::<_, Decoded>(index).map(|Decoded(value)| value);
+        value.map_err(|_| {
+            let got = format!(
+                "the type `{}` or a value that has no counterpart; cast it to text",
+                column.type_().name()
+            );
+            Error::mismatch(column.name(), "a readable type", got)
+        })
+    });
+    Ok(Row::new(
+        Arc::clone(columns),
+        values.collect::<Result<_>>()?,
+    ))
+}
+
+/// Prepares a statement and encodes its parameters for the types that the server reports.
+async fn prepare(
+    client: &Object,
+    plan: &Plan,
+    values: &[Value],
+    in_transaction: bool,
+) -> Result<(Statement, Vec<Parameter>), Failure> {
+    let statement = prepare_statement(client, plan, values, in_transaction).await?;
+    match encode_all(plan, values, statement.params()) {
+        Ok(parameters) => Ok((statement, parameters)),
+        Err(Misfit::Range(index)) => {
+            prepare_wider(client, plan, values, index, &statement, in_transaction).await
+        }
+        Err(Misfit::Type(error)) => Err(before(error)),
+    }
+}
+
+/// `i = :x AND b = :x` infers the narrower integer for `:x`: declare the wide one instead.
+async fn prepare_wider(
+    client: &Object,
+    plan: &Plan,
+    values: &[Value],
+    index: usize,
+    narrow: &Statement,
+    in_transaction: bool,
+) -> Result<(Statement, Vec<Parameter>), Failure> {
+    let mut types = vec![Type::UNKNOWN; values.len()];
+    types[index] = Type::INT8;
+    let statement = guarded(client, plan, &types, in_transaction)
+        .await
+        .map_err(|error| before(translate(&error)))?;
+    match encode_all(plan, values, statement.params()) {
+        Ok(parameters) => Ok((statement, parameters)),
+        Err(misfit) => Err(before(misfit.into_error(plan, narrow))),
+    }
+}
+
+async fn prepare_statement(
+    client: &Object,
+    plan: &Plan,
+    values: &[Value],
+    in_transaction: bool,
+) -> Result<Statement, Failure> {
+    if client.statement_cache.size() > CACHED_STATEMENTS {
+        client.statement_cache.clear();
+    }
+    let hint = plan
+        .hint
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let prepared = match hint {
+        Hint::Inferred => prepare_as(client, plan, &[]).await,
+        Hint::Declared(types) => prepare_as(client, plan, &declared(&types, values)).await,
+        Hint::Unknown => match guarded(client, plan, &[], in_transaction).await {
+            Err(error) if ambiguous_parameter(&error).is_some() => {
+                return declare(client, plan, values, in_transaction, error).await;
+            }
+            result => {
+                if result.is_ok() {
+                    remember(plan, Hint::Inferred);
+                }
+                result
+            }
+        },
+    };
+    prepared.map_err(|error| before(translate(&error)))
+}
+
+/// Tells the server the types of just those parameters that it asks about.
+///
+/// A null could be anything, so types are tried until the statement makes sense; the server reads
+/// from left to right, hence the newest guess is the first to be doubted.
+async fn declare(
+    client: &Object,
+    plan: &Plan,
+    values: &[Value],
+    in_transaction: bool,
+    first: tokio_postgres::Error,
+) -> Result<Statement, Failure> {
+    let mut types = vec![Type::UNKNOWN; values.len()];
+    let mut guesses: Vec<(usize, usize)> = Vec::new();
+    let mut error = first;
+    for _ in 0..MAX_GUESSES {
+        let asked = ambiguous_parameter(&error)
+            .flatten()
+            .filter(|index| types.get(*index) == Some(&Type::UNKNOWN));
+        match asked {
+            Some(index) if values[index] == Value::Null => {
+                types[index] = NULL_TYPES[0].clone();
+                guesses.push((index, 0));
+            }
+            Some(index) => types[index] = type_of(&values[index]),
+            None if !guess_again(&mut types, &mut guesses) => break,
+            None => {}
+        }
+        match guarded(client, plan, &types, in_transaction).await {
+            Ok(statement) => {
+                remember(plan, Hint::Declared(types.into()));
+                return Ok(statement);
+            }
+            Err(next) => error = next,
+        }
+    }
+    Err(before(translate(&error)))
+}
+
+/// Replaces the newest guess by the next one; one that has no next is taken back.
+fn guess_again(types: &mut [Type], guesses: &mut Vec<(usize, usize)>) -> bool {
+    while let Some((index, guess)) = guesses.pop() {
+        if let Some(next) = NULL_TYPES.get(guess + 1) {
+            types[index] = next.clone();
+            guesses.push((index, guess + 1));
+            return true;
+        }
+        types[index] = Type::UNKNOWN;
+    }
+    false
+}
+
+fn remember(plan: &Plan, hint: Hint) {
+    *plan.hint.write().unwrap_or_else(PoisonError::into_inner) = hint;
+}
+
+/// The declared types, for these values: a null keeps the type that served before.
+fn declared(types: &[Type], values: &[Value]) -> Vec<Type> {
+    let pairs = types.iter().zip(values);
+    pairs
+        .map(|(ty, value)| match value {
+            _ if *ty == Type::UNKNOWN => Type::UNKNOWN,
+            Value::Null => ty.clone(),
+            value => type_of(value),
+        })
+        .collect()
+}
+
+/// Prepares so that a failure does not doom the transaction.
+async fn guarded(
+    client: &Object,
+    plan: &Plan,
+    types: &[Type],
+    in_transaction: bool,
+) -> Result<Statement, tokio_postgres::Error> {
+    if !in_transaction || plan.slots.is_empty() {
+        return prepare_as(client, plan, types).await;
+    }
+    client.batch_execute("SAVEPOINT athena_prepare").await?;
+    let result = prepare_as(client, plan, types).await;
+    let end = match &result {
+        Ok(_) => "RELEASE SAVEPOINT athena_prepare",
+        Err(_) => "ROLLBACK TO SAVEPOINT athena_prepare; RELEASE SAVEPOINT athena_prepare",
+    };
+    client.batch_execute(end).await?;
+    result
+}
+
+async fn prepare_as(
+    client: &Object,
+    plan: &Plan,
+    types: &[Type],
+) -> Result<Statement, tokio_postgres::Error> {
+    match plan.class {
+        Class::Query | Class::Change => client.prepare_typed_cached(&plan.text, types).await,
+        Class::Other | Class::Alone => client.prepare_typed(&plan.text, types).await,
+    }
+}
+
+impl Misfit {
+    fn into_error(self, plan: &Plan, statement: &Statement) -> Error {
+        match self {
+            Self::Type(error) => error,
+            Self::Range(index) => {
+                let want = statement
+                    .params()
+                    .get(index)
+                    .map_or("an integer", Type::name);
+                Error::mismatch(plan.parameter(index), want, "an integer beyond its range")
+            }
+        }
+    }
+}
+
+fn before(error: Error) -> Failure {
+    Failure { error, sent: false }
+}
+
+/// After a lost connection a write may have happened or not.
+fn lost_after(error: &tokio_postgres::Error, writes: bool) -> Failure {
+    let error = translate(error);
+    let error = if writes && error.is_connection() && error.code().is_none() {
+        commit_unknown()
+    } else {
+        error
+    };
+    Failure { error, sent: true }
+}
+
+pub(super) fn commit_unknown() -> Error {
+    Error::new(
+        ErrorKind::CommitUnknown,
+        "the connection was lost while a write was on its way; it may or may not have happened",
+    )
+}

@@ -1,0 +1,502 @@
+//! Values on their way to and from PostgreSQL, in the types that the server reports.
+//!
+//! `NUMERIC` is read as an integer if it has no decimal places and fits, else as the nearest
+//! double. Types without a form of their own here (`interval`, `inet`, vectors) can be sent as
+//! text and must be cast to text to be read.
+
+use std::error::Error as StdError;
+
+use bytes::{BufMut, BytesMut};
+use jiff::Timestamp;
+use postgres_types::{Format, FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::value::Value;
+
+/// Microseconds from 1970 to 2000, where PostgreSQL's clock starts.
+const EPOCH: i64 = 946_684_800_000_000;
+
+/// A parameter in the bytes that the server wants.
+#[derive(Debug)]
+pub(super) struct Parameter {
+    bytes: Option<Vec<u8>>,
+    format: Format,
+}
+
+/// Why a value cannot be a parameter.
+#[derive(Debug)]
+pub(super) enum Misfit {
+    /// The integer is too large for the inferred type; comparing it as a 64-bit one may still make sense.
+    Range(usize),
+    /// It does not fit.
+    Type(Error),
+}
+
+/// Encodes the values for the reported parameter types.
+pub(super) fn encode_all(
+    plan: &Plan,
+    values: &[Value],
+    types: &[Type],
+) -> Result<Vec<Parameter>, Misfit> {
+    if values.len() != types.len() {
+        return Err(Misfit::Type(Error::mismatch(
+            "the statement",
+            format!("{} parameters", types.len()),
+            values.len().to_string(),
+        )));
+    }
+    let pairs = values.iter().zip(types).enumerate();
+    pairs
+        .map(|(index, (value, ty))| {
+            encode(value, ty).map_err(|reason| misfit(plan, index, value, ty, reason))
+        })
+        .collect()
+}
+
+/// The type to declare for a value where the server cannot infer one.
+pub(super) fn type_of(value: &Value) -> Type {
+    match value {
+        Value::Null => Type::UNKNOWN,
+        Value::Bool(_) => Type::BOOL,
+        Value::Int(_) => Type::INT8,
+        Value::Real(_) => Type::FLOAT8,
+        Value::Text(_) => Type::TEXT,
+        Value::Bytes(_) => Type::BYTEA,
+        Value::Json(_) => Type::JSONB,
+        Value::Uuid(_) => Type::UUID,
+        Value::Time(_) => Type::TIMESTAMPTZ,
+        Value::List(items) => array_of(items.iter().find(|item| **item != Value::Null)),
+    }
+}
+
+fn array_of(item: Option<&Value>) -> Type {
+    match item {
+        Some(Value::Bool(_)) => Type::BOOL_ARRAY,
+        Some(Value::Int(_)) => Type::INT8_ARRAY,
+        Some(Value::Real(_)) => Type::FLOAT8_ARRAY,
+        Some(Value::Bytes(_)) => Type::BYTEA_ARRAY,
+        Some(Value::Json(_)) => Type::JSONB_ARRAY,
+        Some(Value::Uuid(_)) => Type::UUID_ARRAY,
+        Some(Value::Time(_)) => Type::TIMESTAMPTZ_ARRAY,
+        _ => Type::TEXT_ARRAY,
+    }
+}
+
+enum Reason {
+    Range,
+    Kind,
+}
+
+fn misfit(plan: &Plan, index: usize, value: &Value, ty: &Type, reason: Reason) -> Misfit {
+    match reason {
+        Reason::Range if !matches!(value, Value::List(_)) => Misfit::Range(index),
+        Reason::Range => Misfit::Type(Error::mismatch(
+            plan.parameter(index),
+            ty.name(),
+            "numbers beyond its range",
+        )),
+        Reason::Kind => Misfit::Type(Error::mismatch(
+            plan.parameter(index),
+            ty.name(),
+            value.type_name(),
+        )),
+    }
+}
+
+fn encode(value: &Value, ty: &Type) -> Result<Parameter, Reason> {
+    if let Kind::Domain(inner) = ty.kind() {
+        return encode(value, inner);
+    }
+    if matches!(value, Value::Null) {
+        return Ok(Parameter {
+            bytes: None,
+            format: Format::Binary,
+        });
+    }
+    match as_text(value, ty) {
+        Some(text) => Ok(Parameter {
+            bytes: Some(text.into_bytes()),
+            format: Format::Text,
+        }),
+        None => Ok(Parameter {
+            bytes: Some(binary(value, ty)?),
+            format: Format::Binary,
+        }),
+    }
+}
+
+/// What is best left to the server's own parser.
+fn as_text(value: &Value, ty: &Type) -> Option<String> {
+    match (value, ty.clone()) {
+        (Value::Int(value), Type::NUMERIC) => Some(value.to_string()),
+        (Value::Real(value), Type::NUMERIC) => Some(value.to_string()),
+        (Value::Time(value), Type::DATE) => Some(value.strftime("%Y-%m-%d").to_string()),
+        (Value::Text(value), Type::NUMERIC | Type::DATE) => Some(value.clone()),
+        (Value::Text(value), _) if !has_binary_form(ty) => Some(value.clone()),
+        _ => None,
+    }
+}
+
+fn has_binary_form(ty: &Type) -> bool {
+    is_text(ty)
+        || matches!(ty.kind(), Kind::Array(_))
+        || matches!(
+            *ty,
+            Type::BOOL
+                | Type::INT2
+                | Type::INT4
+                | Type::INT8
+                | Type::OID
+                | Type::FLOAT4
+                | Type::FLOAT8
+                | Type::BYTEA
+                | Type::UUID
+                | Type::TIMESTAMP
+                | Type::TIMESTAMPTZ
+                | Type::JSON
+                | Type::JSONB
+        )
+}
+
+fn is_text(ty: &Type) -> bool {
+    matches!(
+        *ty,
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN
+    ) || matches!(ty.kind(), Kind::Enum(_))
+        || ty.name() == "citext"
+}
+
+fn binary(value: &Value, ty: &Type) -> Result<Vec<u8>, Reason> {
+    if let Kind::Array(element) = ty.kind() {
+        return match value {
+            Value::List(items) => array(items, element),
+            _ => Err(Reason::Kind),
+        };
+    }
+    if is_text(ty) {
+        return text(value).map(String::into_bytes).ok_or(Reason::Kind);
+    }
+    match (ty.clone(), value) {
+        (Type::BOOL, Value::Bool(value)) => Ok(vec![u8::from(*value)]),
+        (Type::INT2, Value::Int(value)) => {
+            in_range(i16::try_from(*value)).map(|value| value.to_be_bytes().to_vec())
+        }
+        (Type::INT4, Value::Int(value)) => {
+            in_range(i32::try_from(*value)).map(|value| value.to_be_bytes().to_vec())
+        }
+        (Type::OID, Value::Int(value)) => {
+            in_range(u32::try_from(*value)).map(|value| value.to_be_bytes().to_vec())
+        }
+        (Type::INT8, Value::Int(value)) => Ok(value.to_be_bytes().to_vec()),
+        (Type::FLOAT4, value) => number(value).map(|value| narrow(value).to_be_bytes().to_vec()),
+        (Type::FLOAT8, value) => number(value).map(|value| value.to_be_bytes().to_vec()),
+        (Type::BYTEA, Value::Bytes(bytes)) => Ok(bytes.clone()),
+        (Type::UUID, Value::Uuid(uuid)) => Ok(uuid.as_bytes().to_vec()),
+        (Type::UUID, Value::Text(text)) => Uuid::try_parse(text)
+            .map(|uuid| uuid.as_bytes().to_vec())
+            .map_err(|_| Reason::Kind),
+        (Type::TIMESTAMPTZ | Type::TIMESTAMP, value) => {
+            time(value).map(|value| value.to_be_bytes().to_vec())
+        }
+        (Type::JSON, value) => json(value).map(String::into_bytes),
+        (Type::JSONB, value) => json(value).map(|text| [&[1], text.as_bytes()].concat()),
+        _ => Err(Reason::Kind),
+    }
+}
+
+fn in_range<T, E>(value: Result<T, E>) -> Result<T, Reason> {
+    value.map_err(|_| Reason::Range)
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Uuid(uuid) => Some(uuid.to_string()),
+        Value::Json(json) => Some(json.to_string()),
+        _ => None,
+    }
+}
+
+fn number(value: &Value) -> Result<f64, Reason> {
+    match value {
+        Value::Real(value) => Ok(*value),
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "SQL converts integers to doubles the same way"
+        )]
+        Value::Int(value) => Ok(*value as f64),
+        _ => Err(Reason::Kind),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the column asks for single precision"
+)]
+fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+fn time(value: &Value) -> Result<i64, Reason> {
+    let time = match value {
+        Value::Time(time) => *time,
+        Value::Text(text) => text.parse::<Timestamp>().map_err(|_| Reason::Kind)?,
+        _ => return Err(Reason::Kind),
+    };
+    time.as_microsecond().checked_sub(EPOCH).ok_or(Reason::Kind)
+}
+
+/// Text for a JSON column is a JSON document, as it is on SQLite.
+fn json(value: &Value) -> Result<String, Reason> {
+    match value {
+        Value::Json(json) => Ok(json.to_string()),
+        Value::Text(text) if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => {
+            Ok(text.clone())
+        }
+        _ => Err(Reason::Kind),
+    }
+}
+
+fn array(items: &[Value], element: &Type) -> Result<Vec<u8>, Reason> {
+    let length = i32::try_from(items.len()).map_err(|_| Reason::Range)?;
+    let mut bytes = Vec::with_capacity(20 + items.len() * 12);
+    bytes.put_i32(i32::from(length > 0));
+    bytes.put_i32(i32::from(items.contains(&Value::Null)));
+    bytes.put_u32(element.oid());
+    if length > 0 {
+        bytes.put_i32(length);
+        bytes.put_i32(1);
+    }
+    for item in items {
+        match item {
+            Value::Null => bytes.put_i32(-1),
+            item => {
+                let encoded = binary(item, element)?;
+                bytes.put_i32(i32::try_from(encoded.len()).map_err(|_| Reason::Range)?);
+                bytes.extend(encoded);
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+impl ToSql for Parameter {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match &self.bytes {
+            None => Ok(IsNull::Yes),
+            Some(bytes) => {
+                out.extend_from_slice(bytes);
+                Ok(IsNull::No)
+            }
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        self.format
+    }
+
+    to_sql_checked!();
+}
+
+/// A column's value; a type that cannot be read is the error.
+pub(super) struct Decoded(pub(super) Value);
+
+impl<'a> FromSql<'a> for Decoded {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        decode(ty, raw).map(Self).ok_or_else(|| "unreadable".into())
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(Value::Null))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+fn decode(ty: &Type, raw: &[u8]) -> Option<Value> {
+    match ty.kind() {
+        Kind::Domain(inner) => return decode(inner, raw),
+        Kind::Array(element) => return decode_array(element, raw),
+        _ => {}
+    }
+    if is_text(ty) {
+        return decode_text(raw);
+    }
+    Some(match *ty {
+        Type::BOOL => Value::Bool(*raw.first()? != 0),
+        Type::CHAR => Value::Text(char::from(*raw.first()?).to_string()),
+        Type::INT2 => Value::Int(i16::from_be_bytes(raw.try_into().ok()?).into()),
+        Type::INT4 => Value::Int(i32::from_be_bytes(raw.try_into().ok()?).into()),
+        Type::INT8 => Value::Int(i64::from_be_bytes(raw.try_into().ok()?)),
+        Type::OID => Value::Int(u32::from_be_bytes(raw.try_into().ok()?).into()),
+        Type::FLOAT4 => Value::Real(f32::from_be_bytes(raw.try_into().ok()?).into()),
+        Type::FLOAT8 => Value::Real(f64::from_be_bytes(raw.try_into().ok()?)),
+        Type::NUMERIC => decode_numeric(raw)?,
+        Type::BYTEA => Value::Bytes(raw.to_vec()),
+        Type::UUID => Value::Uuid(Uuid::from_slice(raw).ok()?),
+        Type::JSON => Value::Json(serde_json::from_slice(raw).ok()?),
+        Type::JSONB => Value::Json(serde_json::from_slice(raw.strip_prefix(&[1])?).ok()?),
+        Type::TIMESTAMP | Type::TIMESTAMPTZ => Value::Time(decode_time(raw)?),
+        Type::DATE => Value::Text(decode_date(raw)?),
+        Type::VOID => Value::Null,
+        _ => return None,
+    })
+}
+
+fn decode_text(raw: &[u8]) -> Option<Value> {
+    std::str::from_utf8(raw)
+        .ok()
+        .map(|text| Value::Text(text.to_owned()))
+}
+
+/// `infinity` has no place on our time line.
+fn decode_time(raw: &[u8]) -> Option<Timestamp> {
+    let micros = i64::from_be_bytes(raw.try_into().ok()?);
+    Timestamp::from_microsecond(micros.checked_add(EPOCH)?).ok()
+}
+
+fn decode_date(raw: &[u8]) -> Option<String> {
+    let days = i32::from_be_bytes(raw.try_into().ok()?);
+    let day = jiff::civil::date(2000, 1, 1)
+        .checked_add(jiff::Span::new().try_days(days).ok()?)
+        .ok()?;
+    Some(day.to_string())
+}
+
+fn decode_array(element: &Type, raw: &[u8]) -> Option<Value> {
+    let mut reader = Reader(raw);
+    let dimensions = reader.int()?;
+    let (_flags, _oid) = (reader.int()?, reader.int()?);
+    if dimensions == 0 {
+        return Some(Value::List(Vec::new()));
+    }
+    if dimensions != 1 {
+        return None;
+    }
+    let (length, _lower) = (reader.int()?, reader.int()?);
+    let items = (0..length).map(|_| match usize::try_from(reader.int()?) {
+        Err(_) => Some(Value::Null),
+        Ok(size) => decode(element, reader.take(size)?),
+    });
+    items.collect::<Option<Vec<Value>>>().map(Value::List)
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, size: usize) -> Option<&'a [u8]> {
+        let (head, tail) = self.0.split_at_checked(size)?;
+        self.0 = tail;
+        Some(head)
+    }
+
+    fn int(&mut self) -> Option<i32> {
+        self.take(4)?.try_into().ok().map(i32::from_be_bytes)
+    }
+
+    fn short(&mut self) -> Option<u16> {
+        self.take(2)?.try_into().ok().map(u16::from_be_bytes)
+    }
+}
+
+/// Digits to base 10,000: how many, the power of the first, the sign, the places shown.
+fn decode_numeric(raw: &[u8]) -> Option<Value> {
+    let mut reader = Reader(raw);
+    let count = reader.short()?;
+    let weight = reader.short()?.cast_signed();
+    let sign = reader.short()?;
+    let places = reader.short()?;
+    let digits = (0..count)
+        .map(|_| reader.short())
+        .collect::<Option<Vec<u16>>>()?;
+    let sign = match sign {
+        0x0000 => "",
+        0x4000 => "-",
+        0xC000 => return Some(Value::Real(f64::NAN)),
+        0xD000 => return Some(Value::Real(f64::INFINITY)),
+        0xF000 => return Some(Value::Real(f64::NEG_INFINITY)),
+        _ => return None,
+    };
+    let digit = |power: i16| {
+        usize::try_from(weight - power)
+            .ok()
+            .and_then(|index| digits.get(index))
+            .copied()
+            .unwrap_or(0)
+    };
+    let whole: String = (0..=weight.max(0))
+        .rev()
+        .map(|power| format!("{:04}", digit(power)))
+        .collect();
+    if places == 0 {
+        let text = format!("{sign}{whole}");
+        return Some(text.parse().map_or_else(
+            |_| Value::Real(text.parse().unwrap_or(f64::NAN)),
+            Value::Int,
+        ));
+    }
+    let groups = i16::try_from(places.div_ceil(4)).ok()?;
+    let fraction: String = (1..=groups)
+        .map(|power| format!("{:04}", digit(-power)))
+        .collect();
+    format!("{sign}{whole}.{fraction}")
+        .parse()
+        .ok()
+        .map(Value::Real)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numeric(weight: i16, sign: u16, places: u16, digits: &[u16]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.put_u16(u16::try_from(digits.len()).unwrap());
+        bytes.put_i16(weight);
+        bytes.put_u16(sign);
+        bytes.put_u16(places);
+        digits.iter().for_each(|digit| bytes.put_u16(*digit));
+        bytes
+    }
+
+    #[test]
+    fn numbers_are_read_digit_by_digit() {
+        let check =
+            |bytes: Vec<u8>, expected: Value| assert_eq!(decode_numeric(&bytes), Some(expected));
+        check(numeric(0, 0, 0, &[]), Value::Int(0));
+        check(numeric(1, 0, 0, &[1, 2345]), Value::Int(12345));
+        check(numeric(2, 0x4000, 0, &[3]), Value::Int(-300_000_000));
+        check(numeric(0, 0, 2, &[12, 3400]), Value::Real(12.34));
+        check(numeric(-1, 0x4000, 4, &[25]), Value::Real(-0.0025));
+        check(numeric(-2, 0, 8, &[1]), Value::Real(0.00000001));
+    }
+
+    #[test]
+    fn broken_bytes_are_no_panic() {
+        for ty in [
+            Type::NUMERIC,
+            Type::INT8_ARRAY,
+            Type::JSONB,
+            Type::UUID,
+            Type::TIMESTAMPTZ,
+            Type::BOOL,
+            Type::DATE,
+        ] {
+            for length in 0..12 {
+                let _ = decode(&ty, &vec![0x7f; length]);
+            }
+        }
+    }
+}
