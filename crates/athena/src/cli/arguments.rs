@@ -1,0 +1,257 @@
+//! Turns what was typed into the input of an operation.
+//!
+//! Values are read as their schema asks; whether they are allowed is checked by the schema itself,
+//! once, for every face.
+
+use super::generate::{Field, Form, INPUT_JSON, fields};
+use super::global;
+use crate::outcome::at_path;
+use athena_core::schema::{self, Components};
+use athena_core::{Code, Entry, Error, Result};
+use clap::ArgMatches;
+use jiff::civil;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+
+/// Most bytes that are read from standard input or a file for one field.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Where `-` and piped content are read from.
+pub(crate) trait Stdin {
+    /// Whether somebody would have to type.
+    fn is_terminal(&self) -> bool;
+
+    /// Reads everything as text.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::InvalidInput`] for bytes that are not UTF-8, [`Code::ContentTooLarge`] for too many.
+    fn read(&mut self) -> Result<String>;
+}
+
+/// The standard input of this process.
+#[derive(Debug)]
+pub(crate) struct ProcessStdin;
+
+impl Stdin for ProcessStdin {
+    fn is_terminal(&self) -> bool {
+        std::io::stdin().is_terminal()
+    }
+
+    fn read(&mut self) -> Result<String> {
+        read_text(std::io::stdin().lock(), "standard input")
+    }
+}
+
+fn read_text(reader: impl Read, name: &str) -> Result<String> {
+    let mut bytes = Vec::new();
+    reader
+        .take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| at_path("read", Path::new(name), error))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        let limit = MOST_BYTES >> 20;
+        return Err(Error::new(
+            Code::ContentTooLarge,
+            format!("{name} has more than {limit} MiB; use `athena import`"),
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        Error::new(
+            Code::InvalidInput,
+            format!("{name} is not UTF-8 (at byte {place})"),
+        )
+        .with_source(error)
+    })
+}
+
+/// Reads the input of an operation from the command line.
+///
+/// # Errors
+///
+/// [`Code::InvalidInput`] for JSON that is none; files and standard input fail as they do.
+pub(crate) fn input(
+    entry: &Entry,
+    components: &Components,
+    matches: &ArgMatches,
+    stdin: &mut dyn Stdin,
+) -> Result<Value> {
+    let mut input = match matches.try_get_one::<String>(INPUT_JSON).ok().flatten() {
+        Some(text) => whole_input(text, stdin)?,
+        None => Map::new(),
+    };
+    for field in fields(entry, components) {
+        if let Some(value) = value(&field, components, matches, stdin)? {
+            set(&mut input, &field.path, value);
+        }
+    }
+    if entry.field("project").is_some()
+        && let Some(project) = matches.get_one::<String>(global::PROJECT)
+    {
+        input.insert("project".into(), project.clone().into());
+    }
+    if let Some(field) = entry.spec.cli.stdin {
+        fill_from_stdin(entry, field, &mut input, stdin)?;
+    }
+    Ok(Value::Object(input))
+}
+
+/// Reads an object given as JSON, as `@file` or on standard input.
+///
+/// # Errors
+///
+/// [`Code::InvalidInput`] for anything but an object.
+pub(crate) fn whole_input(text: &str, stdin: &mut dyn Stdin) -> Result<Map<String, Value>> {
+    match json("--input-json", text, stdin)? {
+        Value::Object(input) => Ok(input),
+        _ => Err(Error::new(
+            Code::InvalidInput,
+            "the input must be a JSON object",
+        )),
+    }
+}
+
+fn value(
+    field: &Field<'_>,
+    components: &Components,
+    matches: &ArgMatches,
+    stdin: &mut dyn Stdin,
+) -> Result<Option<Value>> {
+    let id = field.id();
+    if !matches!(matches.try_contains_id(&id), Ok(true)) {
+        return Ok(None);
+    }
+    let one = || matches.get_one::<String>(&id);
+    Ok(match field.form {
+        Form::On => matches.get_flag(&id).then_some(Value::Bool(true)),
+        Form::Off => matches.get_flag(&id).then_some(Value::Bool(false)),
+        Form::OnOrOff => one().map(|text| Value::Bool(text == "true")),
+        Form::One => one().map(|text| scalar(field.schema, components, text)),
+        Form::Many => {
+            let item = schema::resolve(field.schema, components)
+                .get("items")
+                .unwrap_or(&Value::Null);
+            matches
+                .get_many::<String>(&id)
+                .map(|all| all.map(|text| scalar(item, components, text)).collect())
+        }
+        Form::Json => match one() {
+            Some(text) => Some(json(&id, text, stdin)?),
+            None => None,
+        },
+    })
+}
+
+/// Reads one value as its schema asks.
+fn scalar(schema: &Value, components: &Components, text: &str) -> Value {
+    if schema::resolve(schema, components)["format"] == "date-time" {
+        return Value::String(time(text, &TimeZone::system()).unwrap_or_else(|| text.to_owned()));
+    }
+    schema::from_text(schema, components, text)
+}
+
+/// Reads a date or a local time, for those who do not type offsets.
+///
+/// Times with an offset are left as they are.
+fn time(text: &str, zone: &TimeZone) -> Option<String> {
+    if text.parse::<jiff::Timestamp>().is_ok() {
+        return None;
+    }
+    let local = text
+        .parse::<civil::DateTime>()
+        .or_else(|_| text.parse::<civil::Date>().map(|date| date.at(0, 0, 0, 0)))
+        .ok()?;
+    Some(local.to_zoned(zone.clone()).ok()?.timestamp().to_string())
+}
+
+/// Reads JSON that was typed, or from `@file`, or from standard input.
+fn json(field: &str, text: &str, stdin: &mut dyn Stdin) -> Result<Value> {
+    let read;
+    let text = if text == "-" {
+        read = stdin.read()?;
+        &read
+    } else if let Some(path) = text.strip_prefix('@') {
+        let file =
+            std::fs::File::open(path).map_err(|error| at_path("read", Path::new(path), error))?;
+        read = read_text(file, path)?;
+        &read
+    } else {
+        text
+    };
+    serde_json::from_str(text)
+        .map_err(|error| Error::invalid(field, format_args!("is not JSON: {error}")))
+}
+
+fn set(input: &mut Map<String, Value>, path: &[&str], value: Value) {
+    match path {
+        [name] => {
+            input.insert((*name).to_owned(), value);
+        }
+        [name, rest @ ..] => {
+            let inner = input
+                .entry((*name).to_owned())
+                .or_insert_with(|| Value::Object(Map::new()));
+            if !inner.is_object() {
+                *inner = Value::Object(Map::new());
+            }
+            if let Value::Object(inner) = inner {
+                set(inner, rest, value);
+            }
+        }
+        [] => {}
+    }
+}
+
+/// Reads a field from standard input when it is `-`, or when it is needed, missing and piped.
+///
+/// An optional field is read only on request: a program that starts Athena may leave its standard
+/// input open for ever.
+fn fill_from_stdin(
+    entry: &Entry,
+    field: &str,
+    input: &mut Map<String, Value>,
+    stdin: &mut dyn Stdin,
+) -> Result<()> {
+    let asked = match input.get(field) {
+        Some(Value::String(text)) => text == "-",
+        Some(_) => false,
+        None => entry.requires(field) && !stdin.is_terminal(),
+    };
+    if asked {
+        let text = stdin.read()?;
+        let text = text.strip_suffix('\n').map_or(text.as_str(), |text| {
+            text.strip_suffix('\r').unwrap_or(text)
+        });
+        input.insert(field.to_owned(), text.into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_local_times_get_an_offset() {
+        let zone = TimeZone::fixed(jiff::tz::offset(2));
+        assert_eq!(
+            time("2024-03-15", &zone).as_deref(),
+            Some("2024-03-14T22:00:00Z")
+        );
+        assert_eq!(
+            time("2024-03-15 12:30", &zone).as_deref(),
+            Some("2024-03-15T10:30:00Z")
+        );
+        assert_eq!(time("2024-03-15T12:30:00Z", &zone), None);
+        assert_eq!(time("soon", &zone), None);
+    }
+
+    #[test]
+    fn invalid_utf8_is_refused_with_its_place() {
+        let error = read_text(&b"ab\xffc"[..], "standard input").unwrap_err();
+        assert_eq!(error.to_string(), "standard input is not UTF-8 (at byte 2)");
+    }
+}

@@ -1,0 +1,275 @@
+//! Wires the parts of a process: database, embedder, environment, registry.
+//!
+//! Opening is kept cheap, because a one-shot command does it for every call: one connection, the
+//! migration ledger, nothing else. Whatever can wait for the first use waits.
+
+use crate::config::{DatabaseSettings, EmbedderSettings, Settings, sqlite_url};
+use crate::outcome::at_path;
+use crate::project;
+use athena_core::{Code, Ctx, Embedder, Env, Error, Registry, Result};
+use athena_db::{Database, Durability, MigrationSet};
+use athena_embed::{EmbedderConfig, Secret};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The migration sets of a store, in the order in which they are applied.
+pub(crate) const MIGRATIONS: [&MigrationSet; 2] =
+    [&athena_store::MIGRATIONS, &athena_memory::MIGRATIONS];
+
+/// Returns all operations.
+pub(crate) fn registry() -> Registry {
+    athena_memory::catalogue(Registry::new())
+}
+
+/// A store that is open, with everything its operations need.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    env: Arc<Env>,
+    project: String,
+}
+
+impl Store {
+    /// Opens the store that the settings name and brings its schema up to date.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot work, a database that cannot be reached (unless the fallback was
+    /// asked for), and a store of a newer version.
+    pub(crate) async fn open(settings: &Settings) -> Result<Self> {
+        let embedder = embedder(&settings.embedder)?;
+        let db = open_or_fall_back(settings).await?;
+        let directory = std::env::current_dir().unwrap_or_default();
+        Ok(Self::wire(
+            db,
+            embedder,
+            project::choose(settings, &directory).name,
+        ))
+    }
+
+    /// Opens a store in a file, whatever the settings say.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub(crate) async fn open_file(
+        path: &Path,
+        durability: Durability,
+        embedder: Arc<dyn Embedder>,
+        project: &str,
+    ) -> Result<Self> {
+        let db = Database::builder(&sqlite_url(path))
+            .durability(durability)
+            .open()
+            .await?;
+        migrate(&db).await?;
+        Ok(Self::wire(db, embedder, project.to_owned()))
+    }
+
+    fn wire(db: Database, embedder: Arc<dyn Embedder>, project: String) -> Self {
+        let env = athena_memory::wire(Env::builder(db, embedder)).build();
+        Self { env, project }
+    }
+
+    /// Returns what all calls share.
+    pub(crate) fn env(&self) -> &Arc<Env> {
+        &self.env
+    }
+
+    /// Returns the project of calls that name none.
+    pub(crate) fn project(&self) -> &str {
+        &self.project
+    }
+
+    /// Makes the context of calls by `principal`.
+    pub(crate) fn ctx(&self, principal: &str) -> Ctx {
+        Ctx::for_caller(Arc::clone(&self.env), principal).with_project(self.project.clone())
+    }
+
+    /// Writes what is still held back and closes the database.
+    ///
+    /// # Errors
+    ///
+    /// When closing fails; what could not be flushed is only logged.
+    pub(crate) async fn close(self) -> Result<()> {
+        athena_store::flush(&self.env).await;
+        Ok(self.env.db().close().await?)
+    }
+}
+
+/// Makes the directory of the store, for its owner alone.
+pub(crate) fn prepare_home(settings: &Settings) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    if settings.home.is_dir() {
+        return Ok(());
+    }
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&settings.home);
+    made.map_err(|error| at_path("create", &settings.home, error))
+}
+
+async fn open_or_fall_back(settings: &Settings) -> Result<Database> {
+    let error = match open_database(settings).await {
+        Ok(db) => return Ok(db),
+        Err(error) => error,
+    };
+    let fallback = settings.database.fall_back_to_sqlite
+        && error.code() == Code::Unavailable
+        && !settings.database.url.starts_with("sqlite:");
+    if !fallback {
+        return Err(error);
+    }
+    let path = settings.default_store();
+    // Not a matter of log levels: whoever asked for this must see it every time.
+    eprintln!(
+        "WARNING: {error}\nWARNING: ATHENA_DB_FALLBACK=sqlite: reading and writing `{}` instead. What is written \
+         there is not in the database that was asked for.",
+        path.display()
+    );
+    let url = sqlite_url(&path);
+    prepare_home(settings)?;
+    open_and_migrate(&DatabaseSettings {
+        url,
+        ..settings.database.clone()
+    })
+    .await
+}
+
+async fn open_database(settings: &Settings) -> Result<Database> {
+    if settings.database.url == sqlite_url(&settings.default_store()) {
+        prepare_home(settings)?;
+    }
+    open_and_migrate(&settings.database).await
+}
+
+async fn open_and_migrate(settings: &DatabaseSettings) -> Result<Database> {
+    let db = connect(settings).await?;
+    migrate(&db).await?;
+    Ok(db)
+}
+
+/// Opens a database without touching its schema.
+///
+/// # Errors
+///
+/// As the driver says.
+pub(crate) async fn connect(settings: &DatabaseSettings) -> Result<Database> {
+    let durability = if settings.full_durability {
+        Durability::Full
+    } else {
+        Durability::Normal
+    };
+    let mut builder = Database::builder(&settings.url)
+        .durability(durability)
+        .application_name("athena");
+    if let Some(connections) = settings.min_connections {
+        builder = builder.min_connections(usize::try_from(connections).unwrap_or(usize::MAX));
+    }
+    if let Some(connections) = settings.max_connections {
+        builder = builder.max_connections(usize::try_from(connections).unwrap_or(usize::MAX));
+    }
+    Ok(builder.open().await?)
+}
+
+async fn migrate(db: &Database) -> Result<()> {
+    for set in MIGRATIONS {
+        db.migrations(set).up().await?;
+    }
+    Ok(())
+}
+
+/// Makes the embedder that the settings ask for.
+///
+/// # Errors
+///
+/// [`Code::InvalidInput`] for settings that cannot work.
+pub(crate) fn embedder(settings: &EmbedderSettings) -> Result<Arc<dyn Embedder>> {
+    athena_embed::build(&embedder_config(settings, |name| std::env::var(name).ok())?)
+}
+
+/// Turns settings into the embedder's own; `variable` reads the environment.
+///
+/// # Errors
+///
+/// [`Code::InvalidInput`] when the variable that should hold the key is not set.
+pub(crate) fn embedder_config(
+    settings: &EmbedderSettings,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<EmbedderConfig> {
+    let defaults = EmbedderConfig::default();
+    let api_key = match &settings.api_key_env {
+        None => None,
+        Some(name) => match variable(name).filter(|key| !key.trim().is_empty()) {
+            Some(key) => Some(Secret::new(key.trim())),
+            None => {
+                let problem = format!("names the variable `{name}`, which is not set");
+                return Err(Error::invalid("embedder.api_key_env", problem));
+            }
+        },
+    };
+    Ok(EmbedderConfig {
+        provider: settings.provider.parse()?,
+        url: settings.url.clone(),
+        model: settings.model.clone(),
+        api_key,
+        dimensions: settings.dimensions,
+        query_prefix: settings.query_prefix.clone().unwrap_or_default(),
+        document_prefix: settings.document_prefix.clone().unwrap_or_default(),
+        batch: settings.batch.unwrap_or(defaults.batch),
+        timeout: settings.timeout.unwrap_or(defaults.timeout),
+        retries: settings.retries.unwrap_or(defaults.retries),
+        ..defaults
+    })
+}
+
+/// Makes files and directories of this process readable by their owner alone.
+pub(crate) fn keep_files_private() {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+}
+
+/// Starts a runtime for a command that makes a few calls and ends.
+///
+/// # Errors
+///
+/// When the operating system gives no event queue.
+pub(crate) fn small_runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Flags, load};
+
+    fn settings(variables: [(&str, &str); 3]) -> EmbedderSettings {
+        load(
+            &Flags::from([("home", "/h".to_owned())]),
+            &Environment::from(variables),
+        )
+        .unwrap()
+        .embedder
+    }
+
+    #[test]
+    fn the_key_is_read_from_the_variable_that_is_named() {
+        let settings = settings([
+            ("ATHENA_EMBEDDER", "openai"),
+            ("ATHENA_EMBEDDER_MODEL", "m"),
+            ("ATHENA_EMBEDDER_API_KEY_ENV", "SOME_KEY"),
+        ]);
+        let config = embedder_config(&settings, |name| {
+            (name == "SOME_KEY").then(|| " k\n".to_owned())
+        })
+        .unwrap();
+        assert_eq!(config.api_key.as_ref().map(Secret::expose), Some("k"));
+        let error = embedder_config(&settings, |_| None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`embedder.api_key_env` names the variable `SOME_KEY`, which is not set"
+        );
+    }
+}
