@@ -49,6 +49,30 @@ pub struct Intent {
     pub operation: &'static str,
     /// The project, where there is one already.
     pub project: Option<ProjectId>,
+    /// How many items it is about: a larger change gets more time.
+    pub items: usize,
+}
+
+impl Intent {
+    /// A change to one item.
+    #[must_use]
+    pub const fn new(operation: &'static str) -> Self {
+        Self { operation, project: None, items: 1 }
+    }
+
+    /// Names the project.
+    #[must_use]
+    pub const fn in_project(mut self, project: ProjectId) -> Self {
+        self.project = Some(project);
+        self
+    }
+
+    /// Says how many items it is about.
+    #[must_use]
+    pub const fn of_items(mut self, items: usize) -> Self {
+        self.items = items;
+        self
+    }
 }
 
 impl Store {

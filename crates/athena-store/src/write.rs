@@ -10,9 +10,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Tail rows a project may have before they are sealed into segments.
 pub(crate) const SEAL_AT: i64 = 8_192;
+
+/// The time that each further item of a change may take.
+const PER_ITEM: Duration = Duration::from_millis(50);
 
 /// A change in progress: the transaction and what search will be told of it.
 #[derive(Debug)]
@@ -148,7 +152,7 @@ where
     let change = &change;
     let (value, long) = ctx
         .db()
-        .transaction_with(TxOptions::default(), |tx| {
+        .transaction_with(options(intent), |tx| {
             Box::pin(async move { perform(ctx, store, intent, tx, change).await })
         })
         .await?;
@@ -156,6 +160,14 @@ where
         store.want_sealed(project);
     }
     Ok(value)
+}
+
+/// Gives a change its time: the default for one item, and a little more for each further one.
+fn options(intent: Intent) -> TxOptions {
+    let mut options = TxOptions::default();
+    let items = u32::try_from(intent.items.saturating_sub(1)).unwrap_or(u32::MAX);
+    options.deadline += PER_ITEM.saturating_mul(items);
+    options
 }
 
 async fn perform<T, F>(

@@ -257,7 +257,6 @@ fn fetch(conn: &Connection, plan: &Plan, values: &[Value], limit: usize) -> Resu
                 Columns::new(
                     row.as_ref()
                         .column_names()
-                        .into_iter()
                         .map(str::to_owned)
                         .collect(),
                 )

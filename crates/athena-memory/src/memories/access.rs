@@ -41,7 +41,7 @@ impl Operation for UpdateAccessStats {
 
     async fn call(self, ctx: &Ctx) -> Result<AccessStats> {
         let id = MemoryId(self.id);
-        write(ctx, Intent { operation: "memory.update_access_stats", project: None }, move |write| {
+        write(ctx, Intent::new("memory.update_access_stats"), move |write| {
             Box::pin(async move {
                 let memory = existing(write.tx(), id).await?;
                 sql::count_access(write.tx(), id, 1, write.now()).await?;

@@ -48,7 +48,7 @@ pub(super) async fn embed_now(ctx: &Ctx, id: MemoryId) -> Result<()> {
     let vectors = ctx.embedder().embed(&text.passages()).await?;
     let model = ctx.embedder().model().await?;
     let found = Arc::new((memory, text, vectors, model));
-    write(ctx, Intent { operation: "memory.embed", project: None }, move |write| {
+    write(ctx, Intent::new("memory.embed"), move |write| {
         let found = Arc::clone(&found);
         Box::pin(async move {
             let (memory, text, vectors, model) = &*found;

@@ -323,7 +323,8 @@ impl Operation for Import {
             items.push(Item::prepare(ctx, record).await.map_err(|error| in_item(error, index))?);
         }
         let items = Arc::new((items, self.project));
-        write(ctx, Intent { operation: "memory.import", project: None }, move |write| {
+        let intent = Intent::new("memory.import").of_items(items.0.len());
+        write(ctx, intent, move |write| {
             let items = Arc::clone(&items);
             Box::pin(async move {
                 let (items, project) = &*items;

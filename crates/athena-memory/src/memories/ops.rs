@@ -146,7 +146,7 @@ impl Operation for Remember {
     async fn call(self, ctx: &Ctx) -> Result<Remembered> {
         let wait = self.wait_embedded;
         let draft = Arc::new(Draft::prepare(ctx, self).await?);
-        let intent = Intent { operation: "memory.remember", project: None };
+        let intent = Intent::new("memory.remember");
         let remembered = write(ctx, intent, move |write| {
             let draft = Arc::clone(&draft);
             Box::pin(async move {
@@ -197,7 +197,7 @@ impl Operation for RememberBatch {
             drafts.push(Draft::prepare(ctx, memory).await.map_err(|error| in_item(error, index))?);
         }
         let drafts = Arc::new(drafts);
-        write(ctx, Intent { operation: "memory.remember_batch", project: None }, move |write| {
+        write(ctx, Intent::new("memory.remember_batch").of_items(drafts.len()), move |write| {
             let drafts = Arc::clone(&drafts);
             Box::pin(async move { store_all(write, &drafts).await })
         })
@@ -574,7 +574,7 @@ impl Operation for Update {
             next.occurred_at,
         );
         let draft = Arc::new(Draft::of(ctx, next, hash, None, self.embedding).await?);
-        let intent = Intent { operation: "memory.update", project: Some(old.project_id) };
+        let intent = Intent::new("memory.update").in_project(old.project_id);
         let (id, expected) = (old.id, self.expected_version);
         write(ctx, intent, move |write| {
             let draft = Arc::clone(&draft);
@@ -693,7 +693,7 @@ impl Operation for Forget {
 
     async fn call(self, ctx: &Ctx) -> Result<Memory> {
         let forget = Arc::new(self);
-        write(ctx, Intent { operation: "memory.forget", project: None }, move |write| {
+        write(ctx, Intent::new("memory.forget"), move |write| {
             let forget = Arc::clone(&forget);
             Box::pin(async move { forget_one(write, &forget).await })
         })
@@ -737,7 +737,7 @@ impl Operation for Restore {
 
     async fn call(self, ctx: &Ctx) -> Result<Memory> {
         let id = MemoryId(self.id);
-        write(ctx, Intent { operation: "memory.restore", project: None }, move |write| {
+        write(ctx, Intent::new("memory.restore"), move |write| {
             Box::pin(async move { restore_one(write, id).await })
         })
         .await
@@ -800,7 +800,7 @@ impl Operation for Purge {
 
     async fn call(self, ctx: &Ctx) -> Result<PurgeReceipt> {
         let id = MemoryId(self.id);
-        let receipt = write(ctx, Intent { operation: "memory.purge", project: None }, move |write| {
+        let receipt = write(ctx, Intent::new("memory.purge"), move |write| {
             Box::pin(async move { purge_one(write, id).await })
         })
         .await?;
@@ -882,7 +882,7 @@ impl Operation for Relate {
 
     async fn call(self, ctx: &Ctx) -> Result<Related> {
         let relate = Arc::new(self);
-        write(ctx, Intent { operation: "memory.relate", project: None }, move |write| {
+        write(ctx, Intent::new("memory.relate"), move |write| {
             let relate = Arc::clone(&relate);
             Box::pin(async move { relate_two(write, &relate).await })
         })
@@ -964,7 +964,7 @@ impl Operation for Feedback {
 
     async fn call(self, ctx: &Ctx) -> Result<FeedbackGiven> {
         let feedback = Arc::new(self);
-        write(ctx, Intent { operation: "memory.feedback", project: None }, move |write| {
+        write(ctx, Intent::new("memory.feedback"), move |write| {
             let feedback = Arc::clone(&feedback);
             Box::pin(async move { vote(write, &feedback).await })
         })

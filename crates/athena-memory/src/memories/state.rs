@@ -41,7 +41,7 @@ impl Operation for UpdateConsolidationState {
     type Output = StateChanged;
 
     async fn call(self, ctx: &Ctx) -> Result<StateChanged> {
-        write(ctx, Intent { operation: "memory.update_consolidation_state", project: None }, move |write| {
+        write(ctx, Intent::new("memory.update_consolidation_state"), move |write| {
             let update = self.clone();
             Box::pin(async move { change_state(write, MemoryId(update.id), update.state).await })
         })

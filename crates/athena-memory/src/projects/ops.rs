@@ -52,7 +52,7 @@ impl Operation for Create {
 
     async fn call(self, ctx: &Ctx) -> Result<Project> {
         let create = Arc::new(self);
-        write(ctx, Intent { operation: "project.create", project: None }, move |write| {
+        write(ctx, Intent::new("project.create"), move |write| {
             let create = Arc::clone(&create);
             Box::pin(async move { store_new(write, &create).await })
         })
@@ -185,7 +185,7 @@ impl Operation for UpdateAccess {
 
     async fn call(self, ctx: &Ctx) -> Result<ProjectAccessed> {
         let project = existing(ctx.db(), &self.name).await?;
-        let intent = Intent { operation: "project.update_access", project: Some(project.id) };
+        let intent = Intent::new("project.update_access").in_project(project.id);
         write(ctx, intent, move |write| {
             Box::pin(async move {
                 sql::touch(write.tx(), project.id, write.now()).await?;
@@ -224,7 +224,7 @@ impl Operation for Delete {
 
     async fn call(self, ctx: &Ctx) -> Result<Deleted> {
         let project = existing(ctx.db(), &self.name).await?;
-        let intent = Intent { operation: "project.delete", project: Some(project.id) };
+        let intent = Intent::new("project.delete").in_project(project.id);
         write(ctx, intent, move |write| {
             Box::pin(async move {
                 sql::delete(write.tx(), project.id, write.now()).await?;

@@ -1,0 +1,61 @@
+//! Moving between stores without loss.
+
+use athena_testkit::{TestApp, TestStore, json, story};
+use serde_json::Value;
+
+async fn export(app: &TestApp) -> Vec<Value> {
+    let mut records = Vec::new();
+    let mut input = json!({"limit": 3});
+    loop {
+        let page = app.call("memory.export", input.clone()).await;
+        records.extend(page["items"].as_array().unwrap().iter().cloned());
+        match page.get("next_cursor") {
+            Some(cursor) => input["cursor"] = cursor.clone(),
+            None => return records,
+        }
+    }
+}
+
+story! {
+    /// Everything comes back: versions, forgotten ones, vectors, relations, times.
+    async fn a_round_trip_loses_nothing(app: TestApp) {
+        let full = json!({
+            "content": "Alles über die Datenbank", "type": "decision", "tags": ["a", "b,c", "ü"], "session": "s",
+            "speaker": "Ada", "role": "user", "occurred_at": "2025-12-31T23:59:59.123456Z", "domain": "planning",
+            "metadata": {"nested": {"null": null, "list": [1, 2.5, "three"]}, "0000000000000123": "0000123"},
+            "caption": "a chart", "position": 7, "source": "import", "agent": "bot", "external_id": "D1:3",
+            "confidence": 0.25, "trust": 0.5, "valid_from": "2025-01-01T00:00:00Z", "valid_until": "2027-01-01T00:00:00Z",
+            "expires_at": "2030-01-01T00:00:00Z", "content_type": "markdown", "event_type": "chat",
+            "code_language": "rust", "code_hash": "abc", "embedding": vec![0.5; 768],
+        });
+        let first = app.call("memory.remember", full).await["id"].as_i64().unwrap();
+        let second = app.call("memory.update", json!({"id": first, "content": "Neu", "reason": "weil"})).await;
+        let other = app.remember("Something else").await;
+        app.call("memory.relate", json!({"id": second["id"], "to": other, "relation": "explains", "strength": 0.25})).await;
+        let gone = app.remember("Forgotten but kept").await;
+        app.call("memory.forget", json!({"id": gone, "reason": "old"})).await;
+        app.call("memory.update_access_stats", json!({"id": other})).await;
+
+        let records = export(app).await;
+        assert_eq!(records.len(), 4);
+        let copy = TestApp::on(TestStore::sqlite().await).await;
+        copy.clock.advance(1_000);
+        let imported = copy.call("memory.import", json!({"memories": records})).await;
+        assert_eq!((&imported["imported"], &imported["skipped"]), (&json!(4), &json!(0)));
+        assert_eq!(export(&copy).await, records);
+        let again = copy.call("memory.import", json!({"memories": records})).await;
+        assert_eq!((&again["imported"], &again["skipped"]), (&json!(0), &json!(4)));
+
+        let question = json!({"query": "Neu", "explain": true});
+        let (here, there) = (app.call("memory.recall", question.clone()).await, copy.call("memory.recall", question).await);
+        assert_eq!(here["hits"][0]["memory"]["uid"], there["hits"][0]["memory"]["uid"]);
+        assert_eq!(here["hits"][0]["score"], there["hits"][0]["score"]);
+        copy.finish().await;
+    }
+
+    /// A record needs nothing but a text.
+    async fn a_bare_record(app: TestApp) {
+        app.call("memory.import", json!({"memories": [{"content": "only this"}]})).await;
+        assert_eq!(app.recall("only this").await.len(), 1);
+    }
+}

@@ -1,0 +1,129 @@
+//! Commit order, catching up, sealing.
+
+use athena_core::{Ctx, Env};
+use athena_db::{BoxFuture, Dialect, Executor, Scalar, params};
+use athena_memory::memories::Retrievals;
+use athena_store::{Gate, Intent, Store, Write};
+use athena_testkit::{TestApp, json, story};
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+story! {
+    /// What one process commits, another finds with its next question.
+    async fn other_processes_catch_up(app: TestApp) {
+        let (env, other) = app.another().await;
+        let ask = json!({"query": "lighthouse"});
+        let found = app.registry.call("memory.recall", &other, ask.clone(), None).await.unwrap();
+        assert_eq!(found["hits"], json!([]));
+        let id = app.remember("The lighthouse is white").await;
+        let found = app.registry.call("memory.recall", &other, ask.clone(), None).await.unwrap();
+        assert_eq!(found["hits"][0]["memory"]["id"], id);
+        app.call("memory.forget", json!({"id": id})).await;
+        let found = app.registry.call("memory.recall", &other, ask.clone(), None).await.unwrap();
+        assert_eq!(found["hits"], json!([]));
+        app.call("memory.restore", json!({"id": id})).await;
+        app.call("memory.purge", json!({"id": id})).await;
+        let found = app.registry.call("memory.recall", &other, ask, None).await.unwrap();
+        assert_eq!(found["hits"], json!([]));
+        env.db().close().await.unwrap();
+    }
+
+    /// Two writers: the one that began first commits last, and both are found at once.
+    ///
+    /// PostgreSQL lets the second overtake; SQLite has one writer, so there the second follows.
+    async fn commits_in_reverse_order(app: TestApp) {
+        app.remember("makes the project").await;
+        let overtaking = app.env.db().dialect() == Dialect::Postgres;
+        let held = Arc::new(Held::default());
+        let gate = HeldGate { held: Arc::clone(&held), wait: overtaking };
+        let slow_env = gated(&app, gate).await;
+        let slow_ctx = Ctx::for_caller(Arc::clone(&slow_env), "slow").with_project("test");
+        let registry = Arc::clone(&app.registry);
+        let slow = tokio::spawn(async move {
+            let input = json!({"content": "slow tortoise"});
+            registry.call("memory.remember", &slow_ctx, input, None).await.unwrap();
+        });
+        held.begun.notified().await;
+        app.remember("quick heron").await;
+        assert_eq!(app.recall("heron").await.len(), 1, "found right after its commit");
+        if overtaking {
+            assert!(app.recall("tortoise").await.is_empty(), "not committed yet");
+        }
+        held.go.notify_one();
+        slow.await.unwrap();
+        assert_eq!(app.recall("tortoise").await.len(), 1);
+        assert_eq!(app.recall("heron").await.len(), 1);
+        slow_env.db().close().await.unwrap();
+    }
+
+    /// A long tail is sealed; what was found before is found after, here and in a fresh process.
+    async fn sealing_changes_nothing(app: TestApp) {
+        for batch in 0..9 {
+            let memories: Vec<_> = (0..1_000)
+                .map(|index| json!({"content": format!("row {} of the ledger, colour c{}", batch * 1_000 + index, index % 97)}))
+                .collect();
+            app.call("memory.remember_batch", json!({"memories": memories})).await;
+        }
+        let question = json!({"query": "ledger row 4242 colour c13", "limit": 20});
+        let before = app.call("memory.recall", question.clone()).await;
+        assert!(count(app, "search_tail").await >= 8_192);
+        athena_store::flush(&app.env).await;
+        assert!(count(app, "search_tail").await < 8_192);
+        assert!(count(app, "search_segments").await > 0);
+        let (env, fresh) = app.another().await;
+        let after = app.registry.call("memory.recall", &fresh, question.clone(), None).await.unwrap();
+        assert_eq!(scores(&before), scores(&after));
+
+        let id = before["hits"][0]["memory"]["id"].clone();
+        let receipt = app.call("memory.purge", json!({"id": id})).await;
+        assert!(receipt["search_records"].as_u64().unwrap() >= 1);
+        for ctx in [&app.ctx, &fresh] {
+            let found = app.registry.call("memory.recall", ctx, question.clone(), None).await.unwrap();
+            assert!(found["hits"].as_array().unwrap().iter().all(|hit| hit["memory"]["id"] != id));
+        }
+        env.db().close().await.unwrap();
+    }
+}
+
+/// Where a held write and the test meet.
+#[derive(Default)]
+struct Held {
+    begun: Notify,
+    go: Notify,
+}
+
+/// Holds a write open, in its transaction, until it is let go.
+struct HeldGate {
+    held: Arc<Held>,
+    wait: bool,
+}
+
+impl Gate for HeldGate {
+    fn check<'w>(&'w self, _: &'w Write<'_>, _: &'w Intent) -> BoxFuture<'w, athena_core::Result<()>> {
+        Box::pin(async move {
+            self.held.begun.notify_one();
+            if self.wait {
+                self.held.go.notified().await;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Opens the app's store again, with a gate.
+async fn gated(app: &TestApp, gate: HeldGate) -> Arc<Env> {
+    Env::builder(app.store.open().await, Arc::clone(app.env.embedder()))
+        .part(Store::new().with_gate(gate))
+        .part(Retrievals::default())
+        .build()
+}
+
+async fn count(app: &TestApp, table: &str) -> i64 {
+    let Scalar(rows) = app.env.db().fetch_one(format!("SELECT COUNT(*) FROM {table}"), params! {}).await.unwrap();
+    rows
+}
+
+fn scores(found: &serde_json::Value) -> Vec<(String, String)> {
+    let hits = found["hits"].as_array().unwrap();
+    hits.iter().map(|hit| (hit["memory"]["uid"].to_string(), hit["score"].to_string())).collect()
+}
