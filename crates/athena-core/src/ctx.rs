@@ -38,7 +38,14 @@ impl Ctx {
     /// Makes the context of a call by `principal`.
     #[must_use]
     pub fn for_caller(env: Arc<Env>, principal: impl Into<String>) -> Self {
-        Self { env, caller: Caller { principal: principal.into() }, project: None, idempotency: None }
+        Self {
+            env,
+            caller: Caller {
+                principal: principal.into(),
+            },
+            project: None,
+            idempotency: None,
+        }
     }
 
     /// Sets the project of calls that name none.
@@ -129,7 +136,12 @@ impl Env {
     /// Starts an environment with the system's clock.
     #[must_use]
     pub fn builder(db: Database, embedder: Arc<dyn Embedder>) -> EnvBuilder {
-        EnvBuilder(Self { db, clock: Arc::new(SystemClock), embedder, parts: HashMap::new() })
+        EnvBuilder(Self {
+            db,
+            clock: Arc::new(SystemClock),
+            embedder,
+            parts: HashMap::new(),
+        })
     }
 
     /// Returns the database.
@@ -154,7 +166,12 @@ impl Env {
         self.parts
             .get(&TypeId::of::<T>())
             .and_then(|part| part.downcast_ref())
-            .unwrap_or_else(|| panic!("`{}` was not wired into the environment", std::any::type_name::<T>()))
+            .unwrap_or_else(|| {
+                panic!(
+                    "`{}` was not wired into the environment",
+                    std::any::type_name::<T>()
+                )
+            })
     }
 }
 

@@ -145,7 +145,12 @@ impl Error {
     /// Makes an error with a message for the caller.
     #[must_use]
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Inner { code, message: message.into(), field: None, source: None }))
+        Self(Box::new(Inner {
+            code,
+            message: message.into(),
+            field: None,
+            source: None,
+        }))
     }
 
     /// An argument `field` that is not allowed; `problem` continues the sentence "`field` …".
@@ -163,7 +168,11 @@ impl Error {
     /// A fault in Athena that has no better name.
     #[must_use]
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(Code::Internal, "an internal error occurred; the log holds the cause").with_source(cause)
+        Self::new(
+            Code::Internal,
+            "an internal error occurred; the log holds the cause",
+        )
+        .with_source(cause)
     }
 
     /// Names the argument that caused it, as a path such as `tags[2]`.
@@ -175,7 +184,10 @@ impl Error {
 
     /// Keeps the cause for the log.
     #[must_use]
-    pub fn with_source(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn with_source(
+        mut self,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         self.0.source = Some(cause.into());
         self
     }
@@ -213,7 +225,10 @@ impl Error {
     /// Returns the database error behind it, if there is one.
     #[must_use]
     pub fn database(&self) -> Option<&athena_db::Error> {
-        self.0.source.as_deref().and_then(|source| source.downcast_ref())
+        self.0
+            .source
+            .as_deref()
+            .and_then(|source| source.downcast_ref())
     }
 }
 
@@ -241,19 +256,35 @@ fn database_code(error: &athena_db::Error) -> (Code, Cow<'static, str>) {
     use athena_db::ErrorKind as Kind;
     let said = || Cow::Owned(error.to_string());
     match error.kind() {
-        Kind::Unique { .. } => (Code::Conflict, "something with the same name or key exists already".into()),
-        Kind::ForeignKey => (Code::Conflict, "something that it refers to does not exist (any more)".into()),
-        Kind::Serialization | Kind::Deadlock | Kind::Busy => {
-            (Code::Busy, "the database was busy with other writers; try again".into())
-        }
+        Kind::Unique { .. } => (
+            Code::Conflict,
+            "something with the same name or key exists already".into(),
+        ),
+        Kind::ForeignKey => (
+            Code::Conflict,
+            "something that it refers to does not exist (any more)".into(),
+        ),
+        Kind::Serialization | Kind::Deadlock | Kind::Busy => (
+            Code::Busy,
+            "the database was busy with other writers; try again".into(),
+        ),
         Kind::Timeout | Kind::CommitUnknown => (Code::Timeout, said()),
         Kind::PoolExhausted { .. } => (Code::Busy, said()),
         Kind::Connection | Kind::Auth => (Code::Unavailable, said()),
-        Kind::ReadOnly => (Code::ReadOnly, "the store is read-only; open it where it can be written".into()),
-        Kind::Full => (Code::StorageFull, "the disk or the database is full; free some space and try again".into()),
+        Kind::ReadOnly => (
+            Code::ReadOnly,
+            "the store is read-only; open it where it can be written".into(),
+        ),
+        Kind::Full => (
+            Code::StorageFull,
+            "the disk or the database is full; free some space and try again".into(),
+        ),
         Kind::Migration(athena_db::MigrationError::NewerStore { .. }) => (Code::NewerStore, said()),
         Kind::Unsupported { .. } => (Code::Unsupported, said()),
-        _ => (Code::Internal, "the database refused a statement; the log holds the cause".into()),
+        _ => (
+            Code::Internal,
+            "the database refused a statement; the log holds the cause".into(),
+        ),
     }
 }
 

@@ -154,37 +154,91 @@ impl Spec {
     /// A reading operation, `GET` with status 200.
     #[must_use]
     pub const fn read(name: &'static str, path: &'static str) -> Self {
-        Self::new(name, Http { method: Method::Get, path, status: 200 }, Effect::Read, Scope::Read)
+        Self::new(
+            name,
+            Http {
+                method: Method::Get,
+                path,
+                status: 200,
+            },
+            Effect::Read,
+            Scope::Read,
+        )
     }
 
     /// A reading operation whose arguments do not fit a query string, `POST` with status 200.
     #[must_use]
     pub const fn query(name: &'static str, path: &'static str) -> Self {
-        Self::new(name, Http { method: Method::Post, path, status: 200 }, Effect::Read, Scope::Read)
+        Self::new(
+            name,
+            Http {
+                method: Method::Post,
+                path,
+                status: 200,
+            },
+            Effect::Read,
+            Scope::Read,
+        )
     }
 
     /// An operation that makes something, `POST` with status 201.
     #[must_use]
     pub const fn create(name: &'static str, path: &'static str) -> Self {
-        Self::new(name, Http { method: Method::Post, path, status: 201 }, Effect::Write, Scope::Write)
+        Self::new(
+            name,
+            Http {
+                method: Method::Post,
+                path,
+                status: 201,
+            },
+            Effect::Write,
+            Scope::Write,
+        )
     }
 
     /// An operation that acts on something, `POST` with status 200.
     #[must_use]
     pub const fn act(name: &'static str, path: &'static str) -> Self {
-        Self::new(name, Http { method: Method::Post, path, status: 200 }, Effect::Write, Scope::Write)
+        Self::new(
+            name,
+            Http {
+                method: Method::Post,
+                path,
+                status: 200,
+            },
+            Effect::Write,
+            Scope::Write,
+        )
     }
 
     /// An operation that changes parts of something, `PATCH` with status 200.
     #[must_use]
     pub const fn change(name: &'static str, path: &'static str) -> Self {
-        Self::new(name, Http { method: Method::Patch, path, status: 200 }, Effect::Write, Scope::Write)
+        Self::new(
+            name,
+            Http {
+                method: Method::Patch,
+                path,
+                status: 200,
+            },
+            Effect::Write,
+            Scope::Write,
+        )
     }
 
     /// An operation that removes something, recoverably, `DELETE` with status 200.
     #[must_use]
     pub const fn remove(name: &'static str, path: &'static str) -> Self {
-        Self::new(name, Http { method: Method::Delete, path, status: 200 }, Effect::Write, Scope::Write)
+        Self::new(
+            name,
+            Http {
+                method: Method::Delete,
+                path,
+                status: 200,
+            },
+            Effect::Write,
+            Scope::Write,
+        )
     }
 
     const fn new(name: &'static str, http: Http, effect: Effect, scope: Scope) -> Self {
@@ -196,7 +250,12 @@ impl Spec {
             idempotent,
             scope,
             tool: None,
-            cli: Cli { command: &[], positional: &[], short: &[], stdin: None },
+            cli: Cli {
+                command: &[],
+                positional: &[],
+                short: &[],
+                stdin: None,
+            },
             errors: &[],
         }
     }

@@ -42,7 +42,10 @@ impl Cursor {
             .and_then(|key| i64::from_str_radix(key, 36).ok())
             .map(Self)
             .ok_or_else(|| {
-                Error::invalid("cursor", "is not a cursor that a list answered; start again without one")
+                Error::invalid(
+                    "cursor",
+                    "is not a cursor that a list answered; start again without one",
+                )
             })
     }
 }
@@ -60,7 +63,10 @@ impl<T> Page<T> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = items.len() > limit;
         items.truncate(limit);
-        let next_cursor = items.last().filter(|_| more).map(|last| Cursor(key(last)).to_string());
+        let next_cursor = items
+            .last()
+            .filter(|_| more)
+            .map(|last| Cursor(key(last)).to_string());
         Self { items, next_cursor }
     }
 }
@@ -80,7 +86,11 @@ fn base36(number: i64) -> String {
     if number < 0 {
         digits.push(b'-');
     }
-    digits.iter().rev().map(|digit| char::from(*digit)).collect()
+    digits
+        .iter()
+        .rev()
+        .map(|digit| char::from(*digit))
+        .collect()
 }
 
 #[cfg(test)]
@@ -90,7 +100,10 @@ mod tests {
     #[test]
     fn cursors_survive_their_text_form() {
         for key in [0, 1, 35, 36, -7, i64::MAX, i64::MIN] {
-            assert_eq!(Cursor::parse(&Cursor(key).to_string()).ok(), Some(Cursor(key)));
+            assert_eq!(
+                Cursor::parse(&Cursor(key).to_string()).ok(),
+                Some(Cursor(key))
+            );
         }
     }
 
@@ -107,6 +120,9 @@ mod tests {
         let page = Page::from_overfetch(vec![9, 8, 7], 2, |key| *key);
         assert_eq!(page.items, [9, 8]);
         assert_eq!(page.next_cursor, Some(Cursor(8).to_string()));
-        assert_eq!(Page::from_overfetch(vec![9, 8], 2, |key| *key).next_cursor, None);
+        assert_eq!(
+            Page::from_overfetch(vec![9, 8], 2, |key| *key).next_cursor,
+            None
+        );
     }
 }

@@ -3,8 +3,8 @@
 use crate::schema::{self, Components};
 use crate::{Code, Ctx, Error, Idempotency, Operation, Result, Spec};
 use futures_util::future::BoxFuture;
-use schemars::{JsonSchema, SchemaGenerator};
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
@@ -68,24 +68,34 @@ impl Registry {
         let spec = O::SPEC;
         let name = spec.name;
         let mut input = O::json_schema(generator(&mut self.inputs)).to_value();
-        let mut output = <O::Output as JsonSchema>::json_schema(generator(&mut self.outputs)).to_value();
+        let mut output =
+            <O::Output as JsonSchema>::json_schema(generator(&mut self.outputs)).to_value();
         schema::normalise(&mut input);
         schema::normalise(&mut output);
         let description = take_text(&mut input, "description")
             .unwrap_or_else(|| panic!("operation `{name}` has no doc comment"));
         take_text(&mut input, "title");
         take_text(&mut output, "title");
-        assert_eq!(input["type"], "object", "the input of `{name}` must be a struct");
+        assert_eq!(
+            input["type"], "object",
+            "the input of `{name}` must be a struct"
+        );
         if input.get("properties").is_none() {
             input["properties"] = Value::Object(Components::new());
         }
         assert_names_exist(&spec, &input);
         assert!(
-            !self.entries.iter().any(|entry| entry.spec.http.method == spec.http.method
-                && entry.spec.http.path == spec.http.path),
+            !self
+                .entries
+                .iter()
+                .any(|entry| entry.spec.http.method == spec.http.method
+                    && entry.spec.http.path == spec.http.path),
             "the route of `{name}` is taken"
         );
-        assert!(self.by_name.insert(name, self.entries.len()).is_none(), "operation `{name}` is listed twice");
+        assert!(
+            self.by_name.insert(name, self.entries.len()).is_none(),
+            "operation `{name}` is listed twice"
+        );
         self.collect_components();
         self.entries.push(Entry {
             summary: first_sentence(&description),
@@ -131,7 +141,9 @@ impl Registry {
         input: Value,
         idempotency_key: Option<String>,
     ) -> Result<Value> {
-        let entry = self.get(name).ok_or_else(|| Error::not_found(format_args!("operation `{name}`")))?;
+        let entry = self
+            .get(name)
+            .ok_or_else(|| Error::not_found(format_args!("operation `{name}`")))?;
         self.invoke(entry, ctx, input, idempotency_key).await
     }
 
@@ -150,7 +162,10 @@ impl Registry {
         schema::accept(&entry.input, &self.components, &mut input)?;
         let mut ctx = ctx.clone();
         if let Some(key) = idempotency_key {
-            ctx = ctx.with_idempotency(Idempotency { key, request_hash: request_hash(&entry.spec, &input) });
+            ctx = ctx.with_idempotency(Idempotency {
+                key,
+                request_hash: request_hash(&entry.spec, &input),
+            });
         }
         let mut output = (entry.handler)(ctx, input).await?;
         schema::prune(&entry.output, &self.components, &mut output);
@@ -163,8 +178,14 @@ impl Registry {
         let outputs = generator(&mut self.outputs).definitions().clone();
         for (name, mut shape) in inputs.into_iter().chain(outputs) {
             schema::normalise(&mut shape);
-            let known = self.components.entry(name.clone()).or_insert_with(|| shape.clone());
-            assert!(*known == shape, "the schema name `{name}` stands for two shapes");
+            let known = self
+                .components
+                .entry(name.clone())
+                .or_insert_with(|| shape.clone());
+            assert!(
+                *known == shape,
+                "the schema name `{name}` stands for two shapes"
+            );
         }
     }
 }
@@ -177,13 +198,17 @@ impl Default for Registry {
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.entries.iter().map(|entry| entry.spec.name)).finish()
+        f.debug_list()
+            .entries(self.entries.iter().map(|entry| entry.spec.name))
+            .finish()
     }
 }
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("spec", &self.spec).finish_non_exhaustive()
+        f.debug_struct("Entry")
+            .field("spec", &self.spec)
+            .finish_non_exhaustive()
     }
 }
 
@@ -196,13 +221,19 @@ impl Entry {
 
     /// Returns the names of the input fields, in alphabetical order.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.input["properties"].as_object().into_iter().flatten().map(|(name, field)| (name.as_str(), field))
+        self.input["properties"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, field)| (name.as_str(), field))
     }
 
     /// Whether the input must have that field.
     #[must_use]
     pub fn requires(&self, name: &str) -> bool {
-        self.input["required"].as_array().is_some_and(|names| names.iter().any(|required| required == name))
+        self.input["required"]
+            .as_array()
+            .is_some_and(|names| names.iter().any(|required| required == name))
     }
 
     /// Returns the codes it can fail with: its own and those that every operation has.
@@ -218,9 +249,21 @@ impl Entry {
             Code::Internal,
         ];
         if self.spec.effect != crate::Effect::Read {
-            codes.extend([Code::IdempotencyMismatch, Code::ReadOnly, Code::NewerStore, Code::StorageFull]);
+            codes.extend([
+                Code::IdempotencyMismatch,
+                Code::ReadOnly,
+                Code::NewerStore,
+                Code::StorageFull,
+            ]);
         }
-        codes.extend(self.spec.errors.iter().filter(|code| !codes.contains(code)).copied().collect::<Vec<_>>());
+        codes.extend(
+            self.spec
+                .errors
+                .iter()
+                .filter(|code| !codes.contains(code))
+                .copied()
+                .collect::<Vec<_>>(),
+        );
         codes
     }
 }
@@ -246,7 +289,11 @@ fn request_hash(spec: &Spec, input: &Value) -> String {
     hasher.update(spec.name.as_bytes());
     hasher.update([0]);
     hasher.update(input.to_string().as_bytes());
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn take_text(schema: &mut Value, key: &str) -> Option<String> {
@@ -258,11 +305,19 @@ fn take_text(schema: &mut Value, key: &str) -> Option<String> {
 
 fn first_sentence(text: &str) -> String {
     let paragraph = text.split("\n\n").next().unwrap_or(text).replace('\n', " ");
-    paragraph.split_once(". ").map_or(paragraph.clone(), |(first, _)| format!("{first}."))
+    paragraph
+        .split_once(". ")
+        .map_or(paragraph.clone(), |(first, _)| format!("{first}."))
 }
 
 fn assert_names_exist(spec: &Spec, input: &Value) {
-    let in_path = spec.http.path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
+    let in_path = spec
+        .http
+        .path
+        .split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'))
+        .map(|(name, _)| name);
     let named = in_path
         .chain(spec.cli.positional.iter().copied())
         .chain(spec.cli.short.iter().map(|(name, _)| *name))

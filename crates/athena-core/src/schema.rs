@@ -34,10 +34,17 @@ pub fn normalise(schema: &mut Value) {
 
 /// Makes fields that may be null optional: an answer leaves them out rather than say null.
 fn require_no_nullable(object: &mut Map<String, Value>) {
-    let Some(properties) = object.get("properties").and_then(Value::as_object) else { return };
-    let nullable: Vec<String> =
-        properties.iter().filter(|(_, property)| is_nullable(property)).map(|(name, _)| name.clone()).collect();
-    let Some(Value::Array(required)) = object.get_mut("required") else { return };
+    let Some(properties) = object.get("properties").and_then(Value::as_object) else {
+        return;
+    };
+    let nullable: Vec<String> = properties
+        .iter()
+        .filter(|(_, property)| is_nullable(property))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let Some(Value::Array(required)) = object.get_mut("required") else {
+        return;
+    };
     required.retain(|name| !nullable.iter().any(|nullable| name == nullable));
     if required.is_empty() {
         object.remove("required");
@@ -46,10 +53,16 @@ fn require_no_nullable(object: &mut Map<String, Value>) {
 
 fn is_nullable(schema: &Value) -> bool {
     let has = |keyword: &str, null: &Value| {
-        schema.get(keyword).and_then(Value::as_array).is_some_and(|values| values.contains(null))
+        schema
+            .get(keyword)
+            .and_then(Value::as_array)
+            .is_some_and(|values| values.contains(null))
     };
     let null_type = json!({"type": "null"});
-    has("type", &json!("null")) || has("enum", &Value::Null) || has("anyOf", &null_type) || has("oneOf", &null_type)
+    has("type", &json!("null"))
+        || has("enum", &Value::Null)
+        || has("anyOf", &null_type)
+        || has("oneOf", &null_type)
 }
 
 /// Turns "X or null" into X: absence says what null would.
@@ -65,7 +78,9 @@ fn unwrap_nullable(object: &mut Map<String, Value>) {
         values.retain(|value| !value.is_null());
     }
     for keyword in ["anyOf", "oneOf"] {
-        let Some(Value::Array(branches)) = object.get_mut(keyword) else { continue };
+        let Some(Value::Array(branches)) = object.get_mut(keyword) else {
+            continue;
+        };
         branches.retain(|branch| branch != &json!({"type": "null"}));
         if let [Value::Object(only)] = branches.as_slice() {
             let only = only.clone();
@@ -117,8 +132,10 @@ pub fn standalone(schema: &Value, components: &Components) -> Value {
     let mut alone = schema.clone();
     if !needed.is_empty() {
         needed.sort_unstable();
-        let definitions: Map<_, _> =
-            needed.iter().map(|name| (name.clone(), components[name.as_str()].clone())).collect();
+        let definitions: Map<_, _> = needed
+            .iter()
+            .map(|name| (name.clone(), components[name.as_str()].clone()))
+            .collect();
         if let Value::Object(object) = &mut alone {
             object.insert("$defs".into(), Value::Object(definitions));
         }
@@ -141,10 +158,14 @@ fn collect_references(schema: &Value, components: &Components, needed: &mut Vec<
                 needed.push(name.to_owned());
                 collect_references(target, components, needed);
             }
-            object.values().for_each(|value| collect_references(value, components, needed));
+            object
+                .values()
+                .for_each(|value| collect_references(value, components, needed));
         }
         Value::Array(items) => {
-            items.iter().for_each(|value| collect_references(value, components, needed));
+            items
+                .iter()
+                .for_each(|value| collect_references(value, components, needed));
         }
         _ => {}
     }
@@ -186,7 +207,9 @@ fn tidy(schema: &Value, components: &Components, value: &mut Value, answer: bool
     let schema = resolve(schema, components);
     match value {
         Value::Object(object) => {
-            let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
+            let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+                return;
+            };
             let required = |name: &str| {
                 schema
                     .get("required")
@@ -204,7 +227,9 @@ fn tidy(schema: &Value, components: &Components, value: &mut Value, answer: bool
         }
         Value::Array(items) => {
             if let Some(element) = schema.get("items") {
-                items.iter_mut().for_each(|item| tidy(element, components, item, answer));
+                items
+                    .iter_mut()
+                    .for_each(|item| tidy(element, components, item, answer));
             }
         }
         Value::Number(number) if schema.get("type") == Some(&json!("integer")) => {
@@ -230,7 +255,9 @@ fn whole_number(number: &serde_json::Number) -> Option<i64> {
 /// Checks a value against a schema in the normalised form.
 fn check(schema: &Value, components: &Components, value: &Value, path: &str) -> Result<()> {
     let schema = resolve(schema, components);
-    let Some(object) = schema.as_object() else { return Ok(()) };
+    let Some(object) = schema.as_object() else {
+        return Ok(());
+    };
     check_branches(object, components, value, path)?;
     check_type(object, value, path)?;
     check_choice(object, value, path)?;
@@ -250,12 +277,17 @@ fn check_branches(
     path: &str,
 ) -> Result<()> {
     for keyword in ["anyOf", "oneOf"] {
-        let Some(branches) = schema.get(keyword).and_then(Value::as_array) else { continue };
+        let Some(branches) = schema.get(keyword).and_then(Value::as_array) else {
+            continue;
+        };
         if let Some(choices) = constants(branches, components) {
             if !choices.iter().any(|choice| choice == value) {
                 return Err(not_one_of(value, &choices, path));
             }
-        } else if !branches.iter().any(|branch| check(branch, components, value, path).is_ok()) {
+        } else if !branches
+            .iter()
+            .any(|branch| check(branch, components, value, path).is_ok())
+        {
             return Err(refuse(path, "has none of the forms that are allowed"));
         }
     }
@@ -303,7 +335,14 @@ fn check_type(schema: &Map<String, Value>, value: &Value, path: &str) -> Result<
     if wanted.iter().any(fits) {
         return Ok(());
     }
-    Err(refuse(path, &format!("must be {}, not {}", article(wanted[0]), article(type_name(value)))))
+    Err(refuse(
+        path,
+        &format!(
+            "must be {}, not {}",
+            article(wanted[0]),
+            article(type_name(value))
+        ),
+    ))
 }
 
 fn type_name(value: &Value) -> &'static str {
@@ -339,13 +378,18 @@ fn check_choice(schema: &Map<String, Value>, value: &Value, path: &str) -> Resul
 
 fn not_one_of(value: &Value, choices: &[Value], path: &str) -> Error {
     let allowed: Vec<String> = choices.iter().map(shown).collect();
-    refuse(path, &format!("is {}; allowed: {}", shown(value), allowed.join(", ")))
+    refuse(
+        path,
+        &format!("is {}; allowed: {}", shown(value), allowed.join(", ")),
+    )
 }
 
 /// Shows a scalar in backticks; longer or structured values only by their type.
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) if text.chars().count() <= SHOWN_CHARS => format!("`{}`", text.escape_debug()),
+        Value::String(text) if text.chars().count() <= SHOWN_CHARS => {
+            format!("`{}`", text.escape_debug())
+        }
         Value::Number(_) | Value::Bool(_) | Value::Null => format!("`{value}`"),
         other => article(type_name(other)),
     }
@@ -367,27 +411,42 @@ fn check_length(schema: &Map<String, Value>, text: &str, path: &str) -> Result<(
         return Err(refuse(path, &problem));
     }
     if let Some(maximum) = bound("maxLength").filter(|maximum| length > *maximum) {
-        return Err(refuse(path, &format!("must have at most {maximum} characters, has {length}")));
+        return Err(refuse(
+            path,
+            &format!("must have at most {maximum} characters, has {length}"),
+        ));
     }
     Ok(())
 }
 
 fn check_range(schema: &Map<String, Value>, number: &serde_json::Number, path: &str) -> Result<()> {
-    let outside = |keyword: &str, beyond: fn(f64, f64) -> bool, beyond_whole: fn(i64, i64) -> bool| {
-        let bound = schema.get(keyword)?;
-        let out = match (number.as_i64(), bound.as_i64()) {
-            (Some(number), Some(bound)) => beyond_whole(number, bound),
-            _ => beyond(number.as_f64()?, bound.as_f64()?),
+    let outside =
+        |keyword: &str, beyond: fn(f64, f64) -> bool, beyond_whole: fn(i64, i64) -> bool| {
+            let bound = schema.get(keyword)?;
+            let out = match (number.as_i64(), bound.as_i64()) {
+                (Some(number), Some(bound)) => beyond_whole(number, bound),
+                _ => beyond(number.as_f64()?, bound.as_f64()?),
+            };
+            out.then(|| bound.clone())
         };
-        out.then(|| bound.clone())
-    };
     let low = outside("minimum", |n, b| n < b, |n, b| n < b);
     let high = outside("maximum", |n, b| n > b, |n, b| n > b);
-    let out_of_range = number.is_u64() && number.as_i64().is_none() && schema.get("type") == Some(&json!("integer"));
+    let out_of_range = number.is_u64()
+        && number.as_i64().is_none()
+        && schema.get("type") == Some(&json!("integer"));
     match (low, high) {
-        (Some(minimum), _) => Err(refuse(path, &format!("must be at least {minimum}, is {number}"))),
-        (_, Some(maximum)) => Err(refuse(path, &format!("must be at most {maximum}, is {number}"))),
-        _ if out_of_range => Err(refuse(path, &format!("must be at most {}, is {number}", i64::MAX))),
+        (Some(minimum), _) => Err(refuse(
+            path,
+            &format!("must be at least {minimum}, is {number}"),
+        )),
+        (_, Some(maximum)) => Err(refuse(
+            path,
+            &format!("must be at most {maximum}, is {number}"),
+        )),
+        _ if out_of_range => Err(refuse(
+            path,
+            &format!("must be at most {}, is {number}", i64::MAX),
+        )),
         _ => Ok(()),
     }
 }
@@ -401,12 +460,20 @@ fn check_items(
     let length = items.len() as u64;
     let bound = |keyword| schema.get(keyword).and_then(Value::as_u64);
     if let Some(minimum) = bound("minItems").filter(|minimum| length < *minimum) {
-        return Err(refuse(path, &format!("must have at least {minimum} items, has {length}")));
+        return Err(refuse(
+            path,
+            &format!("must have at least {minimum} items, has {length}"),
+        ));
     }
     if let Some(maximum) = bound("maxItems").filter(|maximum| length > *maximum) {
-        return Err(refuse(path, &format!("must have at most {maximum} items, has {length}")));
+        return Err(refuse(
+            path,
+            &format!("must have at most {maximum} items, has {length}"),
+        ));
     }
-    let Some(element) = schema.get("items") else { return Ok(()) };
+    let Some(element) = schema.get("items") else {
+        return Ok(());
+    };
     items
         .iter()
         .enumerate()
@@ -445,18 +512,28 @@ fn check_unknown_field(
     match schema.get("additionalProperties") {
         Some(Value::Bool(false)) => {
             let known = schema.get("properties").and_then(Value::as_object);
-            let known: Vec<&str> = known.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+            let known: Vec<&str> = known
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.as_str())
+                .collect();
             let short: String = name.chars().take(SHOWN_CHARS).collect();
             let problem = format!("is not a known field; known: {}", known.join(", "));
             Err(refuse(&join(path, &short), &problem))
         }
-        Some(additional @ Value::Object(_)) => check(additional, components, value, &join(path, name)),
+        Some(additional @ Value::Object(_)) => {
+            check(additional, components, value, &join(path, name))
+        }
         _ => Ok(()),
     }
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
 fn refuse(path: &str, problem: &str) -> Error {
@@ -477,7 +554,10 @@ pub fn from_text(schema: &Value, components: &Components, text: &str) -> Value {
         Some("integer" | "number") => serde_json::from_str(text).ok().filter(Value::is_number),
         Some("boolean") => text.parse().ok().map(Value::Bool),
         Some("array" | "object") => serde_json::from_str(text).ok(),
-        None if schema.get("anyOf").is_none() && schema.get("oneOf").is_none() && schema.get("enum").is_none() => {
+        None if schema.get("anyOf").is_none()
+            && schema.get("oneOf").is_none()
+            && schema.get("enum").is_none() =>
+        {
             serde_json::from_str(text).ok()
         }
         _ => None,
@@ -499,7 +579,9 @@ mod tests {
         let mut schema = schema;
         normalise(&mut schema);
         let mut value = value;
-        accept(&schema, &Components::new(), &mut value).expect_err("must be refused").to_string()
+        accept(&schema, &Components::new(), &mut value)
+            .expect_err("must be refused")
+            .to_string()
     }
 
     #[test]
@@ -532,7 +614,10 @@ mod tests {
         let mut value = json!({"id": 3.0});
         accept(&schema, &Components::new(), &mut value).expect("3.0 is whole");
         assert_eq!(value, json!({"id": 3}));
-        assert_eq!(refused(schema, json!({"id": 3.5})), "`id` must be an integer, not a number");
+        assert_eq!(
+            refused(schema, json!({"id": 3.5})),
+            "`id` must be an integer, not a number"
+        );
     }
 
     #[test]
@@ -547,17 +632,35 @@ mod tests {
         check(json!({}), "`text` is required");
         check(json!({"text": ""}), "`text` must not be empty");
         check(json!({"text": 1}), "`text` must be a string, not a number");
-        check(json!({"text": "a", "state": "mid"}), "`state` is `mid`; allowed: `new`, `old`");
-        check(json!({"text": "a", "tags": ["abcd"]}), "`tags[0]` must have at most 3 characters, has 4");
-        check(json!({"text": "a", "tags": ["a", "b", "c"]}), "`tags` must have at most 2 items, has 3");
-        check(json!({"text": "a", "share": 1.5}), "`share` must be at most 1, is 1.5");
-        check(json!({"text": "a", "x": 1}), "`x` is not a known field; known: share, state, tags, text");
+        check(
+            json!({"text": "a", "state": "mid"}),
+            "`state` is `mid`; allowed: `new`, `old`",
+        );
+        check(
+            json!({"text": "a", "tags": ["abcd"]}),
+            "`tags[0]` must have at most 3 characters, has 4",
+        );
+        check(
+            json!({"text": "a", "tags": ["a", "b", "c"]}),
+            "`tags` must have at most 2 items, has 3",
+        );
+        check(
+            json!({"text": "a", "share": 1.5}),
+            "`share` must be at most 1, is 1.5",
+        );
+        check(
+            json!({"text": "a", "x": 1}),
+            "`x` is not a known field; known: share, state, tags, text",
+        );
         check(json!([]), "the input must be an object, not an array");
     }
 
     #[test]
     fn long_values_are_not_repeated() {
-        let message = refused(json!({"type": "object", "properties": {"state": {"enum": ["a"]}}}), json!({"state": "x".repeat(41)}));
+        let message = refused(
+            json!({"type": "object", "properties": {"state": {"enum": ["a"]}}}),
+            json!({"state": "x".repeat(41)}),
+        );
         assert_eq!(message, "`state` is a string; allowed: `a`");
     }
 
@@ -566,7 +669,10 @@ mod tests {
         let components = json!({
             "A": {"properties": {"b": {"$ref": "#/components/schemas/B"}}}, "B": {"type": "string"}, "C": {},
         });
-        let alone = standalone(&json!({"$ref": "#/components/schemas/A"}), components.as_object().expect("an object"));
+        let alone = standalone(
+            &json!({"$ref": "#/components/schemas/A"}),
+            components.as_object().expect("an object"),
+        );
         assert_eq!(
             alone,
             json!({"$ref": "#/$defs/A", "$defs": {

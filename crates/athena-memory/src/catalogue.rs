@@ -9,8 +9,16 @@ use athena_store::{ColumnClass, Store, TableClasses};
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     name: "memory",
     files: &[
-        MigrationFile::new(1, "projects", include_str!("../migrations/V001__projects.sql")),
-        MigrationFile::new(2, "memories", include_str!("../migrations/V002__memories.sql")),
+        MigrationFile::new(
+            1,
+            "projects",
+            include_str!("../migrations/V001__projects.sql"),
+        ),
+        MigrationFile::new(
+            2,
+            "memories",
+            include_str!("../migrations/V002__memories.sql"),
+        ),
     ],
 };
 
@@ -49,7 +57,9 @@ pub fn catalogue(registry: Registry) -> Registry {
 /// Puts what these operations need into an environment: the store, its chores, the counters.
 #[must_use]
 pub fn wire(env: EnvBuilder) -> EnvBuilder {
-    let store = Store::new().with_chore(memories::FlushRetrievals).with_chore(memories::EmbedPending);
+    let store = Store::new()
+        .with_chore(memories::FlushRetrievals)
+        .with_chore(memories::EmbedPending);
     env.part(store).part(memories::Retrievals::default())
 }
 

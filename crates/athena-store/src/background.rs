@@ -27,7 +27,11 @@ impl Background {
     pub fn start(env: &Arc<Env>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(run(Arc::clone(env), stopped));
-        Self { stop, task, env: Arc::clone(env) }
+        Self {
+            stop,
+            task,
+            env: Arc::clone(env),
+        }
     }
 
     /// Ends it after what is left to do.

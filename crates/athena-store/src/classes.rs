@@ -32,11 +32,22 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
     TableClasses {
         table: "search_tail",
         // The record holds terms of text that was tokenised before.
-        columns: &[("project_id", Plain), ("seq", Plain), ("kind", Plain), ("item_id", Plain), ("record", Tokenised)],
+        columns: &[
+            ("project_id", Plain),
+            ("seq", Plain),
+            ("kind", Plain),
+            ("item_id", Plain),
+            ("record", Tokenised),
+        ],
     },
     TableClasses {
         table: "search_segments",
-        columns: &[("project_id", Plain), ("first_seq", Plain), ("last_seq", Plain), ("chunk", Tokenised)],
+        columns: &[
+            ("project_id", Plain),
+            ("first_seq", Plain),
+            ("last_seq", Plain),
+            ("chunk", Tokenised),
+        ],
     },
     TableClasses {
         table: "search_heads",
@@ -44,7 +55,12 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
     },
     TableClasses {
         table: "embedding_models",
-        columns: &[("id", Plain), ("name", Plain), ("dim", Plain), ("created_at", Plain)],
+        columns: &[
+            ("id", Plain),
+            ("name", Plain),
+            ("dim", Plain),
+            ("created_at", Plain),
+        ],
     },
     TableClasses {
         table: "embed_queue",

@@ -70,7 +70,10 @@ pub async fn due(db: &impl Executor, kind: Kind, now: Timestamp, limit: u32) -> 
 /// What the database fails with.
 pub async fn pending(db: &impl Executor, kind: Kind) -> Result<i64> {
     let Scalar(count) = db
-        .fetch_one("SELECT COUNT(*) FROM embed_queue WHERE kind = :kind", params! { kind: i64::from(kind.0) })
+        .fetch_one(
+            "SELECT COUNT(*) FROM embed_queue WHERE kind = :kind",
+            params! { kind: i64::from(kind.0) },
+        )
         .await?;
     Ok(count)
 }

@@ -10,7 +10,11 @@ const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Claims a key for this transaction, or returns what was answered to the same request before.
 ///
 /// A second transaction with the key waits for the first at the insert, and sees its answer.
-pub(crate) async fn claim(tx: &Tx<'_>, ctx: &Ctx, idempotency: &Idempotency) -> Result<Option<String>> {
+pub(crate) async fn claim(
+    tx: &Tx<'_>,
+    ctx: &Ctx,
+    idempotency: &Idempotency,
+) -> Result<Option<String>> {
     forget_expired(tx, ctx, idempotency).await?;
     let claimed = tx
         .execute(
@@ -77,7 +81,10 @@ pub(crate) async fn answer(
 /// Removes every answer that is older than a day.
 pub(crate) async fn sweep(db: &impl Executor, now: Timestamp) -> Result<u64> {
     Ok(db
-        .execute("DELETE FROM idempotency_keys WHERE created_at < :oldest", params! { oldest: oldest(now) })
+        .execute(
+            "DELETE FROM idempotency_keys WHERE created_at < :oldest",
+            params! { oldest: oldest(now) },
+        )
         .await?)
 }
 

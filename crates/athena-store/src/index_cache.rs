@@ -18,8 +18,15 @@ pub(crate) struct IndexCache {
 
 impl IndexCache {
     /// Returns the indexes of the projects, each up to the last commit.
-    pub(crate) async fn caught_up(&self, ctx: &Ctx, projects: &[ProjectId]) -> Result<Vec<SharedIndex>> {
-        let indexes: Vec<SharedIndex> = projects.iter().map(|project| self.index(*project)).collect();
+    pub(crate) async fn caught_up(
+        &self,
+        ctx: &Ctx,
+        projects: &[ProjectId],
+    ) -> Result<Vec<SharedIndex>> {
+        let indexes: Vec<SharedIndex> = projects
+            .iter()
+            .map(|project| self.index(*project))
+            .collect();
         let heads: HashMap<ProjectId, i64> = heads(ctx.db(), projects).await?.into_iter().collect();
         for (project, index) in projects.iter().zip(&indexes) {
             let head = heads.get(project).copied().unwrap_or(0);
@@ -31,13 +38,19 @@ impl IndexCache {
     }
 
     fn index(&self, project: ProjectId) -> SharedIndex {
-        let mut by_project = self.by_project.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_project = self
+            .by_project
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         Arc::clone(by_project.entry(project).or_default())
     }
 }
 
 fn applied(index: &SharedIndex) -> i64 {
-    index.read().unwrap_or_else(PoisonError::into_inner).applied()
+    index
+        .read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .applied()
 }
 
 /// Reads what the index has not seen yet, in one snapshot, and applies it.

@@ -26,8 +26,8 @@ mod write;
 pub use background::{Background, flush};
 pub use classes::{COLUMN_CLASSES, ColumnClass, TableClasses};
 pub use embed_queue::{Due, done, due, enqueue, pending, postpone};
-pub use residue::{erase_residue, owed_after_purge};
 pub use models::{known_model_id, model, model_id};
+pub use residue::{erase_residue, owed_after_purge};
 pub use seal::remove_item;
 pub use search::{Request, Searched, search};
 pub use store::{Chore, Gate, Intent, Link, Store};
@@ -39,8 +39,20 @@ use athena_db::{MigrationFile, MigrationSet};
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     name: "store",
     files: &[
-        MigrationFile::new(1, "search_log", include_str!("../migrations/V001__search_log.sql")),
-        MigrationFile::new(2, "embeddings", include_str!("../migrations/V002__embeddings.sql")),
-        MigrationFile::new(3, "idempotency", include_str!("../migrations/V003__idempotency.sql")),
+        MigrationFile::new(
+            1,
+            "search_log",
+            include_str!("../migrations/V001__search_log.sql"),
+        ),
+        MigrationFile::new(
+            2,
+            "embeddings",
+            include_str!("../migrations/V002__embeddings.sql"),
+        ),
+        MigrationFile::new(
+            3,
+            "idempotency",
+            include_str!("../migrations/V003__idempotency.sql"),
+        ),
     ],
 };

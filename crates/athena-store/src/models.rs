@@ -9,7 +9,12 @@ use jiff::Timestamp;
 /// # Errors
 ///
 /// What the database fails with.
-pub async fn model_id(db: &impl Executor, name: &str, dim: usize, now: Timestamp) -> Result<ModelId> {
+pub async fn model_id(
+    db: &impl Executor,
+    name: &str,
+    dim: usize,
+    now: Timestamp,
+) -> Result<ModelId> {
     if let Some(id) = known_model_id(db, name, dim).await? {
         return Ok(id);
     }
@@ -46,7 +51,10 @@ pub async fn known_model_id(db: &impl Executor, name: &str, dim: usize) -> Resul
 /// What the database fails with.
 pub async fn model(db: &impl Executor, id: ModelId) -> Result<Option<(String, usize)>> {
     let row: Option<(String, i64)> = db
-        .fetch_opt("SELECT name, dim FROM embedding_models WHERE id = :id", params! { id: id })
+        .fetch_opt(
+            "SELECT name, dim FROM embedding_models WHERE id = :id",
+            params! { id: id },
+        )
         .await?;
     Ok(row.map(|(name, dim)| (name, usize::try_from(dim).unwrap_or(0))))
 }

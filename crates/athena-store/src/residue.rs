@@ -13,7 +13,9 @@ use athena_db::Dialect;
 /// What the database fails with.
 pub async fn erase_residue(ctx: &Ctx) -> Result<()> {
     if ctx.db().dialect() == Dialect::Sqlite {
-        ctx.db().execute_alone("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+        ctx.db()
+            .execute_alone("PRAGMA wal_checkpoint(TRUNCATE)")
+            .await?;
     }
     Ok(())
 }

@@ -16,12 +16,17 @@ pub(crate) struct SchemaGuard {
 impl SchemaGuard {
     /// Refuses to write when the store has migrations that this process does not know.
     pub(crate) async fn check(&self, tx: &Tx<'_>) -> Result<()> {
-        let Scalar(applied) =
-            tx.fetch_one::<Scalar<i64>>("SELECT COUNT(*) FROM athena_migrations", params! {}).await?;
-        let known = match self.known.compare_exchange(0, applied, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => applied,
-            Err(known) => known,
-        };
+        let Scalar(applied) = tx
+            .fetch_one::<Scalar<i64>>("SELECT COUNT(*) FROM athena_migrations", params! {})
+            .await?;
+        let known =
+            match self
+                .known
+                .compare_exchange(0, applied, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => applied,
+                Err(known) => known,
+            };
         if applied > known {
             return Err(Error::new(
                 Code::NewerStore,

@@ -25,7 +25,9 @@ async fn seal(env: &Arc<Env>, project: ProjectId) -> Result<()> {
         let chunks = segment::encode(batch);
         for chunk in chunks {
             let rows = segment::decode(&chunk).map_err(Error::internal)?;
-            let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else { continue };
+            let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else {
+                continue;
+            };
             seal_chunk(env, project, *first, *last, chunk).await?;
         }
     }
@@ -33,7 +35,13 @@ async fn seal(env: &Arc<Env>, project: ProjectId) -> Result<()> {
 }
 
 /// Stores one chunk in place of the rows it covers; does nothing if they changed meanwhile.
-async fn seal_chunk(env: &Arc<Env>, project: ProjectId, first: i64, last: i64, chunk: Vec<u8>) -> Result<()> {
+async fn seal_chunk(
+    env: &Arc<Env>,
+    project: ProjectId,
+    first: i64,
+    last: i64,
+    chunk: Vec<u8>,
+) -> Result<()> {
     let chunk = Arc::new(chunk);
     env.db()
         .transaction_with(TxOptions::default(), |tx| {
@@ -43,7 +51,13 @@ async fn seal_chunk(env: &Arc<Env>, project: ProjectId, first: i64, last: i64, c
         .await
 }
 
-async fn replace_rows(tx: &Tx<'_>, project: ProjectId, first: i64, last: i64, chunk: &[u8]) -> Result<()> {
+async fn replace_rows(
+    tx: &Tx<'_>,
+    project: ProjectId,
+    first: i64,
+    last: i64,
+    chunk: &[u8],
+) -> Result<()> {
     let moved = tx
         .execute(
             "UPDATE search_heads SET sealed_seq = :last
@@ -87,14 +101,18 @@ async fn replace_rows(tx: &Tx<'_>, project: ProjectId, first: i64, last: i64, ch
 pub async fn remove_item(write: &Write<'_>, project: ProjectId, item: ItemRef) -> Result<u64> {
     // Locks the head first, so that no chunk is sealed meanwhile.
     lock_head(write.tx(), project).await?;
-    let removed = clear_tail(write.tx(), project, item).await? + rewrite_chunks(write.tx(), project, item).await?;
+    let removed = clear_tail(write.tx(), project, item).await?
+        + rewrite_chunks(write.tx(), project, item).await?;
     write.log(project, Record::Remove { item });
     Ok(removed)
 }
 
 async fn lock_head(tx: &Tx<'_>, project: ProjectId) -> Result<()> {
-    tx.execute("UPDATE search_heads SET seq = seq WHERE project_id = :project", params! { project: project })
-        .await?;
+    tx.execute(
+        "UPDATE search_heads SET seq = seq WHERE project_id = :project",
+        params! { project: project },
+    )
+    .await?;
     Ok(())
 }
 
@@ -125,7 +143,9 @@ async fn rewrite_chunks(tx: &Tx<'_>, project: ProjectId, item: ItemRef) -> Resul
     for (first, chunk) in chunks {
         let mut rows = segment::decode(&chunk).map_err(Error::internal)?;
         let touched = rows.iter_mut().filter(|(_, record)| record.item() == item);
-        let count = touched.map(|(_, record)| *record = Record::Remove { item }).count();
+        let count = touched
+            .map(|(_, record)| *record = Record::Remove { item })
+            .count();
         if count > 0 {
             removed += u64::try_from(count).unwrap_or(0);
             store_chunk(tx, project, first, &rows).await?;
@@ -134,11 +154,17 @@ async fn rewrite_chunks(tx: &Tx<'_>, project: ProjectId, item: ItemRef) -> Resul
     Ok(removed)
 }
 
-async fn store_chunk(tx: &Tx<'_>, project: ProjectId, first: i64, rows: &[(i64, Record)]) -> Result<()> {
+async fn store_chunk(
+    tx: &Tx<'_>,
+    project: ProjectId,
+    first: i64,
+    rows: &[(i64, Record)],
+) -> Result<()> {
     let mut chunks = segment::encode(rows);
     // Fewer bytes than before: it was one chunk and stays one.
     let chunk = chunks.pop().filter(|_| chunks.is_empty());
-    let chunk = chunk.ok_or_else(|| Error::internal("a search chunk grew when an item was removed"))?;
+    let chunk =
+        chunk.ok_or_else(|| Error::internal("a search chunk grew when an item was removed"))?;
     tx.execute(
         "UPDATE search_segments SET chunk = :chunk WHERE project_id = :project AND first_seq = :first",
         params! { chunk: chunk, project: project, first: first },

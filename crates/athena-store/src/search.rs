@@ -47,8 +47,13 @@ pub async fn search(ctx: &Ctx, request: Request) -> Result<Searched> {
             Err(error) => vector_missing = Some(error.message().to_owned()),
         }
     }
-    let answer = tokio::task::spawn_blocking(move || rank(&indexes, &query)).await.map_err(Error::internal)?;
-    Ok(Searched { answer, vector_missing })
+    let answer = tokio::task::spawn_blocking(move || rank(&indexes, &query))
+        .await
+        .map_err(Error::internal)?;
+    Ok(Searched {
+        answer,
+        vector_missing,
+    })
 }
 
 fn rank(indexes: &[SharedIndex], query: &Query) -> Answer {
@@ -58,7 +63,10 @@ fn rank(indexes: &[SharedIndex], query: &Query) -> Answer {
 }
 
 fn read(indexes: &[SharedIndex]) -> Vec<RwLockReadGuard<'_, Index>> {
-    indexes.iter().map(|index| index.read().unwrap_or_else(PoisonError::into_inner)).collect()
+    indexes
+        .iter()
+        .map(|index| index.read().unwrap_or_else(PoisonError::into_inner))
+        .collect()
 }
 
 /// Returns the question as a vector, or `None` if the store has none to compare it with.
@@ -73,15 +81,25 @@ async fn query_vector(
         None => {
             let rarity = Rarity { indexes };
             let values = ctx.embedder().embed_query(text, &rarity).await?;
-            (ctx.embedder().model().await?.name, values, ctx.embedder().is_lexical())
+            (
+                ctx.embedder().model().await?.name,
+                values,
+                ctx.embedder().is_lexical(),
+            )
         }
     };
     if values.iter().all(|value| *value == 0.0) {
         return Ok(None);
     }
-    let Some(model) = known_model_id(ctx.db(), &name, values.len()).await? else { return Ok(None) };
+    let Some(model) = known_model_id(ctx.db(), &name, values.len()).await? else {
+        return Ok(None);
+    };
     let model = u32::try_from(model.0).map_err(Error::internal)?;
-    Ok(Some(QueryVector { model, values, lexical }))
+    Ok(Some(QueryVector {
+        model,
+        values,
+        lexical,
+    }))
 }
 
 /// How rare terms are in the searched projects.

@@ -31,7 +31,11 @@ pub trait Gate: Send + Sync {
 /// Infers links from what was stored, in its transaction.
 pub trait Link: Send + Sync {
     /// Stores what follows from the items that were written.
-    fn infer<'w>(&'w self, write: &'w Write<'_>, written: &'w [Written]) -> BoxFuture<'w, Result<()>>;
+    fn infer<'w>(
+        &'w self,
+        write: &'w Write<'_>,
+        written: &'w [Written],
+    ) -> BoxFuture<'w, Result<()>>;
 }
 
 /// Work that a process does by itself, now and then.
@@ -57,7 +61,11 @@ impl Intent {
     /// A change to one item.
     #[must_use]
     pub const fn new(operation: &'static str) -> Self {
-        Self { operation, project: None, items: 1 }
+        Self {
+            operation,
+            project: None,
+            items: 1,
+        }
     }
 
     /// Names the project.
@@ -105,7 +113,10 @@ impl Store {
 
     /// Notes that a project's tail has grown long enough to be sealed.
     pub(crate) fn want_sealed(&self, project: ProjectId) {
-        self.to_seal.lock().unwrap_or_else(PoisonError::into_inner).insert(project);
+        self.to_seal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(project);
     }
 
     /// Takes the projects whose tails are to be sealed.

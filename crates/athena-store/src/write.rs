@@ -56,7 +56,12 @@ impl Write<'_> {
 
     /// Adds a record to the search log of a project; it becomes visible with the commit.
     pub fn log(&self, project: ProjectId, record: Record) {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).entry(project).or_default().push(record);
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(project)
+            .or_default()
+            .push(record);
     }
 
     /// Returns the id of an embedding model, which is made known if it is new.
@@ -73,7 +78,10 @@ impl Write<'_> {
         let mut written = Vec::new();
         for (project, records) in &*log {
             for record in records {
-                let item = Written { project: *project, item: record.item() };
+                let item = Written {
+                    project: *project,
+                    item: record.item(),
+                };
                 if written.last() != Some(&item) {
                     written.push(item);
                 }
@@ -185,9 +193,16 @@ where
     if let Some(idempotency) = ctx.idempotency()
         && let Some(answer) = idempotency::claim(tx, ctx, idempotency).await?
     {
-        return Ok((serde_json::from_str(&answer).map_err(Error::internal)?, Vec::new()));
+        return Ok((
+            serde_json::from_str(&answer).map_err(Error::internal)?,
+            Vec::new(),
+        ));
     }
-    let write = Write { tx, ctx, log: Mutex::default() };
+    let write = Write {
+        tx,
+        ctx,
+        log: Mutex::default(),
+    };
     for gate in &store.gates {
         gate.check(&write, &intent).await?;
     }
@@ -205,7 +220,10 @@ where
 }
 
 /// Returns the last sequence number of each project; projects without writes are left out.
-pub(crate) async fn heads(db: &impl Executor, projects: &[ProjectId]) -> Result<Vec<(ProjectId, i64)>> {
+pub(crate) async fn heads(
+    db: &impl Executor,
+    projects: &[ProjectId],
+) -> Result<Vec<(ProjectId, i64)>> {
     Ok(db
         .fetch_all(
             "SELECT project_id, seq FROM search_heads WHERE project_id IN :projects",
@@ -213,4 +231,3 @@ pub(crate) async fn heads(db: &impl Executor, projects: &[ProjectId]) -> Result<
         )
         .await?)
 }
-

@@ -36,21 +36,33 @@ impl TestApp {
     /// Opens the same store again, as another process would.
     pub async fn another(&self) -> (Arc<Env>, Ctx) {
         let env = environment(self.store.open().await, &self.clock);
-        (Arc::clone(&env), Ctx::for_caller(env, "another").with_project("test"))
+        (
+            Arc::clone(&env),
+            Ctx::for_caller(env, "another").with_project("test"),
+        )
     }
 
     fn wire(store: TestStore, db: Database, clock: Arc<FixedClock>) -> Self {
         let env = environment(db, &clock);
         let ctx = Ctx::for_caller(Arc::clone(&env), "test").with_project("test");
         let registry = Arc::new(athena_memory::catalogue(Registry::new()));
-        Self { store, clock, registry, env, ctx }
+        Self {
+            store,
+            clock,
+            registry,
+            env,
+            ctx,
+        }
     }
 
     /// Performs an operation that must succeed.
     pub async fn call(&self, operation: &str, input: Value) -> Value {
         match self.try_call(operation, input).await {
             Ok(output) => output,
-            Err(error) => panic!("{operation}: {error} ({:?})", std::error::Error::source(&error)),
+            Err(error) => panic!(
+                "{operation}: {error} ({:?})",
+                std::error::Error::source(&error)
+            ),
         }
     }
 
@@ -73,7 +85,10 @@ impl TestApp {
 
     /// Remembers a fact and returns its id.
     pub async fn remember(&self, content: &str) -> i64 {
-        self.call("memory.remember", json!({"content": content})).await["id"].as_i64().unwrap()
+        self.call("memory.remember", json!({"content": content}))
+            .await["id"]
+            .as_i64()
+            .unwrap()
     }
 
     /// Recalls and returns the ids of the hits.
@@ -91,7 +106,9 @@ impl TestApp {
 /// Returns the ids of recalled memories, best first.
 fn ids(recalled: &Value) -> Vec<i64> {
     let hits = recalled["hits"].as_array().unwrap();
-    hits.iter().map(|hit| hit["memory"]["id"].as_i64().unwrap()).collect()
+    hits.iter()
+        .map(|hit| hit["memory"]["id"].as_i64().unwrap())
+        .collect()
 }
 
 fn environment(db: Database, clock: &Arc<FixedClock>) -> Arc<Env> {

@@ -20,17 +20,25 @@ impl TestStore {
     #[must_use]
     #[expect(clippy::unused_async, reason = "made like its sister")]
     pub async fn sqlite() -> Self {
-        Self { place: Place::File(tempfile::tempdir().unwrap()) }
+        Self {
+            place: Place::File(tempfile::tempdir().unwrap()),
+        }
     }
 
     /// Makes a schema on the PostgreSQL server, or `None` in the narrow run.
     pub async fn postgres() -> Option<Self> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let url = postgres_url()?;
-        let name = format!("test_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "test_{}_{}",
+            std::process::id(),
+            COUNTER.fetch_add(1, Ordering::Relaxed)
+        );
         on_server(&url, format!("DROP SCHEMA IF EXISTS {name} CASCADE")).await;
         on_server(&url, format!("CREATE SCHEMA {name}")).await;
-        Some(Self { place: Place::Schema { url, name } })
+        Some(Self {
+            place: Place::Schema { url, name },
+        })
     }
 
     /// Opens a handle on it; a second one is what another process would have.
@@ -39,13 +47,15 @@ impl TestStore {
     }
 
     /// Returns a builder for it.
-    #[must_use]
     pub fn builder(&self) -> Builder {
         match &self.place {
-            Place::File(folder) => {
-                Database::builder(&format!("sqlite:{}", folder.path().join("athena.db").display()))
-            }
-            Place::Schema { url, name } => Database::builder(url).schema(name.as_str()).max_connections(8),
+            Place::File(folder) => Database::builder(&format!(
+                "sqlite:{}",
+                folder.path().join("athena.db").display()
+            )),
+            Place::Schema { url, name } => Database::builder(url)
+                .schema(name.as_str())
+                .max_connections(8),
         }
     }
 
@@ -85,7 +95,11 @@ pub fn postgres_url() -> Option<String> {
 }
 
 async fn on_server(url: &str, sql: String) {
-    let server = Database::builder(url).max_connections(1).open().await.unwrap();
+    let server = Database::builder(url)
+        .max_connections(1)
+        .open()
+        .await
+        .unwrap();
     server.execute(sql, params! {}).await.unwrap();
     server.close().await.unwrap();
 }

@@ -41,13 +41,21 @@ impl Operation for UpdateAccessStats {
 
     async fn call(self, ctx: &Ctx) -> Result<AccessStats> {
         let id = MemoryId(self.id);
-        write(ctx, Intent::new("memory.update_access_stats"), move |write| {
-            Box::pin(async move {
-                let memory = existing(write.tx(), id).await?;
-                sql::count_access(write.tx(), id, 1, write.now()).await?;
-                Ok(AccessStats { id, access_count: memory.access_count + 1, last_accessed: write.now() })
-            })
-        })
+        write(
+            ctx,
+            Intent::new("memory.update_access_stats"),
+            move |write| {
+                Box::pin(async move {
+                    let memory = existing(write.tx(), id).await?;
+                    sql::count_access(write.tx(), id, 1, write.now()).await?;
+                    Ok(AccessStats {
+                        id,
+                        access_count: memory.access_count + 1,
+                        last_accessed: write.now(),
+                    })
+                })
+            },
+        )
         .await
     }
 }

@@ -65,7 +65,14 @@ async fn store(write: &Write<'_>, memory: &Memory, vectors: &[PassageVector]) ->
         for vector in vectors {
             sql::put_vector(write.tx(), memory.id, vector).await?;
             let item = indexing::item(memory.id);
-            write.log(memory.project_id, Record::Vector { item, n: vector.n, vector: vector.stored.clone() });
+            write.log(
+                memory.project_id,
+                Record::Vector {
+                    item,
+                    n: vector.n,
+                    vector: vector.stored.clone(),
+                },
+            );
         }
     }
     done(write.tx(), indexing::item(memory.id)).await

@@ -5,7 +5,9 @@ use super::ops::{Draft, identity, in_item, own_project, whole_microseconds};
 use super::sql;
 use super::{ConsolidationState, Memory, MemoryType};
 use crate::projects;
-use athena_core::{Code, Ctx, Cursor, MemoryId, Operation, Page, PageRequest, ProjectId, Result, Spec};
+use athena_core::{
+    Code, Ctx, Cursor, MemoryId, Operation, Page, PageRequest, ProjectId, Result, Spec,
+};
 use athena_db::Executor;
 use athena_store::{Intent, Write, model, write};
 use jiff::Timestamp;
@@ -207,14 +209,20 @@ impl Operation for Export {
     async fn call(self, ctx: &Ctx) -> Result<Page<MemoryRecord>> {
         let cursor = self.cursor.as_deref().map(Cursor::parse).transpose()?;
         let projects = own_project(ctx, self.project.as_deref()).await?;
-        let page = PageRequest { limit: self.limit, cursor };
+        let page = PageRequest {
+            limit: self.limit,
+            cursor,
+        };
         let memories = sql::all(ctx.db(), &projects, page).await?;
         let page = Page::from_overfetch(memories, self.limit, |memory| memory.id.0);
         let mut items = Vec::with_capacity(page.items.len());
         for memory in page.items {
             items.push(record(ctx, memory).await?);
         }
-        Ok(Page { items, next_cursor: page.next_cursor })
+        Ok(Page {
+            items,
+            next_cursor: page.next_cursor,
+        })
     }
 }
 
@@ -229,7 +237,11 @@ async fn record(ctx: &Ctx, memory: Memory) -> Result<MemoryRecord> {
         if relation.from == memory.id
             && let Some(to) = sql::by_id(db, relation.to).await?
         {
-            relations.push(RelationRecord { to: to.uid, relation: relation.relation, strength: relation.strength });
+            relations.push(RelationRecord {
+                to: to.uid,
+                relation: relation.relation,
+                strength: relation.strength,
+            });
         }
     }
     Ok(MemoryRecord {
@@ -313,14 +325,19 @@ pub struct Imported {
 }
 
 impl Operation for Import {
-    const SPEC: Spec =
-        Spec::create("memory.import", "/import").idempotent().errors(&[Code::Conflict, Code::EmbeddingMismatch]);
+    const SPEC: Spec = Spec::create("memory.import", "/import")
+        .idempotent()
+        .errors(&[Code::Conflict, Code::EmbeddingMismatch]);
     type Output = Imported;
 
     async fn call(self, ctx: &Ctx) -> Result<Imported> {
         let mut items = Vec::with_capacity(self.memories.len());
         for (index, record) in self.memories.into_iter().enumerate() {
-            items.push(Item::prepare(ctx, record).await.map_err(|error| in_item(error, index))?);
+            items.push(
+                Item::prepare(ctx, record)
+                    .await
+                    .map_err(|error| in_item(error, index))?,
+            );
         }
         let items = Arc::new((items, self.project));
         let intent = Intent::new("memory.import").of_items(items.0.len());
@@ -362,7 +379,8 @@ impl Item {
             uid: memory.uid,
             superseded_by,
             relations,
-            current: memory.forgotten_at.is_none() && memory.state != ConsolidationState::Superseded,
+            current: memory.forgotten_at.is_none()
+                && memory.state != ConsolidationState::Superseded,
             draft: Draft::of(ctx, memory, content_hash.clone(), None, embedding).await?,
             content_hash,
         })
@@ -415,7 +433,9 @@ fn memory(ctx: &Ctx, record: MemoryRecord, superseded: bool) -> Memory {
         valid_from: record.valid_from.map(whole_microseconds),
         valid_until: record.valid_until.map(whole_microseconds),
         expires_at: record.expires_at.map(whole_microseconds),
-        principal: record.principal.unwrap_or_else(|| ctx.caller().principal.clone()),
+        principal: record
+            .principal
+            .unwrap_or_else(|| ctx.caller().principal.clone()),
         created_at,
         updated_at: record.updated_at.map_or(created_at, whole_microseconds),
         last_accessed: record.last_accessed.map(whole_microseconds),
@@ -431,20 +451,31 @@ async fn store_all(write: &Write<'_>, project: ProjectId, items: &[Item]) -> Res
         if is_known(write, project, item).await? {
             continue;
         }
-        let id = item.draft.insert(write, project).await.map_err(|error| in_item(error, index))?;
+        let id = item
+            .draft
+            .insert(write, project)
+            .await
+            .map_err(|error| in_item(error, index))?;
         stored.push((id, item));
     }
     for (id, item) in &stored {
         connect(write, project, *id, item).await?;
     }
-    Ok(Imported { project_id: project, imported: stored.len(), skipped: items.len() - stored.len() })
+    Ok(Imported {
+        project_id: project,
+        imported: stored.len(),
+        skipped: items.len() - stored.len(),
+    })
 }
 
 async fn is_known(write: &Write<'_>, project: ProjectId, item: &Item) -> Result<bool> {
     if sql::id_of_uid(write.tx(), item.uid).await?.is_some() {
         return Ok(true);
     }
-    Ok(item.current && sql::same(write.tx(), project, &item.content_hash).await?.is_some())
+    Ok(item.current
+        && sql::same(write.tx(), project, &item.content_hash)
+            .await?
+            .is_some())
 }
 
 /// Restores what refers to other records, as far as the store has them.
@@ -456,8 +487,12 @@ async fn connect(write: &Write<'_>, project: ProjectId, id: MemoryId, item: &Ite
     }
     for relation in &item.relations {
         if let Some(to) = sql::id_of_uid(write.tx(), relation.to).await? {
-            let relation =
-                super::Relation { from: id, to, relation: relation.relation.clone(), strength: relation.strength };
+            let relation = super::Relation {
+                from: id,
+                to,
+                relation: relation.relation.clone(),
+                strength: relation.strength,
+            };
             let principal = &write.ctx().caller().principal;
             sql::relate(write.tx(), project, &relation, principal, write.now()).await?;
         }

@@ -1,7 +1,7 @@
 //! From a memory to what the search log keeps of it.
 
 use super::Memory;
-use athena_core::{Ctx, Code, Error, MemoryId, ModelId, Result};
+use athena_core::{Code, Ctx, Error, MemoryId, ModelId, Result};
 use athena_search::passages::{indexed_text, passages};
 use athena_search::{Attributes, ItemRef, Kind, Record, StoredVector, VectorError, WHOLE, analyze};
 use std::ops::Range;
@@ -25,12 +25,20 @@ pub(super) struct PassageVector {
 impl PassageVector {
     /// Returns the number as the row keeps it: -1 for the whole text.
     pub(super) fn row_number(&self) -> i64 {
-        if self.n == WHOLE { -1 } else { i64::from(self.n) }
+        if self.n == WHOLE {
+            -1
+        } else {
+            i64::from(self.n)
+        }
     }
 
     /// Returns the vector's bytes, half-precision, little-endian.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        self.stored.values.iter().flat_map(|value| value.to_le_bytes()).collect()
+        self.stored
+            .values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
     }
 }
 
@@ -44,14 +52,21 @@ pub(super) struct IndexedText {
 impl IndexedText {
     /// Splits the text of a memory, with its speaker and caption.
     pub(super) fn of(memory: &Memory) -> Self {
-        let text = indexed_text(memory.speaker.as_deref(), &memory.content, memory.caption.as_deref());
+        let text = indexed_text(
+            memory.speaker.as_deref(),
+            &memory.content,
+            memory.caption.as_deref(),
+        );
         let ranges = passages(&text);
         Self { text, ranges }
     }
 
     /// Returns the passages' texts in order.
     pub(super) fn passages(&self) -> Vec<&str> {
-        self.ranges.iter().map(|range| &self.text[range.clone()]).collect()
+        self.ranges
+            .iter()
+            .map(|range| &self.text[range.clone()])
+            .collect()
     }
 
     /// Returns the range of the whole text.
@@ -68,11 +83,19 @@ impl IndexedText {
     }
 
     /// Pairs passages with their vectors; a vector without direction is left out.
-    pub(super) fn vectors(&self, model: ModelId, vectors: &[Vec<f32>]) -> Result<Vec<PassageVector>> {
+    pub(super) fn vectors(
+        &self,
+        model: ModelId,
+        vectors: &[Vec<f32>],
+    ) -> Result<Vec<PassageVector>> {
         let mut paired = Vec::with_capacity(vectors.len());
         for ((n, range), values) in (0..).zip(&self.ranges).zip(vectors) {
             match StoredVector::new(model_number(model)?, values) {
-                Ok(stored) => paired.push(PassageVector { n, range: range.clone(), stored }),
+                Ok(stored) => paired.push(PassageVector {
+                    n,
+                    range: range.clone(),
+                    stored,
+                }),
                 Err(VectorError::Zero) => {}
                 Err(error) => return Err(Error::internal(error)),
             }
@@ -86,7 +109,10 @@ impl IndexedText {
         let of = u32::try_from(self.ranges.len()).unwrap_or(u32::MAX);
         let passages = (0..).zip(self.passages()).map(|(n, text)| {
             let analysed = analyze::document_terms(text);
-            let vector = vectors.iter().find(|vector| vector.n == n).map(|vector| vector.stored.clone());
+            let vector = vectors
+                .iter()
+                .find(|vector| vector.n == n)
+                .map(|vector| vector.stored.clone());
             Record::Passage {
                 item,
                 n,
@@ -97,11 +123,14 @@ impl IndexedText {
                 vector,
             }
         });
-        let whole = vectors.iter().filter(|vector| vector.n == WHOLE).map(|vector| Record::Vector {
-            item,
-            n: WHOLE,
-            vector: vector.stored.clone(),
-        });
+        let whole = vectors
+            .iter()
+            .filter(|vector| vector.n == WHOLE)
+            .map(|vector| Record::Vector {
+                item,
+                n: WHOLE,
+                vector: vector.stored.clone(),
+            });
         passages.chain(whole).collect()
     }
 }
@@ -116,7 +145,11 @@ pub(super) fn callers_vector(
     check_embedding(values, wanted_dim)?;
     let stored = StoredVector::new(model_number(model)?, values)
         .map_err(|error| Error::invalid("embedding", format_args!("cannot be used: {error}")))?;
-    Ok(PassageVector { n: WHOLE, range: whole, stored })
+    Ok(PassageVector {
+        n: WHOLE,
+        range: whole,
+        stored,
+    })
 }
 
 /// Checks that a caller's vector fits a project.
@@ -130,7 +163,10 @@ pub(super) fn check_embedding(values: &[f32], wanted_dim: u32) -> Result<()> {
         return Err(Error::new(Code::EmbeddingMismatch, message).with_field("embedding"));
     }
     match values.iter().position(|value| !value.is_finite()) {
-        Some(at) => Err(Error::invalid(&format!("embedding[{at}]"), "must be a finite number")),
+        Some(at) => Err(Error::invalid(
+            &format!("embedding[{at}]"),
+            "must be a finite number",
+        )),
         None => Ok(()),
     }
 }
@@ -142,12 +178,18 @@ pub(super) fn model_number(model: ModelId) -> Result<u32> {
 
 /// Returns what the search calls a memory.
 pub(super) const fn item(id: MemoryId) -> ItemRef {
-    ItemRef { kind: Kind::MEMORY, id: id.0 }
+    ItemRef {
+        kind: Kind::MEMORY,
+        id: id.0,
+    }
 }
 
 /// Returns what filters look at.
 pub(super) fn attributes(memory: &Memory) -> Attributes {
-    let mut labels = vec![label("type", memory.memory_type.as_str()), label("domain", &memory.domain)];
+    let mut labels = vec![
+        label("type", memory.memory_type.as_str()),
+        label("domain", &memory.domain),
+    ];
     labels.extend(memory.tags.iter().map(|tag| label("tag", tag)));
     let optional = [
         ("session", &memory.session),
@@ -155,13 +197,24 @@ pub(super) fn attributes(memory: &Memory) -> Attributes {
         ("role", &memory.role),
         ("agent", &memory.agent),
     ];
-    labels.extend(optional.iter().filter_map(|(name, value)| Some(label(name, value.as_deref()?))));
-    let state = if memory.forgotten_at.is_some() { FORGOTTEN } else { memory.state.as_str() };
+    labels.extend(
+        optional
+            .iter()
+            .filter_map(|(name, value)| Some(label(name, value.as_deref()?))),
+    );
+    let state = if memory.forgotten_at.is_some() {
+        FORGOTTEN
+    } else {
+        memory.state.as_str()
+    };
     Attributes {
         uid: *memory.uid.as_bytes(),
         state: state.to_owned(),
         labels,
-        time: memory.occurred_at.unwrap_or(memory.created_at).as_microsecond(),
+        time: memory
+            .occurred_at
+            .unwrap_or(memory.created_at)
+            .as_microsecond(),
     }
 }
 
@@ -172,10 +225,18 @@ pub(super) fn label(name: &str, value: &str) -> String {
 
 /// Returns the record that tells search of a change of state.
 pub(super) fn attributes_record(memory: &Memory) -> Record {
-    Record::Attributes { item: item(memory.id), attributes: attributes(memory) }
+    Record::Attributes {
+        item: item(memory.id),
+        attributes: attributes(memory),
+    }
 }
 
 /// Reads half-precision floats back from their bytes.
 pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<2>().0.iter().map(|pair| half::f16::from_le_bytes(*pair).to_f32()).collect()
+    bytes
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|pair| half::f16::from_le_bytes(*pair).to_f32())
+        .collect()
 }

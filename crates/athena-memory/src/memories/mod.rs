@@ -30,8 +30,8 @@ pub use ops::{
     Relation, Relations, Remember, RememberBatch, Remembered, RememberedBatch, Restore, Update,
 };
 pub use recall::{
-    Fusion, HybridHit, HybridSearch, Mode, Recall, Recalled, RecalledMemory, SemanticHit,
-    SemanticSearch, SimilarMemories, HybridMemories,
+    Fusion, HybridHit, HybridMemories, HybridSearch, Mode, Recall, Recalled, RecalledMemory,
+    SemanticHit, SemanticSearch, SimilarMemories,
 };
 pub use state::{
     LabileMemories, LabileMemory, ReconsolidationWindow, StateChanged, UpdateConsolidationState,
@@ -111,8 +111,13 @@ impl ConsolidationState {
     }
 
     /// The states of memories that are current.
-    pub const LIVE: [Self; 5] =
-        [Self::Unconsolidated, Self::Consolidating, Self::Consolidated, Self::Labile, Self::Reconsolidating];
+    pub const LIVE: [Self; 5] = [
+        Self::Unconsolidated,
+        Self::Consolidating,
+        Self::Consolidated,
+        Self::Labile,
+        Self::Reconsolidating,
+    ];
 
     /// Whether a memory may go from this state to another.
     ///

@@ -194,13 +194,21 @@ impl Operation for RememberBatch {
         let mut drafts = Vec::with_capacity(self.memories.len());
         for (index, mut memory) in self.memories.into_iter().enumerate() {
             memory.project = memory.project.or_else(|| self.project.clone());
-            drafts.push(Draft::prepare(ctx, memory).await.map_err(|error| in_item(error, index))?);
+            drafts.push(
+                Draft::prepare(ctx, memory)
+                    .await
+                    .map_err(|error| in_item(error, index))?,
+            );
         }
         let drafts = Arc::new(drafts);
-        write(ctx, Intent::new("memory.remember_batch").of_items(drafts.len()), move |write| {
-            let drafts = Arc::clone(&drafts);
-            Box::pin(async move { store_all(write, &drafts).await })
-        })
+        write(
+            ctx,
+            Intent::new("memory.remember_batch").of_items(drafts.len()),
+            move |write| {
+                let drafts = Arc::clone(&drafts);
+                Box::pin(async move { store_all(write, &drafts).await })
+            },
+        )
         .await
     }
 }
@@ -209,10 +217,22 @@ async fn store_all(write: &Write<'_>, drafts: &[Draft]) -> Result<RememberedBatc
     let mut memories = Vec::with_capacity(drafts.len());
     for (index, draft) in drafts.iter().enumerate() {
         let project = projects::for_writing(write, draft.project.as_deref()).await?;
-        memories.push(draft.store(write, project).await.map_err(|error| in_item(error, index))?);
+        memories.push(
+            draft
+                .store(write, project)
+                .await
+                .map_err(|error| in_item(error, index))?,
+        );
     }
-    let duplicates = memories.iter().filter(|remembered| remembered.duplicate).count();
-    Ok(RememberedBatch { stored: memories.len() - duplicates, duplicates, memories })
+    let duplicates = memories
+        .iter()
+        .filter(|remembered| remembered.duplicate)
+        .count();
+    Ok(RememberedBatch {
+        stored: memories.len() - duplicates,
+        duplicates,
+        memories,
+    })
 }
 
 /// Says which item of a batch an error is about.
@@ -224,7 +244,11 @@ pub(super) fn in_item(error: Error, index: usize) -> Error {
         Some(field) => format!("memories[{index}].{field}"),
         None => format!("memories[{index}]"),
     };
-    Error::new(error.code(), format!("memories[{index}]: {}", error.message())).with_field(field)
+    Error::new(
+        error.code(),
+        format!("memories[{index}]: {}", error.message()),
+    )
+    .with_field(field)
 }
 
 /// Something to be remembered, checked, split and embedded: all that is done before the
@@ -272,26 +296,53 @@ impl Draft {
         check_content(&memory.content)?;
         let text = IndexedText::of(&memory);
         let inline = match text.embed_inline(ctx).await? {
-            Some(vectors) => Some(InlineVectors { model: ctx.embedder().model().await?, vectors }),
+            Some(vectors) => Some(InlineVectors {
+                model: ctx.embedder().model().await?,
+                vectors,
+            }),
             None => None,
         };
-        Ok(Self { project, memory, content_hash, text, inline, embedding })
+        Ok(Self {
+            project,
+            memory,
+            content_hash,
+            text,
+            inline,
+            embedding,
+        })
     }
 
     /// Stores it, unless it is known already.
     async fn store(&self, write: &Write<'_>, project: ProjectId) -> Result<Remembered> {
         if let Some((id, uid)) = sql::same(write.tx(), project, &self.content_hash).await? {
-            return Ok(Remembered { id, uid, project_id: project, duplicate: true });
+            return Ok(Remembered {
+                id,
+                uid,
+                project_id: project,
+                duplicate: true,
+            });
         }
         let id = self.insert(write, project).await?;
-        Ok(Remembered { id, uid: self.memory.uid, project_id: project, duplicate: false })
+        Ok(Remembered {
+            id,
+            uid: self.memory.uid,
+            project_id: project,
+            duplicate: false,
+        })
     }
 
     /// Stores the version with its vectors and tells search of it.
     pub(super) async fn insert(&self, write: &Write<'_>, project: ProjectId) -> Result<MemoryId> {
         let mut memory = self.memory.clone();
         memory.project_id = project;
-        memory.id = sql::insert(write.tx(), &NewRow { memory: &memory, content_hash: &self.content_hash }).await?;
+        memory.id = sql::insert(
+            write.tx(),
+            &NewRow {
+                memory: &memory,
+                content_hash: &self.content_hash,
+            },
+        )
+        .await?;
         let mut vectors = Vec::new();
         match &self.inline {
             Some(inline) => {
@@ -404,12 +455,25 @@ pub(super) fn identity(
 ) -> String {
     let occurred_at = occurred_at.map(|time| time.as_microsecond().to_string());
     let mut hasher = Sha256::new();
-    for part in [Some(memory_type.as_str()), Some(content), session, speaker, occurred_at.as_deref()] {
+    for part in [
+        Some(memory_type.as_str()),
+        Some(content),
+        session,
+        speaker,
+        occurred_at.as_deref(),
+    ] {
         // The length keeps parts apart; an absent part is not an empty one.
-        hasher.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+        hasher.update(
+            part.map_or(u64::MAX, |part| part.len() as u64)
+                .to_le_bytes(),
+        );
         hasher.update(part.unwrap_or_default().as_bytes());
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Returns one memory by its id, with everything known about it. Reading does not count as use.
@@ -422,8 +486,10 @@ pub struct Get {
 }
 
 impl Operation for Get {
-    const SPEC: Spec =
-        Spec::read("memory.get", "/memories/{id}").tool("get").command(&["get"]).positional(&["id"]);
+    const SPEC: Spec = Spec::read("memory.get", "/memories/{id}")
+        .tool("get")
+        .command(&["get"])
+        .positional(&["id"]);
     type Output = Memory;
 
     async fn call(self, ctx: &Ctx) -> Result<Memory> {
@@ -433,7 +499,9 @@ impl Operation for Get {
 
 /// Returns the memory, or says that it does not exist.
 pub(super) async fn existing(db: &impl Executor, id: MemoryId) -> Result<Memory> {
-    sql::by_id(db, id).await?.ok_or_else(|| Error::not_found(format_args!("memory `{id}`")).with_field("id"))
+    sql::by_id(db, id)
+        .await?
+        .ok_or_else(|| Error::not_found(format_args!("memory `{id}`")).with_field("id"))
 }
 
 /// Lists memories, newest first, without ranking them: for looking around, checking and exporting.
@@ -497,9 +565,14 @@ impl Operation for List {
             before: self.before,
             forgotten: self.forgotten,
         };
-        let page = PageRequest { limit: self.limit, cursor };
+        let page = PageRequest {
+            limit: self.limit,
+            cursor,
+        };
         let memories = sql::list(ctx.db(), &projects, &filter, page).await?;
-        Ok(Page::from_overfetch(memories, self.limit, |memory| memory.id.0))
+        Ok(Page::from_overfetch(memories, self.limit, |memory| {
+            memory.id.0
+        }))
     }
 }
 
@@ -559,7 +632,12 @@ impl Operation for Update {
         .positional(&["id", "content"])
         .short(&[("reason", 'r'), ("type", 't')])
         .stdin("content")
-        .errors(&[Code::Conflict, Code::InvalidState, Code::PreconditionFailed, Code::EmbeddingMismatch]);
+        .errors(&[
+            Code::Conflict,
+            Code::InvalidState,
+            Code::PreconditionFailed,
+            Code::EmbeddingMismatch,
+        ]);
     type Output = Memory;
 
     async fn call(self, ctx: &Ctx) -> Result<Memory> {
@@ -586,8 +664,15 @@ impl Operation for Update {
 
 fn check_current(memory: &Memory, expected_version: Option<i64>) -> Result<()> {
     if let Some(next) = memory.superseded_by {
-        let code = if expected_version.is_some() { Code::PreconditionFailed } else { Code::InvalidState };
-        let message = format!("memory `{}` was replaced by `{next}`; update that one", memory.id);
+        let code = if expected_version.is_some() {
+            Code::PreconditionFailed
+        } else {
+            Code::InvalidState
+        };
+        let message = format!(
+            "memory `{}` was replaced by `{next}`; update that one",
+            memory.id
+        );
         return Err(Error::new(code, message).with_field("id"));
     }
     if memory.forgotten_at.is_some() {
@@ -620,7 +705,10 @@ fn next_version(ctx: &Ctx, old: &Memory, update: &Update) -> Memory {
         metadata: update.metadata.or_else(|| old.metadata.clone()),
         confidence,
         quality: quality(old.usefulness, confidence, old.access_count),
-        valid_until: update.valid_until.map(whole_microseconds).or(old.valid_until),
+        valid_until: update
+            .valid_until
+            .map(whole_microseconds)
+            .or(old.valid_until),
         expires_at: update.expires_at.map(whole_microseconds).or(old.expires_at),
         state: ConsolidationState::Unconsolidated,
         consolidated_at: None,
@@ -632,20 +720,32 @@ fn next_version(ctx: &Ctx, old: &Memory, update: &Update) -> Memory {
 }
 
 /// Stores the next version in place of the current one.
-async fn replace(write: &Write<'_>, id: MemoryId, expected: Option<i64>, draft: &Draft) -> Result<Memory> {
+async fn replace(
+    write: &Write<'_>,
+    id: MemoryId,
+    expected: Option<i64>,
+    draft: &Draft,
+) -> Result<Memory> {
     let old = existing(write.tx(), id).await?;
     check_current(&old, expected)?;
     if let Some((same, _)) = sql::same(write.tx(), old.project_id, &draft.content_hash).await?
         && same != old.id
     {
-        let message = format!("memory `{same}` says the same already; forget one of the two instead");
+        let message =
+            format!("memory `{same}` says the same already; forget one of the two instead");
         return Err(Error::new(Code::Conflict, message).with_field("content"));
     }
     sql::release(write.tx(), old.id).await?;
     let next = draft.insert(write, old.project_id).await?;
     sql::supersede(write.tx(), old.id, next, write.now()).await?;
-    let superseded = Memory { state: ConsolidationState::Superseded, ..old };
-    write.log(superseded.project_id, indexing::attributes_record(&superseded));
+    let superseded = Memory {
+        state: ConsolidationState::Superseded,
+        ..old
+    };
+    write.log(
+        superseded.project_id,
+        indexing::attributes_record(&superseded),
+    );
     existing(write.tx(), next).await
 }
 
@@ -666,7 +766,10 @@ impl Operation for History {
 
     async fn call(self, ctx: &Ctx) -> Result<Page<Memory>> {
         let memory = existing(ctx.db(), MemoryId(self.id)).await?;
-        Ok(Page { items: sql::versions(ctx.db(), memory.lineage).await?, next_cursor: None })
+        Ok(Page {
+            items: sql::versions(ctx.db(), memory.lineage).await?,
+            next_cursor: None,
+        })
     }
 }
 
@@ -751,7 +854,8 @@ async fn restore_one(write: &Write<'_>, id: MemoryId) -> Result<Memory> {
     }
     let hash = sql::content_hash(write.tx(), id).await?;
     if let Some((same, _)) = sql::same(write.tx(), memory.project_id, &hash).await? {
-        let message = format!("memory `{same}` says the same already and is current; forget it first");
+        let message =
+            format!("memory `{same}` says the same already and is current; forget it first");
         return Err(Error::new(Code::Conflict, message).with_field("id"));
     }
     sql::restore(write.tx(), id, write.now()).await?;
@@ -892,12 +996,19 @@ impl Operation for Relate {
 
 async fn relate_two(write: &Write<'_>, relate: &Relate) -> Result<Related> {
     let from = existing(write.tx(), MemoryId(relate.id)).await?;
-    let to = existing(write.tx(), MemoryId(relate.to)).await.map_err(|error| error.with_field("to"))?;
+    let to = existing(write.tx(), MemoryId(relate.to))
+        .await
+        .map_err(|error| error.with_field("to"))?;
     if from.id == to.id {
-        return Err(Error::invalid("to", "must be another memory than the one it starts from"));
+        return Err(Error::invalid(
+            "to",
+            "must be another memory than the one it starts from",
+        ));
     }
     if from.project_id != to.project_id {
-        return Err(Error::not_found(format_args!("memory `{}` in that project", to.id)).with_field("to"));
+        return Err(
+            Error::not_found(format_args!("memory `{}` in that project", to.id)).with_field("to"),
+        );
     }
     let relation = Relation {
         from: from.id,
@@ -906,7 +1017,14 @@ async fn relate_two(write: &Write<'_>, relate: &Relate) -> Result<Related> {
         strength: relate.strength.unwrap_or(1.0),
     };
     let principal = &write.ctx().caller().principal;
-    let id = sql::relate(write.tx(), from.project_id, &relation, principal, write.now()).await?;
+    let id = sql::relate(
+        write.tx(),
+        from.project_id,
+        &relation,
+        principal,
+        write.now(),
+    )
+    .await?;
     Ok(Related { id })
 }
 
@@ -927,7 +1045,10 @@ impl Operation for Relations {
 
     async fn call(self, ctx: &Ctx) -> Result<Page<Relation>> {
         let memory = existing(ctx.db(), MemoryId(self.id)).await?;
-        Ok(Page { items: sql::relations(ctx.db(), memory.id, 10_000).await?, next_cursor: None })
+        Ok(Page {
+            items: sql::relations(ctx.db(), memory.id, 10_000).await?,
+            next_cursor: None,
+        })
     }
 }
 
@@ -976,15 +1097,30 @@ async fn vote(write: &Write<'_>, feedback: &Feedback) -> Result<FeedbackGiven> {
     let memory = existing(write.tx(), MemoryId(feedback.id)).await?;
     let principal = &write.ctx().caller().principal;
     let note = feedback.note.as_deref();
-    sql::add_feedback(write.tx(), memory.id, feedback.useful, note, principal, write.now()).await?;
+    sql::add_feedback(
+        write.tx(),
+        memory.id,
+        feedback.useful,
+        note,
+        principal,
+        write.now(),
+    )
+    .await?;
     let (useful, votes) = sql::feedback_counts(write.tx(), memory.id).await?;
     let share = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     let usefulness = share(useful) / share(votes).max(1.0);
     sql::set_usefulness(write.tx(), memory.id, usefulness, write.now()).await?;
-    Ok(FeedbackGiven { id: memory.id, usefulness, votes })
+    Ok(FeedbackGiven {
+        id: memory.id,
+        usefulness,
+        votes,
+    })
 }
 
 /// The states whose memories are recalled unless a call says otherwise.
 pub(super) fn live_states() -> Vec<String> {
-    ConsolidationState::LIVE.iter().map(|state| state.as_str().to_owned()).collect()
+    ConsolidationState::LIVE
+        .iter()
+        .map(|state| state.as_str().to_owned())
+        .collect()
 }

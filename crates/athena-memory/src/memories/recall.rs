@@ -157,17 +157,25 @@ impl Operation for Recall {
     async fn call(self, ctx: &Ctx) -> Result<Recalled> {
         let explain = self.explain;
         let found = find(ctx, &self).await?;
-        ctx.part::<Retrievals>().count(found.hits.iter().map(|(_, memory)| memory.id), ctx.now());
+        ctx.part::<Retrievals>()
+            .count(found.hits.iter().map(|(_, memory)| memory.id), ctx.now());
         let pending = match explain {
             true => pending_vectors(ctx, &found.hits).await?,
             false => Vec::new(),
         };
-        let hits = found.hits.into_iter().map(|(hit, memory)| recalled(hit, memory, &pending)).collect();
+        let hits = found
+            .hits
+            .into_iter()
+            .map(|(hit, memory)| recalled(hit, memory, &pending))
+            .collect();
         let summary = found.answer.summary;
         Ok(Recalled {
             hits,
             notes: found.notes,
-            explain: explain.then(|| serde_json::to_value(summary)).transpose().map_err(Error::internal)?,
+            explain: explain
+                .then(|| serde_json::to_value(summary))
+                .transpose()
+                .map_err(Error::internal)?,
         })
     }
 }
@@ -178,7 +186,9 @@ async fn pending_vectors(ctx: &Ctx, hits: &[(Hit, Memory)]) -> Result<Vec<Memory
 }
 
 fn recalled(hit: Hit, memory: Memory, pending: &[MemoryId]) -> RecalledMemory {
-    let mut explain = hit.explain.and_then(|explain| serde_json::to_value(explain).ok());
+    let mut explain = hit
+        .explain
+        .and_then(|explain| serde_json::to_value(explain).ok());
     if let Some(Value::Object(explain)) = &mut explain
         && pending.contains(&memory.id)
     {
@@ -209,7 +219,10 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
     let projects: Vec<ProjectId> = projects.into_iter().map(|(id, _)| id).collect();
     if let Some(embedding) = &recall.embedding {
         for project in &projects {
-            check_embedding(embedding, projects::embedding_dim(ctx.db(), *project).await?)?;
+            check_embedding(
+                embedding,
+                projects::embedding_dim(ctx.db(), *project).await?,
+            )?;
         }
     }
     let wanted = usize::try_from(recall.limit).unwrap_or(usize::MAX);
@@ -219,14 +232,21 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
         let request = Request {
             projects: projects.clone(),
             query: query(recall, weights, states.clone(), ask),
-            own_vector: recall.embedding.clone().map(|values| (CALLER_MODEL.to_owned(), values)),
+            own_vector: recall
+                .embedding
+                .clone()
+                .map(|values| (CALLER_MODEL.to_owned(), values)),
         };
         let searched = search(ctx, request).await?;
         let candidates = searched.answer.hits.len();
         let hits = with_rows(ctx, &searched.answer, &states, wanted).await?;
         if hits.len() == wanted || candidates < ask {
             let notes = searched.vector_missing.into_iter().collect();
-            return Ok(Found { hits, answer: searched.answer, notes });
+            return Ok(Found {
+                hits,
+                answer: searched.answer,
+                notes,
+            });
         }
         ask *= 4;
     }
@@ -238,10 +258,17 @@ async fn with_rows(
     states: &[String],
     wanted: usize,
 ) -> Result<Vec<(Hit, Memory)>> {
-    let ids: Vec<MemoryId> = answer.hits.iter().map(|hit| MemoryId(hit.item.id)).collect();
+    let ids: Vec<MemoryId> = answer
+        .hits
+        .iter()
+        .map(|hit| MemoryId(hit.item.id))
+        .collect();
     let states: Vec<&str> = states.iter().map(String::as_str).collect();
     let rows = sql::current(ctx.db(), &ids, &states, ctx.now()).await?;
-    let mut rows: HashMap<i64, Memory> = rows.into_iter().map(|memory| (memory.id.0, memory)).collect();
+    let mut rows: HashMap<i64, Memory> = rows
+        .into_iter()
+        .map(|memory| (memory.id.0, memory))
+        .collect();
     Ok(answer
         .hits
         .iter()
@@ -253,12 +280,21 @@ async fn with_rows(
 fn weights(recall: &Recall) -> Result<Option<Weights>> {
     match (recall.semantic_weight, recall.keyword_weight) {
         (None, None) => Ok(None),
-        (Some(semantic), Some(keyword)) if semantic + keyword > 0.0 => Ok(Some(Weights { semantic, keyword })),
-        (Some(_), Some(_)) => {
-            Err(Error::invalid("semantic_weight", "and `keyword_weight` must not both be 0"))
+        (Some(semantic), Some(keyword)) if semantic + keyword > 0.0 => {
+            Ok(Some(Weights { semantic, keyword }))
         }
-        (None, Some(_)) => Err(Error::invalid("semantic_weight", "is required with `keyword_weight`")),
-        (Some(_), None) => Err(Error::invalid("keyword_weight", "is required with `semantic_weight`")),
+        (Some(_), Some(_)) => Err(Error::invalid(
+            "semantic_weight",
+            "and `keyword_weight` must not both be 0",
+        )),
+        (None, Some(_)) => Err(Error::invalid(
+            "semantic_weight",
+            "is required with `keyword_weight`",
+        )),
+        (Some(_), None) => Err(Error::invalid(
+            "keyword_weight",
+            "is required with `semantic_weight`",
+        )),
     }
 }
 
@@ -266,7 +302,11 @@ fn states(recall: &Recall) -> Vec<String> {
     if recall.state.is_empty() {
         return live_states();
     }
-    recall.state.iter().map(|state| state.as_str().to_owned()).collect()
+    recall
+        .state
+        .iter()
+        .map(|state| state.as_str().to_owned())
+        .collect()
 }
 
 fn query(recall: &Recall, weights: Option<Weights>, states: Vec<String>, limit: usize) -> Query {
@@ -298,12 +338,30 @@ fn query(recall: &Recall, weights: Option<Weights>, states: Vec<String>, limit: 
 
 /// Returns the labels that a hit must have: one of each group.
 fn labels(recall: &Recall) -> Vec<Vec<String>> {
-    let mut groups: Vec<Vec<String>> = recall.tags.iter().map(|tag| vec![label("tag", tag)]).collect();
+    let mut groups: Vec<Vec<String>> = recall
+        .tags
+        .iter()
+        .map(|tag| vec![label("tag", tag)])
+        .collect();
     if !recall.types.is_empty() {
-        groups.push(recall.types.iter().map(|kind| label("type", kind.as_str())).collect());
+        groups.push(
+            recall
+                .types
+                .iter()
+                .map(|kind| label("type", kind.as_str()))
+                .collect(),
+        );
     }
-    let single = [("session", &recall.session), ("speaker", &recall.speaker), ("domain", &recall.domain)];
-    groups.extend(single.iter().filter_map(|(name, value)| Some(vec![label(name, value.as_deref()?)])));
+    let single = [
+        ("session", &recall.session),
+        ("speaker", &recall.speaker),
+        ("domain", &recall.domain),
+    ];
+    groups.extend(
+        single
+            .iter()
+            .filter_map(|(name, value)| Some(vec![label(name, value.as_deref()?)])),
+    );
     groups
 }
 
@@ -356,8 +414,8 @@ pub struct SemanticHit {
 }
 
 impl Operation for SemanticSearch {
-    const SPEC: Spec =
-        Spec::query("memory.semantic_search", "/memories/semantic-search").errors(&[Code::EmbeddingMismatch]);
+    const SPEC: Spec = Spec::query("memory.semantic_search", "/memories/semantic-search")
+        .errors(&[Code::EmbeddingMismatch]);
     type Output = SimilarMemories;
 
     async fn call(self, ctx: &Ctx) -> Result<SimilarMemories> {
@@ -382,7 +440,9 @@ impl Operation for SemanticSearch {
                 semantic_similarity,
             })
         });
-        Ok(SimilarMemories { hits: hits.collect() })
+        Ok(SimilarMemories {
+            hits: hits.collect(),
+        })
     }
 }
 
@@ -449,8 +509,8 @@ pub struct HybridHit {
 }
 
 impl Operation for HybridSearch {
-    const SPEC: Spec =
-        Spec::query("memory.hybrid_search", "/memories/hybrid-search").errors(&[Code::EmbeddingMismatch]);
+    const SPEC: Spec = Spec::query("memory.hybrid_search", "/memories/hybrid-search")
+        .errors(&[Code::EmbeddingMismatch]);
     type Output = HybridMemories;
 
     async fn call(self, ctx: &Ctx) -> Result<HybridMemories> {
@@ -473,6 +533,8 @@ impl Operation for HybridSearch {
             keyword_rank: hit.keyword,
             hybrid_score: hit.score,
         });
-        Ok(HybridMemories { hits: hits.collect() })
+        Ok(HybridMemories {
+            hits: hits.collect(),
+        })
     }
 }

@@ -181,18 +181,27 @@ pub(super) async fn same(
 }
 
 pub(super) async fn by_id(db: &impl Executor, id: MemoryId) -> Result<Option<Memory>> {
-    Ok(db.fetch_opt(select!("WHERE m.id = :id"), params! { id: id }).await?)
+    Ok(db
+        .fetch_opt(select!("WHERE m.id = :id"), params! { id: id })
+        .await?)
 }
 
 pub(super) async fn id_of_uid(db: &impl Executor, uid: Uuid) -> Result<Option<MemoryId>> {
-    let id: Option<Scalar<MemoryId>> =
-        db.fetch_opt("SELECT id FROM memory_vectors WHERE uid = :uid", params! { uid: uid }).await?;
+    let id: Option<Scalar<MemoryId>> = db
+        .fetch_opt(
+            "SELECT id FROM memory_vectors WHERE uid = :uid",
+            params! { uid: uid },
+        )
+        .await?;
     Ok(id.map(|Scalar(id)| id))
 }
 
 pub(super) async fn content_hash(db: &impl Executor, id: MemoryId) -> Result<String> {
     let Scalar(hash) = db
-        .fetch_one("SELECT content_hash FROM memory_vectors WHERE id = :id", params! { id: id })
+        .fetch_one(
+            "SELECT content_hash FROM memory_vectors WHERE id = :id",
+            params! { id: id },
+        )
         .await?;
     Ok(hash)
 }
@@ -324,7 +333,12 @@ pub(super) async fn all(
 }
 
 /// Marks a version as replaced by another one.
-pub(super) async fn supersede(db: &impl Executor, id: MemoryId, by: MemoryId, now: Timestamp) -> Result<()> {
+pub(super) async fn supersede(
+    db: &impl Executor,
+    id: MemoryId,
+    by: MemoryId,
+    now: Timestamp,
+) -> Result<()> {
     db.execute(
         "UPDATE memory_vectors
          SET superseded_by = :by, consolidation_state = 'superseded', live_key = NULL, updated_at = :now
@@ -337,12 +351,24 @@ pub(super) async fn supersede(db: &impl Executor, id: MemoryId, by: MemoryId, no
 
 /// Takes a version out of the set of current ones, so that another may say the same.
 pub(super) async fn release(db: &impl Executor, id: MemoryId) -> Result<()> {
-    db.execute("UPDATE memory_vectors SET live_key = NULL WHERE id = :id", params! { id: id }).await?;
+    db.execute(
+        "UPDATE memory_vectors SET live_key = NULL WHERE id = :id",
+        params! { id: id },
+    )
+    .await?;
     Ok(())
 }
 
-pub(super) async fn set_superseded_by(db: &impl Executor, id: MemoryId, by: MemoryId) -> Result<()> {
-    db.execute("UPDATE memory_vectors SET superseded_by = :by WHERE id = :id", params! { by: by, id: id }).await?;
+pub(super) async fn set_superseded_by(
+    db: &impl Executor,
+    id: MemoryId,
+    by: MemoryId,
+) -> Result<()> {
+    db.execute(
+        "UPDATE memory_vectors SET superseded_by = :by WHERE id = :id",
+        params! { by: by, id: id },
+    )
+    .await?;
     Ok(())
 }
 
@@ -393,7 +419,12 @@ pub(super) async fn set_state(
 }
 
 /// Counts uses of a memory, and notes when it was retrieved.
-pub(super) async fn count_access(db: &impl Executor, id: MemoryId, times: i64, at: Timestamp) -> Result<u64> {
+pub(super) async fn count_access(
+    db: &impl Executor,
+    id: MemoryId,
+    times: i64,
+    at: Timestamp,
+) -> Result<u64> {
     Ok(db
         .execute(
             "UPDATE memory_vectors
@@ -404,7 +435,12 @@ pub(super) async fn count_access(db: &impl Executor, id: MemoryId, times: i64, a
         .await?)
 }
 
-pub(super) async fn set_usefulness(db: &impl Executor, id: MemoryId, usefulness: f64, now: Timestamp) -> Result<()> {
+pub(super) async fn set_usefulness(
+    db: &impl Executor,
+    id: MemoryId,
+    usefulness: f64,
+    now: Timestamp,
+) -> Result<()> {
     db.execute(
         "UPDATE memory_vectors SET usefulness_score = :usefulness, updated_at = :now WHERE id = :id",
         params! { usefulness: usefulness, now: now, id: id },
@@ -544,7 +580,11 @@ pub(super) async fn relate(
 }
 
 /// Returns the relations of a memory, in both directions, oldest first.
-pub(super) async fn relations(db: &impl Executor, id: MemoryId, limit: i64) -> Result<Vec<super::Relation>> {
+pub(super) async fn relations(
+    db: &impl Executor,
+    id: MemoryId,
+    limit: i64,
+) -> Result<Vec<super::Relation>> {
     let rows: Vec<(MemoryId, MemoryId, String, f64)> = db
         .fetch_all(
             "SELECT from_memory_id, to_memory_id, relationship_type, strength
@@ -557,21 +597,39 @@ pub(super) async fn relations(db: &impl Executor, id: MemoryId, limit: i64) -> R
         .await?;
     Ok(rows
         .into_iter()
-        .map(|(from, to, relation, strength)| super::Relation { from, to, relation, strength })
+        .map(|(from, to, relation, strength)| super::Relation {
+            from,
+            to,
+            relation,
+            strength,
+        })
         .collect())
 }
 
 /// Removes a version and everything that hangs on it; returns how many rows of each went.
 pub(super) async fn purge_version(db: &impl Executor, id: MemoryId) -> Result<PurgedRows> {
     let by_id = || params! { id: id };
-    db.execute("DELETE FROM embed_queue WHERE kind = 1 AND item_id = :id", by_id()).await?;
+    db.execute(
+        "DELETE FROM embed_queue WHERE kind = 1 AND item_id = :id",
+        by_id(),
+    )
+    .await?;
     Ok(PurgedRows {
-        passages: db.execute("DELETE FROM memory_passages WHERE memory_id = :id", by_id()).await?,
-        relations: db
-            .execute("DELETE FROM memory_relationships WHERE from_memory_id = :id OR to_memory_id = :id", by_id())
+        passages: db
+            .execute("DELETE FROM memory_passages WHERE memory_id = :id", by_id())
             .await?,
-        feedback: db.execute("DELETE FROM memory_feedback WHERE memory_id = :id", by_id()).await?,
-        versions: db.execute("DELETE FROM memory_vectors WHERE id = :id", by_id()).await?,
+        relations: db
+            .execute(
+                "DELETE FROM memory_relationships WHERE from_memory_id = :id OR to_memory_id = :id",
+                by_id(),
+            )
+            .await?,
+        feedback: db
+            .execute("DELETE FROM memory_feedback WHERE memory_id = :id", by_id())
+            .await?,
+        versions: db
+            .execute("DELETE FROM memory_vectors WHERE id = :id", by_id())
+            .await?,
     })
 }
 

@@ -41,24 +41,42 @@ impl Operation for UpdateConsolidationState {
     type Output = StateChanged;
 
     async fn call(self, ctx: &Ctx) -> Result<StateChanged> {
-        write(ctx, Intent::new("memory.update_consolidation_state"), move |write| {
-            let update = self.clone();
-            Box::pin(async move { change_state(write, MemoryId(update.id), update.state).await })
-        })
+        write(
+            ctx,
+            Intent::new("memory.update_consolidation_state"),
+            move |write| {
+                let update = self.clone();
+                Box::pin(
+                    async move { change_state(write, MemoryId(update.id), update.state).await },
+                )
+            },
+        )
         .await
     }
 }
 
-async fn change_state(write: &Write<'_>, id: MemoryId, next: ConsolidationState) -> Result<StateChanged> {
+async fn change_state(
+    write: &Write<'_>,
+    id: MemoryId,
+    next: ConsolidationState,
+) -> Result<StateChanged> {
     let memory = existing(write.tx(), id).await?;
     if !memory.state.may_become(next) {
-        let message =
-            format!("memory `{id}` is `{}` and cannot become `{}`", memory.state.as_str(), next.as_str());
+        let message = format!(
+            "memory `{id}` is `{}` and cannot become `{}`",
+            memory.state.as_str(),
+            next.as_str()
+        );
         return Err(Error::new(Code::InvalidState, message).with_field("state"));
     }
     sql::set_state(write.tx(), id, next, write.now()).await?;
     let after = changed(write, id).await?;
-    Ok(StateChanged { id, from: memory.state, state: after.state, consolidated_at: after.consolidated_at })
+    Ok(StateChanged {
+        id,
+        from: memory.state,
+        state: after.state,
+        consolidated_at: after.consolidated_at,
+    })
 }
 
 /// Lists the memories that are open to change: consolidated or labile ones that were recalled within
@@ -115,8 +133,13 @@ impl Operation for ReconsolidationWindow {
         let memories = sql::labile(ctx.db(), &projects, since, i64::from(self.limit)).await?;
         let memories = memories.into_iter().map(|memory| {
             let retrieved = memory.last_retrieved_at.unwrap_or(now);
-            LabileMemory { seconds_since_retrieval: now.duration_since(retrieved).as_secs().max(0), memory }
+            LabileMemory {
+                seconds_since_retrieval: now.duration_since(retrieved).as_secs().max(0),
+                memory,
+            }
         });
-        Ok(LabileMemories { memories: memories.collect() })
+        Ok(LabileMemories {
+            memories: memories.collect(),
+        })
     }
 }

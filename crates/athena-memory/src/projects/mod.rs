@@ -5,8 +5,6 @@
 
 mod ops;
 mod sql;
-#[cfg(test)]
-mod tests;
 
 use athena_core::ProjectId;
 use jiff::Timestamp;

@@ -70,7 +70,10 @@ async fn store_new(write: &Write<'_>, create: &Create) -> Result<Project> {
         return Ok(project);
     }
     let principal = &write.ctx().caller().principal;
-    if sql::insert(write.tx(), create, principal, write.now()).await?.is_none() {
+    if sql::insert(write.tx(), create, principal, write.now())
+        .await?
+        .is_none()
+    {
         return Err(taken(write.tx(), create).await?);
     }
     existing(write.tx(), &create.name).await
@@ -82,7 +85,9 @@ async fn taken(db: &impl Executor, create: &Create) -> Result<Error> {
         (Some(path), None) => ("path", path),
         _ => ("name", &create.name),
     };
-    let message = format!("a project with the {field} `{value}` exists already; pass `get_or_create` to use it");
+    let message = format!(
+        "a project with the {field} `{value}` exists already; pass `get_or_create` to use it"
+    );
     Ok(Error::new(Code::Conflict, message).with_field(field))
 }
 
@@ -149,14 +154,24 @@ fn default_limit() -> u32 {
 }
 
 impl Operation for List {
-    const SPEC: Spec =
-        Spec::read("project.list", "/projects").command(&["project", "list"]).short(&[("limit", 'n')]);
+    const SPEC: Spec = Spec::read("project.list", "/projects")
+        .command(&["project", "list"])
+        .short(&[("limit", 'n')]);
     type Output = Page<Project>;
 
     async fn call(self, ctx: &Ctx) -> Result<Page<Project>> {
         let cursor = self.cursor.as_deref().map(Cursor::parse).transpose()?;
-        let projects = sql::list(ctx.db(), PageRequest { limit: self.limit, cursor }).await?;
-        Ok(Page::from_overfetch(projects, self.limit, |project| project.id.0))
+        let projects = sql::list(
+            ctx.db(),
+            PageRequest {
+                limit: self.limit,
+                cursor,
+            },
+        )
+        .await?;
+        Ok(Page::from_overfetch(projects, self.limit, |project| {
+            project.id.0
+        }))
     }
 }
 
@@ -189,7 +204,10 @@ impl Operation for UpdateAccess {
         write(ctx, intent, move |write| {
             Box::pin(async move {
                 sql::touch(write.tx(), project.id, write.now()).await?;
-                Ok(ProjectAccessed { id: project.id, last_accessed: write.now() })
+                Ok(ProjectAccessed {
+                    id: project.id,
+                    last_accessed: write.now(),
+                })
             })
         })
         .await
@@ -228,7 +246,10 @@ impl Operation for Delete {
         write(ctx, intent, move |write| {
             Box::pin(async move {
                 sql::delete(write.tx(), project.id, write.now()).await?;
-                Ok(Deleted { id: project.id, deleted_at: write.now() })
+                Ok(Deleted {
+                    id: project.id,
+                    deleted_at: write.now(),
+                })
             })
         })
         .await
@@ -245,8 +266,13 @@ async fn existing(db: &impl Executor, name: &str) -> Result<Project> {
 
 async fn unknown(db: &impl Executor, name: &str) -> Result<Error> {
     let names = sql::some_names(db).await?;
-    let known = if names.is_empty() { "there is none yet".to_owned() } else { format!("known: {}", names.join(", ")) };
-    let message = format!("project `{name}` does not exist; {known}; create it with `athena project create`");
+    let known = if names.is_empty() {
+        "there is none yet".to_owned()
+    } else {
+        format!("known: {}", names.join(", "))
+    };
+    let message =
+        format!("project `{name}` does not exist; {known}; create it with `athena project create`");
     Ok(Error::new(Code::NotFound, message).with_field("project"))
 }
 
@@ -268,7 +294,10 @@ pub(crate) async fn for_writing(write: &Write<'_>, name: Option<&str>) -> Result
     if let Some((id, _)) = sql::ids(write.tx(), &[name]).await?.first() {
         return Ok(*id);
     }
-    let create = Create { name: name.to_owned(), ..Create::default() };
+    let create = Create {
+        name: name.to_owned(),
+        ..Create::default()
+    };
     let principal = &write.ctx().caller().principal;
     match sql::insert(write.tx(), &create, principal, write.now()).await? {
         Some(id) => Ok(id),
@@ -283,7 +312,10 @@ pub(crate) async fn for_reading(
     name: Option<&str>,
     names: &[String],
 ) -> Result<Vec<(ProjectId, String)>> {
-    let mut wanted: Vec<&str> = name.into_iter().chain(names.iter().map(String::as_str)).collect();
+    let mut wanted: Vec<&str> = name
+        .into_iter()
+        .chain(names.iter().map(String::as_str))
+        .collect();
     let explicit = !wanted.is_empty();
     if names.is_empty() {
         if !explicit {

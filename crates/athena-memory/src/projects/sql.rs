@@ -72,11 +72,21 @@ pub(super) async fn insert(
 }
 
 pub(super) async fn by_name(db: &impl Executor, name: &str) -> Result<Option<Project>> {
-    Ok(db.fetch_opt(select!("WHERE p.name = :name AND p.live_key = 1"), params! { name: name }).await?)
+    Ok(db
+        .fetch_opt(
+            select!("WHERE p.name = :name AND p.live_key = 1"),
+            params! { name: name },
+        )
+        .await?)
 }
 
 pub(super) async fn by_path(db: &impl Executor, path: &str) -> Result<Option<Project>> {
-    Ok(db.fetch_opt(select!("WHERE p.path = :path AND p.live_key = 1"), params! { path: path }).await?)
+    Ok(db
+        .fetch_opt(
+            select!("WHERE p.path = :path AND p.live_key = 1"),
+            params! { path: path },
+        )
+        .await?)
 }
 
 /// Returns the ids of the named projects, with their names.
@@ -115,8 +125,11 @@ pub(super) async fn list(db: &impl Executor, page: PageRequest) -> Result<Vec<Pr
 }
 
 pub(super) async fn touch(db: &impl Executor, id: ProjectId, now: Timestamp) -> Result<()> {
-    db.execute("UPDATE projects SET last_accessed = :now WHERE id = :id", params! { now: now, id: id })
-        .await?;
+    db.execute(
+        "UPDATE projects SET last_accessed = :now WHERE id = :id",
+        params! { now: now, id: id },
+    )
+    .await?;
     Ok(())
 }
 
@@ -131,7 +144,11 @@ pub(super) async fn delete(db: &impl Executor, id: ProjectId, now: Timestamp) ->
 
 /// Returns how wide the vectors are that callers may bring.
 pub(super) async fn embedding_dim(db: &impl Executor, id: ProjectId) -> Result<u32> {
-    let Scalar(dim) =
-        db.fetch_one("SELECT embedding_dim FROM projects WHERE id = :id", params! { id: id }).await?;
+    let Scalar(dim) = db
+        .fetch_one(
+            "SELECT embedding_dim FROM projects WHERE id = :id",
+            params! { id: id },
+        )
+        .await?;
     Ok(dim)
 }

@@ -6,7 +6,11 @@ use serde_json::Value;
 
 async fn check(app: &TestApp, operation: &str, input: Value, code: Code, field: &str, says: &str) {
     let error = app.refused(operation, input).await;
-    assert_eq!((error.code(), error.field()), (code, Some(field)), "{error}");
+    assert_eq!(
+        (error.code(), error.field()),
+        (code, Some(field)),
+        "{error}"
+    );
     assert!(error.message().contains(says), "{error}");
 }
 

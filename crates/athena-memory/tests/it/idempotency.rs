@@ -6,7 +6,9 @@ use serde_json::Value;
 
 async fn with_key(app: &TestApp, key: &str, content: &str) -> Result<Value, athena_core::Error> {
     let input = json!({"content": content});
-    app.registry.call("memory.remember", &app.ctx, input, Some(key.to_owned())).await
+    app.registry
+        .call("memory.remember", &app.ctx, input, Some(key.to_owned()))
+        .await
 }
 
 story! {

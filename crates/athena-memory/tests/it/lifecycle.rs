@@ -116,7 +116,7 @@ story! {
         assert!(app.recall("Zanzibar").await.is_empty());
         assert_eq!(app.recall("printer floor").await, [other]);
 
-        let Scalar(records): Scalar<Vec<u8>> = Scalar(all_records(&app).await);
+        let records = all_records(app).await;
         let trace = records.windows(8).any(|window| window.eq_ignore_ascii_case(b"zanzibar"));
         assert!(!trace, "a word of a purged memory is still in the search log");
         if let Some(folder) = app.store.folder() {
@@ -192,9 +192,20 @@ story! {
 
 /// Returns every byte that the search tables hold.
 async fn all_records(app: &TestApp) -> Vec<u8> {
-    let tail: Vec<Scalar<Vec<u8>>> =
-        app.env.db().fetch_all("SELECT record FROM search_tail", params! {}).await.unwrap();
-    let chunks: Vec<Scalar<Vec<u8>>> =
-        app.env.db().fetch_all("SELECT chunk FROM search_segments", params! {}).await.unwrap();
-    tail.into_iter().chain(chunks).flat_map(|Scalar(bytes)| bytes).collect()
+    let tail: Vec<Scalar<Vec<u8>>> = app
+        .env
+        .db()
+        .fetch_all("SELECT record FROM search_tail", params! {})
+        .await
+        .unwrap();
+    let chunks: Vec<Scalar<Vec<u8>>> = app
+        .env
+        .db()
+        .fetch_all("SELECT chunk FROM search_segments", params! {})
+        .await
+        .unwrap();
+    tail.into_iter()
+        .chain(chunks)
+        .flat_map(|Scalar(bytes)| bytes)
+        .collect()
 }

@@ -31,14 +31,53 @@ impl Numbers {
 }
 
 const WORDS: [&str; 40] = [
-    "server", "deploys", "friday", "database", "index", "slow", "query", "cache", "memory", "agent", "ada", "grace",
-    "linus", "prefers", "tabs", "spaces", "decided", "postgres", "sqlite", "rust", "python", "bug", "fixed", "release",
-    "version", "token", "budget", "meeting", "tuesday", "customer", "invoice", "payment", "retry", "timeout", "network",
-    "cluster", "backup", "restore", "naïve", "数据库",
+    "server",
+    "deploys",
+    "friday",
+    "database",
+    "index",
+    "slow",
+    "query",
+    "cache",
+    "memory",
+    "agent",
+    "ada",
+    "grace",
+    "linus",
+    "prefers",
+    "tabs",
+    "spaces",
+    "decided",
+    "postgres",
+    "sqlite",
+    "rust",
+    "python",
+    "bug",
+    "fixed",
+    "release",
+    "version",
+    "token",
+    "budget",
+    "meeting",
+    "tuesday",
+    "customer",
+    "invoice",
+    "payment",
+    "retry",
+    "timeout",
+    "network",
+    "cluster",
+    "backup",
+    "restore",
+    "naïve",
+    "数据库",
 ];
 
 fn sentence(numbers: &mut Numbers, words: usize) -> String {
-    (0..words).map(|_| WORDS[numbers.below(WORDS.len())]).collect::<Vec<_>>().join(" ")
+    (0..words)
+        .map(|_| WORDS[numbers.below(WORDS.len())])
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn uid(index: usize) -> String {
@@ -63,7 +102,8 @@ fn queries(numbers: &mut Numbers) -> Vec<Value> {
     (0..50)
         .map(|index| {
             let words = 1 + numbers.below(5);
-            let mut query = json!({"query": sentence(numbers, words), "limit": 25, "explain": index % 10 == 0});
+            let mut query =
+                json!({"query": sentence(numbers, words), "limit": 25, "explain": index % 10 == 0});
             match index % 8 {
                 1 => query["type"] = json!(["decision"]),
                 3 => query["tags"] = json!(["t2"]),
@@ -86,10 +126,18 @@ async fn fill(app: &TestApp, records: &[Value], order_seed: u64, writers: usize)
     let (env, other) = app.another().await;
     let writes = (0..writers).map(|writer| {
         let ctx = if writer == 0 { &app.ctx } else { &other };
-        let mine: Vec<Value> = shuffled.iter().skip(writer).step_by(writers).cloned().collect();
+        let mine: Vec<Value> = shuffled
+            .iter()
+            .skip(writer)
+            .step_by(writers)
+            .cloned()
+            .collect();
         async move {
             for batch in mine.chunks(17) {
-                app.registry.call("memory.import", ctx, json!({"memories": batch}), None).await.unwrap();
+                app.registry
+                    .call("memory.import", ctx, json!({"memories": batch}), None)
+                    .await
+                    .unwrap();
             }
         }
     });
@@ -106,7 +154,11 @@ async fn fill(app: &TestApp, records: &[Value], order_seed: u64, writers: usize)
                 app.call("memory.forget", json!({"id": id})).await;
             }
             _ => {
-                app.call("memory.update_consolidation_state", json!({"id": id, "state": "labile"})).await;
+                app.call(
+                    "memory.update_consolidation_state",
+                    json!({"id": id, "state": "labile"}),
+                )
+                .await;
             }
         }
     }
@@ -125,7 +177,8 @@ async fn fill(app: &TestApp, records: &[Value], order_seed: u64, writers: usize)
             [old, new]
         })
         .collect();
-    app.call("memory.import", json!({"memories": successors})).await;
+    app.call("memory.import", json!({"memories": successors}))
+        .await;
 }
 
 async fn ids_by_uid(app: &TestApp) -> std::collections::HashMap<String, i64> {
@@ -134,7 +187,10 @@ async fn ids_by_uid(app: &TestApp) -> std::collections::HashMap<String, i64> {
     loop {
         let page = app.call("memory.list", input.clone()).await;
         for memory in page["items"].as_array().unwrap() {
-            ids.insert(memory["uid"].as_str().unwrap().to_owned(), memory["id"].as_i64().unwrap());
+            ids.insert(
+                memory["uid"].as_str().unwrap().to_owned(),
+                memory["id"].as_i64().unwrap(),
+            );
         }
         match page.get("next_cursor") {
             Some(cursor) => input["cursor"] = cursor.clone(),
@@ -149,7 +205,11 @@ async fn answers(app: &TestApp, queries: &[Value]) -> Vec<Vec<(String, String, S
         let found = app.call("memory.recall", query.clone()).await;
         let hits = found["hits"].as_array().unwrap();
         let told = |hit: &Value| {
-            (hit["memory"]["uid"].to_string(), hit["score"].to_string(), hit["match"].to_string())
+            (
+                hit["memory"]["uid"].to_string(),
+                hit["score"].to_string(),
+                hit["match"].to_string(),
+            )
         };
         answers.push(hits.iter().map(told).collect());
     }
@@ -170,12 +230,22 @@ async fn same_answers_everywhere() {
 
     let second = TestApp::on(TestStore::sqlite().await).await;
     fill(&second, &records, 2, 2).await;
-    assert_eq!(answers(&second, &queries).await, expected, "another order on SQLite");
+    assert_eq!(
+        answers(&second, &queries).await,
+        expected,
+        "another order on SQLite"
+    );
     second.finish().await;
 
-    let Some(store) = TestStore::postgres().await else { return };
+    let Some(store) = TestStore::postgres().await else {
+        return;
+    };
     let third = TestApp::on(store).await;
     fill(&third, &records, 3, 2).await;
-    assert_eq!(answers(&third, &queries).await, expected, "two writers on PostgreSQL");
+    assert_eq!(
+        answers(&third, &queries).await,
+        expected,
+        "two writers on PostgreSQL"
+    );
     third.finish().await;
 }

@@ -2,7 +2,7 @@
 
 use athena_db::{Executor, params};
 use athena_store::TableClasses;
-use athena_testkit::{TestApp, story};
+use athena_testkit::story;
 use std::collections::BTreeSet;
 
 story! {
@@ -25,5 +25,9 @@ story! {
 }
 
 fn columns(table: &TableClasses) -> Vec<(String, String)> {
-    table.columns.iter().map(|(column, _)| (table.table.to_owned(), (*column).to_owned())).collect()
+    table
+        .columns
+        .iter()
+        .map(|(column, _)| (table.table.to_owned(), (*column).to_owned()))
+        .collect()
 }

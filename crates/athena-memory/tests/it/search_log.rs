@@ -36,7 +36,7 @@ story! {
         let overtaking = app.env.db().dialect() == Dialect::Postgres;
         let held = Arc::new(Held::default());
         let gate = HeldGate { held: Arc::clone(&held), wait: overtaking };
-        let slow_env = gated(&app, gate).await;
+        let slow_env = gated(app, gate).await;
         let slow_ctx = Ctx::for_caller(Arc::clone(&slow_env), "slow").with_project("test");
         let registry = Arc::clone(&app.registry);
         let slow = tokio::spawn(async move {
@@ -99,7 +99,11 @@ struct HeldGate {
 }
 
 impl Gate for HeldGate {
-    fn check<'w>(&'w self, _: &'w Write<'_>, _: &'w Intent) -> BoxFuture<'w, athena_core::Result<()>> {
+    fn check<'w>(
+        &'w self,
+        _: &'w Write<'_>,
+        _: &'w Intent,
+    ) -> BoxFuture<'w, athena_core::Result<()>> {
         Box::pin(async move {
             self.held.begun.notify_one();
             if self.wait {
@@ -119,11 +123,18 @@ async fn gated(app: &TestApp, gate: HeldGate) -> Arc<Env> {
 }
 
 async fn count(app: &TestApp, table: &str) -> i64 {
-    let Scalar(rows) = app.env.db().fetch_one(format!("SELECT COUNT(*) FROM {table}"), params! {}).await.unwrap();
+    let Scalar(rows) = app
+        .env
+        .db()
+        .fetch_one(format!("SELECT COUNT(*) FROM {table}"), params! {})
+        .await
+        .unwrap();
     rows
 }
 
 fn scores(found: &serde_json::Value) -> Vec<(String, String)> {
     let hits = found["hits"].as_array().unwrap();
-    hits.iter().map(|hit| (hit["memory"]["uid"].to_string(), hit["score"].to_string())).collect()
+    hits.iter()
+        .map(|hit| (hit["memory"]["uid"].to_string(), hit["score"].to_string()))
+        .collect()
 }

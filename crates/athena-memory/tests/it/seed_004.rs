@@ -22,7 +22,9 @@ async fn store(app: &TestApp, content: &str, embedding: Vec<f32>) -> i64 {
         "content": content, "type": "fact", "domain": "memory", "tags": ["test", "vector"],
         "embedding": embedding,
     });
-    app.call("memory.remember", input).await["id"].as_i64().unwrap()
+    app.call("memory.remember", input).await["id"]
+        .as_i64()
+        .unwrap()
 }
 
 story! {
