@@ -371,7 +371,9 @@ impl Database {
     async fn begin_as<'scope>(&self, options: TxOptions, shares: bool) -> Result<Tx<'scope>> {
         let backend = match &self.inner.backend {
             Backend::Sqlite(sqlite) => BackendTx::Sqlite(sqlite.begin(options, shares).await?),
-            Backend::Postgres(postgres) => BackendTx::Postgres(postgres.begin(options).await?),
+            Backend::Postgres(postgres) => {
+                BackendTx::Postgres(Box::new(postgres.begin(options).await?))
+            }
         };
         Ok(Tx::new(
             backend,

@@ -88,7 +88,7 @@ pub struct Savepoint<'tx> {
 #[derive(Debug)]
 pub(crate) enum BackendTx {
     Sqlite(sqlite::Transaction),
-    Postgres(postgres::Transaction),
+    Postgres(Box<postgres::Transaction>),
 }
 
 const HEALTHY: u8 = 0;

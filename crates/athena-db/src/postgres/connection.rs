@@ -27,7 +27,7 @@ pub(crate) enum Hint {
     Declared(Arc<[Type]>),
 }
 
-/// A failed run, and whether the server may have seen the statement.
+/// A failed run, and whether the server may have done something about it.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: Error,
@@ -376,15 +376,19 @@ fn before(error: Error) -> Failure {
     Failure { error, sent: false }
 }
 
-/// After a lost connection a write may have happened or not.
+/// After a lost connection a write may have happened or not; a read can simply be asked again.
 fn lost_after(error: &tokio_postgres::Error, writes: bool) -> Failure {
     let error = translate(error);
-    let error = if writes && error.is_connection() && error.code().is_none() {
+    let lost = error.is_connection();
+    let error = if writes && lost {
         commit_unknown()
     } else {
         error
     };
-    Failure { error, sent: true }
+    Failure {
+        error,
+        sent: writes || !lost,
+    }
 }
 
 pub(super) fn commit_unknown() -> Error {

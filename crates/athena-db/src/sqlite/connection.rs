@@ -254,12 +254,7 @@ fn fetch(conn: &Connection, plan: &Plan, values: &[Value], limit: usize) -> Resu
             };
             // Asked only now: a change of the schema lets SQLite prepare the statement again when it starts.
             let columns = columns.get_or_insert_with(|| {
-                Columns::new(
-                    row.as_ref()
-                        .column_names()
-                        .map(str::to_owned)
-                        .collect(),
-                )
+                Columns::new(row.as_ref().column_names().map(str::to_owned).collect())
             });
             let values = columns
                 .iter()

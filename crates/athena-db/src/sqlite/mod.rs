@@ -14,7 +14,6 @@ mod types;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use transaction::Transaction;
@@ -36,12 +35,14 @@ pub(crate) struct Sqlite {
     /// Absent if the database was opened to read.
     writer: Option<Writer>,
     acquire_timeout: Duration,
+    /// The folder of a database in memory; goes when the last handle goes.
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Sqlite {
     /// Opens what the URL names: `sqlite:path`, `sqlite://path?mode=ro|rw|rwc`, `sqlite::memory:`.
     pub(crate) async fn open(url: &str, settings: Settings) -> Result<Self> {
-        let (file, keep) = locate(url, &settings)?;
+        let (file, folder) = locate(url, &settings)?;
         let readers = settings.max_connections.max(1);
         let pool = Pool::new(
             file.clone(),
@@ -54,8 +55,7 @@ impl Sqlite {
             None
         } else {
             let started =
-                tokio::task::spawn_blocking(move || Writer::start(&file, acquire_timeout, keep))
-                    .await;
+                tokio::task::spawn_blocking(move || Writer::start(&file, acquire_timeout)).await;
             Some(
                 started.map_err(|_| {
                     Error::new(ErrorKind::Other, "the database could not be opened")
@@ -66,6 +66,7 @@ impl Sqlite {
             pool,
             writer,
             acquire_timeout,
+            _folder: folder,
         };
         database.check_reader().await?;
         Ok(database)
@@ -158,7 +159,7 @@ fn reads(plan: &Plan) -> bool {
 }
 
 /// Reads the URL. The path is taken as it stands, without percent escapes.
-fn locate(url: &str, settings: &Settings) -> Result<(File, Option<Arc<tempfile::TempDir>>)> {
+fn locate(url: &str, settings: &Settings) -> Result<(File, Option<tempfile::TempDir>)> {
     let rest = url.strip_prefix("sqlite:").unwrap_or(url);
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -191,7 +192,7 @@ fn locate(url: &str, settings: &Settings) -> Result<(File, Option<Arc<tempfile::
     }
 }
 
-fn in_memory(mut file: File) -> Result<(File, Option<Arc<tempfile::TempDir>>)> {
+fn in_memory(mut file: File) -> Result<(File, Option<tempfile::TempDir>)> {
     let folder = tempfile::Builder::new().prefix("athena-db-").tempdir();
     let folder = folder.map_err(|error| {
         Error::new(
@@ -201,7 +202,7 @@ fn in_memory(mut file: File) -> Result<(File, Option<Arc<tempfile::TempDir>>)> {
     })?;
     file.path = folder.path().join("memory.db");
     file.temporary = true;
-    Ok((file, Some(Arc::new(folder))))
+    Ok((file, Some(folder)))
 }
 
 fn wrong_url(message: String) -> Error {

@@ -109,11 +109,7 @@ impl Ticket {
 
 impl Writer {
     /// Opens the writing connection and starts its thread.
-    pub(super) fn start(
-        file: &File,
-        acquire_timeout: Duration,
-        keep: Option<Arc<tempfile::TempDir>>,
-    ) -> Result<Self> {
+    pub(super) fn start(file: &File, acquire_timeout: Duration) -> Result<Self> {
         let guard = Arc::new(Guard::default());
         let conn = connect(file, Role::Writer, &guard)?;
         let turn = if file.temporary {
@@ -133,7 +129,6 @@ impl Writer {
                     pending: None,
                 }
                 .work();
-                drop(keep);
             });
         let thread = thread.map_err(|error| {
             Error::new(

@@ -133,7 +133,8 @@ where
 {
     for store in Store::all().await {
         let store = std::sync::Arc::new(store);
-        println!("on {}", store.dialect());
+        // Shown only for a story that fails: which backend it failed on.
+        eprintln!("on {}", store.dialect());
         story(std::sync::Arc::clone(&store)).await;
         if let Ok(store) = std::sync::Arc::try_unwrap(store) {
             store.finish().await;

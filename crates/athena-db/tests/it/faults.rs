@@ -1,8 +1,8 @@
 //! Faults of the disk, and what a commit group does about them.
 
-use athena_db::{ErrorKind, Executor, Result, Row, TxOptions, params};
+use athena_db::{ErrorKind, Executor, Result, Row, Scalar, TxOptions, params};
 
-use crate::backends::Store;
+use crate::backends::{Store, postgres_url};
 
 async fn insert(db: &impl Executor, id: i64, size: i64) -> Result<u64> {
     db.execute(
@@ -110,7 +110,7 @@ async fn statements_that_want_no_transaction_run_outside_one() {
                 .fetch_all("PRAGMA foreign_keys", params! {})
                 .await
                 .unwrap();
-            assert_eq!(keys[0].get_at::<bool>(0).unwrap(), true);
+            assert!(keys[0].get_at::<bool>(0).unwrap());
             // What sets something reaches the writer, never a pooled reader.
             store
                 .db
@@ -124,5 +124,57 @@ async fn statements_that_want_no_transaction_run_outside_one() {
                 .unwrap_err();
             assert_eq!(*error.kind(), ErrorKind::ReadOnly);
         }
+    }
+}
+
+#[tokio::test]
+async fn connections_that_the_server_ends_are_replaced() {
+    let Some(url) = postgres_url() else { return };
+    let store = Store::postgres(url).await;
+    store.create("t (id BIGINT PRIMARY KEY, body BYTEA)").await;
+    let name = format!("ended_{}", std::process::id());
+    let db = store
+        .builder()
+        .application_name(name.as_str())
+        .max_connections(3)
+        .min_connections(3)
+        .open()
+        .await
+        .unwrap();
+    for round in 0..5 {
+        let tx = db.begin(TxOptions::default()).await.unwrap();
+        tx.execute("INSERT INTO t (id) VALUES (1000)", params! {})
+            .await
+            .unwrap();
+        let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = :name";
+        let Scalar(ended): Scalar<i64> = store
+            .db
+            .fetch_one(end, params! { name: name.as_str() })
+            .await
+            .unwrap();
+        assert!(ended > 0);
+        let error = tx
+            .execute("INSERT INTO t (id) VALUES (2000)", params! {})
+            .await
+            .unwrap_err();
+        assert!(error.is_connection(), "{error:?}");
+        tx.commit().await.unwrap_err();
+        // A read is repeated; a write that met the end of its connection says that it does not know.
+        let rows: Vec<Row> = db.fetch_all("SELECT id FROM t", params! {}).await.unwrap();
+        assert_eq!(rows.len(), round);
+        let id = i64::try_from(round).unwrap();
+        match db
+            .execute("INSERT INTO t (id) VALUES (:id)", params! { id: id })
+            .await
+        {
+            Ok(count) => assert_eq!(count, 1),
+            Err(error) => assert_eq!(*error.kind(), ErrorKind::CommitUnknown, "{error:?}"),
+        }
+        db.execute(
+            "INSERT INTO t (id) VALUES (:id) ON CONFLICT (id) DO NOTHING",
+            params! { id: id },
+        )
+        .await
+        .unwrap();
     }
 }
