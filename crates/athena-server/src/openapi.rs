@@ -20,6 +20,7 @@ const PROBLEM: &str = "Problem";
 #[must_use]
 pub fn document(registry: &Registry) -> Value {
     let mut schemas = registry.components().clone();
+    schemas.values_mut().for_each(forbid_nul);
     let taken = schemas.insert(PROBLEM.into(), problem_schema());
     assert!(
         taken.is_none(),
@@ -114,7 +115,8 @@ fn parameters(registry: &Registry, entry: &Entry) -> Vec<Value> {
 }
 
 fn parameter(registry: &Registry, entry: &Entry, name: &str, place: &str) -> Value {
-    let field = entry.field(name).cloned().unwrap_or_default();
+    let mut field = entry.field(name).cloned().unwrap_or_default();
+    forbid_nul(&mut field);
     let mut parameter = json!({
         "name": name,
         "in": place,
@@ -155,7 +157,7 @@ fn headers(entry: &Entry) -> Vec<Value> {
         headers.push(header(
             "If-Match",
             "The `ETag` that was last answered; another version by now is refused with 412.",
-            json!({"type": "string", "pattern": "^(\\*|\"[0-9]{1,18}\")$"}),
+            json!({"type": "string"}),
         ));
     }
     if has_not_modified(entry) {
@@ -172,9 +174,27 @@ fn has_not_modified(entry: &Entry) -> bool {
     entry.spec.http.method == Method::Get && rest::has_version(entry)
 }
 
+/// States in every text's schema what holds for all text: it has no NUL character.
+fn forbid_nul(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            let is_free = ["enum", "const", "pattern", "format"]
+                .iter()
+                .all(|keyword| !object.contains_key(*keyword));
+            if object.get("type") == Some(&json!("string")) && is_free {
+                object.insert("pattern".into(), json!(r"^[^\u0000]*$"));
+            }
+            object.values_mut().for_each(forbid_nul);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forbid_nul),
+        _ => {}
+    }
+}
+
 /// The input without what is in the path, or nothing if nothing is left.
 fn request_body(entry: &Entry) -> Option<Value> {
     let mut body = entry.input.clone();
+    forbid_nul(&mut body);
     for name in rest::path_fields(entry.spec.http.path) {
         if let Some(properties) = body["properties"].as_object_mut() {
             properties.remove(name);

@@ -3,9 +3,10 @@
 //! An output with an integer `version` has one. An input with `expected_version` takes it back as
 //! `If-Match`; the operation itself compares, inside its transaction.
 
-use crate::problem::Problem;
-use athena_core::{Effect, Entry};
-use axum::http::{HeaderMap, HeaderValue, header};
+use crate::problem::{Kind, Problem};
+use athena_core::schema::{self, Components};
+use athena_core::{Code, Effect, Entry};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value, json};
 
 /// The input field that `If-Match` stands for.
@@ -27,61 +28,65 @@ pub(super) fn etag(entry: &Entry, output: &Value) -> Option<HeaderValue> {
 
 /// Whether the client says that it has what this `ETag` names.
 pub(super) fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
-    let known = request
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    known
-        .flat_map(|list| list.split(','))
-        .map(str::trim)
-        .any(|known| {
-            known == "*" || known.strip_prefix("W/").unwrap_or(known).as_bytes() == etag.as_bytes()
-        })
+    tags(request, header::IF_NONE_MATCH)
+        .any(|known| known == "*" || known.trim_start_matches("W/").as_bytes() == etag.as_bytes())
 }
 
 /// Adds the version that `If-Match` names as the one that the caller expects.
+///
+/// A condition that cannot hold fails whatever the current version is: weak tags and tags that
+/// were never answered match nothing.
 pub(super) fn add_expected_version(
     input: &mut Map<String, Value>,
     entry: &Entry,
+    components: &Components,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
-    const NAME: &str = "If-Match";
-    let mut values = headers.get_all(header::IF_MATCH).iter();
-    let value = match (values.next(), values.next()) {
-        (None, _) => return Ok(()),
-        (Some(_), _) if entry.spec.effect == Effect::Read => return Ok(()),
-        (Some(_), Some(_)) => return Err(Problem::invalid(NAME, "is given twice")),
-        (Some(value), None) => value.to_str().unwrap_or(""),
-    };
-    if entry.field(EXPECTED_VERSION).is_none() {
-        return Err(Problem::invalid(
-            NAME,
-            "is not a condition that this operation can check; leave it out",
-        ));
-    }
-    if value == "*" {
+    if entry.spec.effect == Effect::Read || !headers.contains_key(header::IF_MATCH) {
         return Ok(());
     }
-    let digits = value
-        .strip_prefix('"')
-        .and_then(|value| value.strip_suffix('"'));
-    let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let version: i64 = digits
-        .and_then(|digits| digits.parse().ok())
-        .ok_or_else(|| {
-            Problem::invalid(
-                NAME,
-                "must be one `ETag` as it was answered, such as `\"3\"`",
-            )
-        })?;
-    if input
-        .insert(EXPECTED_VERSION.into(), json!(version))
-        .is_some()
-    {
-        return Err(Problem::invalid(
-            EXPECTED_VERSION,
-            "and `If-Match` say the same thing; give one of them",
-        ));
+    if entry.field(EXPECTED_VERSION).is_none() {
+        let problem = "is not a condition that this operation can check; leave it out";
+        return Err(Problem::invalid("If-Match", problem));
     }
-    Ok(())
+    let tags: Vec<&str> = tags(headers, header::IF_MATCH).collect();
+    if tags.contains(&"*") {
+        return Ok(());
+    }
+    // What else is wrong with the input comes first: conditions are about requests that are right.
+    schema::accept(&entry.input, components, &mut Value::Object(input.clone()))?;
+    let mut versions = tags.iter().filter_map(|tag| version(tag));
+    let version = match (versions.next(), versions.next()) {
+        (Some(version), None) => version,
+        (None, _) => return Err(unmet("`If-Match` names no version that was ever answered")),
+        (Some(_), Some(_)) => return Err(Problem::invalid("If-Match", "must name one version")),
+    };
+    match input.insert(EXPECTED_VERSION.into(), json!(version)) {
+        Some(other) if other != json!(version) => Err(unmet(
+            "`If-Match` and `expected_version` name two versions; one at most can be current",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn unmet(detail: &'static str) -> Problem {
+    Problem::new(Kind::Operation(Code::PreconditionFailed), detail)
+}
+
+/// Returns the entity tags of a list header.
+fn tags(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let lists = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).map(str::trim)
+}
+
+/// Reads a tag that [`etag`] wrote.
+fn version(tag: &str) -> Option<i64> {
+    let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())?
 }
