@@ -12,10 +12,14 @@ use athena_embed::{EmbedderConfig, Secret};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The migration sets of a store, in the order in which they are applied.
 pub(crate) const MIGRATIONS: [&MigrationSet; 2] =
     [&athena_store::MIGRATIONS, &athena_memory::MIGRATIONS];
+
+/// How long a command waits at its end for work that a later one can take up.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Returns all operations.
 pub(crate) fn registry() -> Registry {
@@ -92,7 +96,10 @@ impl Store {
     ///
     /// When closing fails; what could not be flushed is only logged.
     pub(crate) async fn close(self) -> Result<()> {
-        athena_store::flush(&self.env).await;
+        let flushed = tokio::time::timeout(FLUSH_PATIENCE, athena_store::flush(&self.env)).await;
+        if flushed.is_err() {
+            tracing::info!("the embedder is slow; missing vectors follow with a later command");
+        }
         Ok(self.env.db().close().await?)
     }
 }
@@ -145,7 +152,11 @@ async fn open_database(settings: &Settings) -> Result<Database> {
 }
 
 async fn open_and_migrate(settings: &DatabaseSettings) -> Result<Database> {
-    let db = connect(settings).await?;
+    let db = match connect(settings).await {
+        // What is there can still be read; writing then says why it cannot.
+        Err(error) if error.code() == Code::ReadOnly => read_only(settings).await?,
+        db => db?,
+    };
     migrate(&db).await?;
     Ok(db)
 }
@@ -171,6 +182,14 @@ pub(crate) async fn connect(settings: &DatabaseSettings) -> Result<Database> {
         builder = builder.max_connections(usize::try_from(connections).unwrap_or(usize::MAX));
     }
     Ok(builder.open().await?)
+}
+
+async fn read_only(settings: &DatabaseSettings) -> Result<Database> {
+    tracing::info!("the store is read-only");
+    Ok(Database::builder(&settings.url)
+        .read_only(true)
+        .open()
+        .await?)
 }
 
 async fn migrate(db: &Database) -> Result<()> {

@@ -27,7 +27,10 @@ use terminal::Style;
 fn main() -> ExitCode {
     compose::keep_files_private();
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let as_json = arguments.iter().any(|argument| argument == "--json");
+    let as_json = arguments
+        .iter()
+        .take_while(|argument| *argument != "--")
+        .any(|argument| argument == "--json");
     outcome::conclude(run(&arguments, as_json), as_json)
 }
 

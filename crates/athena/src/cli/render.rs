@@ -34,6 +34,8 @@ const WIDE_COLUMNS: &[&str] = &["content", "description", "text"];
 /// Widest other column.
 const COLUMN_WIDTH: usize = 28;
 const MOST_COLUMNS: usize = 7;
+/// Columns that the wide one gets before others are shown.
+const WIDE_LEAST: usize = 44;
 /// Lines of a hit's content.
 const HIT_LINES: usize = 4;
 
@@ -54,7 +56,11 @@ pub(crate) fn answer(value: &Value, style: Style) -> String {
             let _ = writeln!(text, "{}", scalar("", other));
         }
     }
-    if text.is_empty() { "nothing here\n".into() } else { text }
+    if text.is_empty() {
+        "nothing here\n".into()
+    } else {
+        text
+    }
 }
 
 fn show_hits(text: &mut String, hits: &[Value], answer: &Map<String, Value>, style: Style) {
@@ -146,17 +152,14 @@ fn show_page(text: &mut String, items: &[Value], answer: &Map<String, Value>, st
 }
 
 fn show_table(text: &mut String, items: &[Value], style: Style) {
-    let names = table_columns(items);
-    let rows: Vec<Vec<String>> = items
-        .iter()
-        .map(|item| {
-            names
-                .iter()
-                .map(|name| cell(name, item.get(name).unwrap_or(&Value::Null)))
-                .collect()
-        })
-        .collect();
-    let widths = column_widths(&names, &rows, style.width);
+    let mut names = table_columns(items);
+    let mut rows = table_rows(items, &names);
+    let mut widths = column_widths(&names, &rows, style.width);
+    while let Some(place) = least_telling(&names, &rows, &widths) {
+        names.remove(place);
+        rows = table_rows(items, &names);
+        widths = column_widths(&names, &rows, style.width);
+    }
     let line = |cells: Vec<String>| cells.join("  ").trim_end().to_owned();
     let headings = names.iter().zip(&widths).map(|(name, width)| {
         style.bold(&pad(
@@ -172,6 +175,36 @@ fn show_table(text: &mut String, items: &[Value], style: Style) {
             .map(|(cell, width)| pad(&one_line(cell, *width), *width));
         let _ = writeln!(text, "{}", line(cells.collect()));
     }
+}
+
+fn table_rows(items: &[Value], names: &[&str]) -> Vec<Vec<String>> {
+    let row = |item: &Value| {
+        names
+            .iter()
+            .map(|name| cell(name, item.get(name).unwrap_or(&Value::Null)))
+            .collect()
+    };
+    items.iter().map(row).collect()
+}
+
+/// Returns the column to leave out when the wide one has too little room: the last of those that
+/// say the same in every row, else the last of all. The first two columns always stay.
+fn least_telling(names: &[&str], rows: &[Vec<String>], widths: &[usize]) -> Option<usize> {
+    let wide = names
+        .len()
+        .checked_sub(1)
+        .filter(|last| WIDE_COLUMNS.contains(&names[*last]))?;
+    let needed = rows
+        .iter()
+        .map(|row| columns(&row[wide]))
+        .max()
+        .unwrap_or(0);
+    if widths[wide] >= needed.min(WIDE_LEAST) || wide <= 2 {
+        return None;
+    }
+    let is_constant =
+        |place: &usize| rows.len() > 1 && rows.iter().all(|row| row[*place] == rows[0][*place]);
+    (2..wide).rev().find(is_constant).or(Some(wide - 1))
 }
 
 /// Picks the columns: those that hold something short for some item.
@@ -193,6 +226,9 @@ fn table_columns(items: &[Value]) -> Vec<&str> {
     names.sort_by_key(|name| (rank(name), *name));
     if names.contains(&"occurred_at") {
         names.retain(|name| *name != "created_at");
+    }
+    if names.contains(&"content") {
+        names.retain(|name| *name != "last_accessed");
     }
     let known = names
         .iter()

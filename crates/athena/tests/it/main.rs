@@ -1,1 +1,9 @@
-//! The binary as its users meet it: real processes, real files.
+//! The binary as its users meet it: real processes, real files, no network.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod athena;
+mod exits;
+mod moving;
+mod serving;
+mod using;

@@ -14,7 +14,7 @@ use crate::compose::{self, Store};
 use crate::outcome::{Outcome, at_path};
 use athena_core::{Code, Ctx, Error, Registry, Result};
 use athena_db::Durability;
-use athena_search::DEFAULT_MIN_MATCH;
+use athena_search::{DEFAULT_MIN_MATCH, Kind};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use data::{Collection, Query, Scope, Twins};
@@ -213,8 +213,8 @@ async fn fill_and_ask(
     for scope in &collection.scopes {
         twins.push(index(&session.registry, store, scope, &progress).await?);
     }
-    athena_store::flush(store.env()).await;
     progress.finish_and_clear();
+    embed_all(session, store).await?;
 
     let queries: usize = collection
         .scopes
@@ -265,6 +265,32 @@ async fn index(
         progress.inc(batch.len() as u64);
     }
     Ok(twins)
+}
+
+/// Waits until the embedder has answered for every document; the built-in one has done so already.
+async fn embed_all(session: &Session, store: &Store) -> Result<()> {
+    let waiting = || async {
+        let waiting = athena_store::pending(store.env().db(), Kind::MEMORY).await?;
+        Ok::<u64, Error>(u64::try_from(waiting).unwrap_or(0))
+    };
+    let mut left = waiting().await?;
+    let progress = super::progress(session, left, "embedding");
+    loop {
+        athena_store::flush(store.env()).await;
+        let now = waiting().await?;
+        if now > 0 && now == left {
+            let message = format!(
+                "the embedder did not answer for {now} documents; `athena doctor` says more"
+            );
+            return Err(Error::new(Code::Unavailable, message));
+        }
+        progress.inc(left.saturating_sub(now));
+        left = now;
+        if left == 0 {
+            progress.finish_and_clear();
+            return Ok(());
+        }
+    }
 }
 
 /// Asks questions.

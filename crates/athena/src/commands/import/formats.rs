@@ -376,7 +376,7 @@ impl<R: BufRead> Markdown<'_, R> {
     fn block(&mut self, start: usize, first: String) -> Item {
         let mut fence = fence_of(&first).map(str::to_owned);
         let mut content = first.trim_end().to_owned();
-        while let Some(line) = self.lines.next() {
+        for line in self.lines.by_ref() {
             let (number, line) = line?;
             match &fence {
                 Some(open) if line.trim_start().starts_with(open.as_str()) => fence = None,
