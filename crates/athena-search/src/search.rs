@@ -11,7 +11,7 @@ use crate::query::{
     Weights,
 };
 use crate::record::WHOLE;
-use crate::vector::Direction;
+use crate::vector::unit;
 
 /// The `match` below which a hit is rather chance than an answer.
 ///
@@ -69,7 +69,7 @@ pub fn search(indexes: &[&Index], query: &Query) -> Answer {
 struct Ranking<'a> {
     query: &'a Query,
     keyword: KeywordQuery,
-    vector: Option<Direction>,
+    vector: Option<Vec<f64>>,
     scopes: Vec<Scope<'a>>,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Ranking<'a> {
             query_terms(&query.text)
         };
         let vector = match (&query.vector, query.mode) {
-            (Some(vector), Mode::Semantic | Mode::Hybrid) => Direction::new(&vector.values).ok(),
+            (Some(vector), Mode::Semantic | Mode::Hybrid) => unit(&vector.values).ok(),
             _ => None,
         };
         let mut ranking = Self {
@@ -208,7 +208,7 @@ impl<'a> Ranking<'a> {
         let (Some(direction), Some(vector)) = (&self.vector, &self.query.vector) else {
             return scores;
         };
-        let Some((set, vectors)) = index.vectors(vector.model, direction.values.len()) else {
+        let Some((set, vectors)) = index.vectors(vector.model, direction.len()) else {
             return scores;
         };
         let cosines = vectors.cosines(direction, passes);

@@ -1,8 +1,8 @@
-//! The vectors of one model: dense rows side by side, sparse ones as lists by component.
+//! The vectors of one model: full ones row by row, those with gaps component by component.
 //!
-//! The built-in lexical vectors are mostly zeros, and so are the queries made with them: going
-//! through the lists of the query's few components is twenty times less work than a scan. Which
-//! form a vector takes depends on its values alone.
+//! The built-in lexical vectors have many zeros, and the queries made with them consist of few
+//! components: going through only those is several times less work than a scan, because all other
+//! components stay untouched in memory. Which form a vector takes depends on its values alone.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -10,17 +10,17 @@ use std::sync::OnceLock;
 use half::f16;
 
 use super::{GONE, renumber, slot};
-use crate::vector::{Direction, widen};
+use crate::vector::{dot, widen};
 
-/// Below this dimension every vector is dense.
-const LEAST_SPARSE_DIMENSION: usize = 64;
+/// Below this dimension every vector is kept as a row.
+const LEAST_GAPPY_DIMENSION: usize = 64;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Vectors {
     dimension: usize,
     rows: Vec<Row>,
-    dense: Vec<f16>,
-    sparse: Vec<Component>,
+    full: Vec<f16>,
+    gappy: Columns,
     gone: usize,
     /// The length of the sum of an item's unit vectors, by item slot.
     means: HashMap<u32, OnceLock<Option<f64>>>,
@@ -29,16 +29,23 @@ pub(crate) struct Vectors {
 #[derive(Debug, Clone, Copy)]
 struct Row {
     item: u32,
-    /// The number of the dense row; `GONE` for a sparse one.
-    dense: u32,
+    place: Place,
     norm: f64,
 }
 
-/// The rows in which a component is not zero, and its values as half-precision bits.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// The number of a full row.
+    Full(u32),
+    /// The number within every column.
+    Gappy(u32),
+}
+
+/// Vectors stored by component: one column a component, one half-precision value a vector.
 #[derive(Debug, Clone, Default)]
-struct Component {
-    rows: Vec<u32>,
-    values: Vec<u16>,
+struct Columns {
+    len: usize,
+    columns: Vec<Vec<u16>>,
 }
 
 impl Vectors {
@@ -46,8 +53,8 @@ impl Vectors {
         Self {
             dimension,
             rows: Vec::new(),
-            dense: Vec::new(),
-            sparse: Vec::new(),
+            full: Vec::new(),
+            gappy: Columns::default(),
             gone: 0,
             means: HashMap::new(),
         }
@@ -64,27 +71,17 @@ impl Vectors {
     pub(crate) fn push(&mut self, item: u32, values: &[f16], norm: f64) -> u32 {
         let row = slot(self.rows.len());
         let filled = values.iter().filter(|value| **value != f16::ZERO).count();
-        let is_sparse = self.dimension >= LEAST_SPARSE_DIMENSION && filled * 2 <= self.dimension;
-        let dense = if is_sparse {
-            self.push_sparse(row, values);
-            GONE
+        let is_gappy =
+            self.dimension >= LEAST_GAPPY_DIMENSION && filled * 16 <= self.dimension * 15;
+        let place = if is_gappy {
+            Place::Gappy(self.gappy.push(values))
         } else {
-            let dense = slot(self.dense.len() / self.dimension);
-            self.dense.extend_from_slice(values);
-            dense
+            let number = slot(self.full.len() / self.dimension);
+            self.full.extend_from_slice(values);
+            Place::Full(number)
         };
-        self.rows.push(Row { item, dense, norm });
+        self.rows.push(Row { item, place, norm });
         row
-    }
-
-    fn push_sparse(&mut self, row: u32, values: &[f16]) {
-        self.sparse.resize_with(self.dimension, Component::default);
-        for (component, value) in self.sparse.iter_mut().zip(values) {
-            if *value != f16::ZERO {
-                component.rows.push(row);
-                component.values.push(value.to_bits());
-            }
-        }
     }
 
     pub(crate) fn remove(&mut self, row: u32) {
@@ -103,36 +100,35 @@ impl Vectors {
     /// Returns the cosine of every row with a query of unit length.
     ///
     /// Rows whose item is not wanted hold no meaningful value.
-    pub(crate) fn cosines(&self, query: &Direction, wanted: &[bool]) -> Vec<f64> {
-        let mut cosines = vec![0.0; self.rows.len()];
-        for (component, &weight) in self.sparse.iter().zip(&query.values) {
-            if weight != 0.0 {
-                for (&row, &value) in component.rows.iter().zip(&component.values) {
-                    cosines[row as usize] += weight * widen(value);
-                }
-            }
-        }
-        for (cosine, row) in cosines.iter_mut().zip(&self.rows) {
+    pub(crate) fn cosines(&self, query: &[f64], wanted: &[bool]) -> Vec<f64> {
+        let gappy = self.gappy.products(query);
+        let cosine = |row: &Row| {
             if row.item == GONE || !wanted[row.item as usize] {
-                continue;
+                return 0.0;
             }
-            if row.dense != GONE {
-                *cosine = query.dot(self.dense_row(row.dense));
-            }
-            *cosine = (*cosine / row.norm).clamp(-1.0, 1.0);
+            let product = match row.place {
+                Place::Full(number) => dot(query, self.full_row(number)),
+                Place::Gappy(number) => gappy[number as usize],
+            };
+            (product / row.norm).clamp(-1.0, 1.0)
+        };
+        self.rows.iter().map(cosine).collect()
+    }
+
+    fn full_row(&self, number: u32) -> &[f16] {
+        let start = number as usize * self.dimension;
+        &self.full[start..start + self.dimension]
+    }
+
+    fn values(&self, place: Place) -> Vec<f16> {
+        match place {
+            Place::Full(number) => self.full_row(number).to_vec(),
+            Place::Gappy(number) => self.gappy.row(number),
         }
-        cosines
     }
 
-    fn dense_row(&self, dense: u32) -> &[f16] {
-        let start = dense as usize * self.dimension;
-        &self.dense[start..start + self.dimension]
-    }
-
-    /// Returns the length of the sum of an item's unit vectors, given its rows in passage order.
-    ///
-    /// `None` where a row is sparse (such vectors are compared passage by passage only) or where
-    /// the vectors cancel out.
+    /// Returns the length of the sum of an item's unit vectors, given its rows in passage order;
+    /// `None` where they cancel out.
     pub(crate) fn sum_norm(&self, item: u32, rows: impl Iterator<Item = u32>) -> Option<f64> {
         let compute = || self.compute_sum_norm(rows);
         *self.means.get(&item)?.get_or_init(compute)
@@ -142,10 +138,7 @@ impl Vectors {
         let mut sum = vec![0.0; self.dimension];
         for row in rows {
             let row = self.rows[row as usize];
-            if row.dense == GONE {
-                return None;
-            }
-            for (sum, value) in sum.iter_mut().zip(self.dense_row(row.dense)) {
+            for (sum, value) in sum.iter_mut().zip(self.values(row.place)) {
                 *sum += widen(value.to_bits()) / row.norm;
             }
         }
@@ -155,40 +148,139 @@ impl Vectors {
     /// Drops the rows that are gone and renumbers; returns the new number of each row.
     pub(crate) fn compact(&mut self, item_slots: &[u32]) -> Vec<u32> {
         let row_slots = renumber(self.rows.iter().map(|row| row.item != GONE));
-        let old = std::mem::take(&mut self.rows);
-        let mut dense = Vec::new();
-        for mut row in old.into_iter().filter(|row| row.item != GONE) {
-            row.item = item_slots[row.item as usize];
-            if row.dense != GONE {
-                let values = self.dense_row(row.dense).to_vec();
-                row.dense = slot(dense.len() / self.dimension);
-                dense.extend(values);
-            }
-            self.rows.push(row);
+        let mut kept = Self::new(self.dimension);
+        for row in self.rows.iter().filter(|row| row.item != GONE) {
+            let item = item_slots[row.item as usize];
+            kept.push(item, &self.values(row.place), row.norm);
+            kept.means.insert(item, OnceLock::new());
         }
-        self.dense = dense;
-        for component in &mut self.sparse {
-            component.compact(&row_slots);
-        }
-        self.gone = 0;
-        self.means = self
-            .rows
-            .iter()
-            .map(|row| (row.item, OnceLock::new()))
-            .collect();
+        *self = kept;
         row_slots
     }
 }
 
-impl Component {
-    fn compact(&mut self, row_slots: &[u32]) {
-        let kept: Vec<(u32, u16)> = self
-            .rows
-            .iter()
-            .zip(&self.values)
-            .map(|(row, value)| (row_slots[*row as usize], *value))
-            .filter(|(row, _)| *row != GONE)
+impl Columns {
+    fn push(&mut self, values: &[f16]) -> u32 {
+        let number = slot(self.len);
+        self.columns.resize_with(values.len(), Vec::new);
+        for (column, value) in self.columns.iter_mut().zip(values) {
+            column.push(value.to_bits());
+        }
+        self.len += 1;
+        number
+    }
+
+    fn row(&self, number: u32) -> Vec<f16> {
+        let value = |column: &Vec<u16>| f16::from_bits(column[number as usize]);
+        self.columns.iter().map(value).collect()
+    }
+
+    /// The product of every vector with a query, summed in the order of the components.
+    fn products(&self, query: &[f64]) -> Vec<f64> {
+        let mut products = vec![0.0; self.len];
+        for (column, &weight) in self.columns.iter().zip(query) {
+            if weight != 0.0 {
+                for (product, value) in products.iter_mut().zip(column) {
+                    *product += weight * widen(*value);
+                }
+            }
+        }
+        products
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StoredVector;
+
+    const DIMENSION: usize = 96;
+
+    /// Row n of a mixture: every third one full, the others with gaps.
+    fn stored(n: usize) -> StoredVector {
+        let values: Vec<f32> = (0..DIMENSION)
+            .map(|at| {
+                let is_gap = !n.is_multiple_of(3) && (at + n).is_multiple_of(4);
+                let angle = u16::try_from(at * 31 + n * 17).unwrap();
+                if is_gap {
+                    0.0
+                } else {
+                    f32::from(angle).sin() + 1.5
+                }
+            })
             .collect();
-        (self.rows, self.values) = kept.into_iter().unzip();
+        StoredVector::new(1, &values).unwrap()
+    }
+
+    fn filled(count: usize) -> Vectors {
+        let mut vectors = Vectors::new(DIMENSION);
+        for n in 0..count {
+            let vector = stored(n);
+            let item = slot(n / 2);
+            assert_eq!(vectors.push(item, &vector.values, vector.norm()), slot(n));
+            vectors.forget_mean(item);
+        }
+        vectors
+    }
+
+    fn cosine(query: &[f64], vector: &StoredVector) -> f64 {
+        let pairs = query.iter().zip(&vector.values);
+        pairs.map(|(q, value)| q * value.to_f64()).sum::<f64>() / vector.norm()
+    }
+
+    fn queries() -> [Vec<f64>; 2] {
+        let full: Vec<f64> = (0..DIMENSION).map(|at| (at as f64).cos() / 7.0).collect();
+        let mut few = vec![0.0; DIMENSION];
+        (few[3], few[40]) = (0.6, -0.8);
+        [full, few]
+    }
+
+    #[test]
+    fn both_forms_give_the_cosine() {
+        let vectors = filled(12);
+        assert_eq!(vectors.gappy.len, 8);
+        for query in queries() {
+            let cosines = vectors.cosines(&query, &[true; 6]);
+            for (n, found) in cosines.into_iter().enumerate() {
+                assert!((found - cosine(&query, &stored(n))).abs() < 1e-12, "{n}");
+            }
+        }
+    }
+
+    #[test]
+    fn compaction_keeps_what_stays() {
+        let mut vectors = filled(12);
+        let query = &queries()[0];
+        let before = vectors.cosines(query, &[true; 6]);
+        let norm = vectors.sum_norm(5, [10, 11].into_iter());
+        for row in [0, 1, 4, 5] {
+            vectors.remove(row);
+        }
+        assert_eq!((vectors.live(), vectors.gone()), (8, 4));
+        let item_slots = [GONE, 0, GONE, 1, 2, 3];
+        let row_slots = vectors.compact(&item_slots);
+        let expected = [GONE, GONE, 0, 1, GONE, GONE, 2, 3, 4, 5, 6, 7];
+        assert_eq!(row_slots, expected);
+        let after = vectors.cosines(query, &[true; 4]);
+        for (old, new) in row_slots
+            .iter()
+            .enumerate()
+            .filter(|(_, new)| **new != GONE)
+        {
+            assert_eq!(after[*new as usize].to_bits(), before[old].to_bits());
+        }
+        assert_eq!(vectors.sum_norm(3, [6, 7].into_iter()), norm);
+        assert_eq!((vectors.live(), vectors.gone()), (8, 0));
+    }
+
+    #[test]
+    fn vectors_that_cancel_out_have_no_mean() {
+        let mut vectors = Vectors::new(2);
+        for values in [[1.0, 0.0], [-1.0, 0.0]] {
+            let vector = StoredVector::new(1, &values).unwrap();
+            vectors.push(0, &vector.values, vector.norm());
+        }
+        vectors.forget_mean(0);
+        assert_eq!(vectors.sum_norm(0, [0, 1].into_iter()), None);
     }
 }

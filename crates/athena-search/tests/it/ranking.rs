@@ -297,3 +297,69 @@ fn stop_words_are_found_when_nothing_else_is_asked() {
     let index = index(&[item(1, "who are you"), item(2, "somebody")]);
     assert_eq!(found(&index, "who are you"), [1]);
 }
+
+/// A query with a model's vector.
+fn model(text: &str, values: &[f32]) -> athena_search::Query {
+    let mut query = query(text);
+    query.vector = lexical(values);
+    query.vector.as_mut().unwrap().lexical = false;
+    query
+}
+
+#[test]
+fn a_models_share_is_fixed_in_a_small_scope() {
+    let index = index(&[
+        item(1, "apple").vector(&[1.0, 0.0]),
+        item(2, "pear").vector(&[0.0, 1.0]),
+    ]);
+    let answer = search(&[&index], &model("apple", &[0.5, 1.0]));
+    assert_eq!(answer.summary.semantic_weight, Some(0.6));
+    assert_eq!(ids(&answer), [1, 2]);
+}
+
+#[test]
+fn a_models_share_follows_how_far_each_arm_stands_out() {
+    let share = |text: &str, items: &[(&str, [f32; 2])]| {
+        let items: Vec<_> = (1..)
+            .zip(items)
+            .map(|(id, (text, vector))| item(id, text).vector(vector))
+            .collect();
+        let answer = search(&[&index(&items)], &model(text, &[1.0, 0.0]));
+        answer.summary.semantic_weight.unwrap()
+    };
+    let mut items = vec![("pear", [0.1_f32, 1.0]); 40];
+    items[7] = ("apple", [1.0, 0.0]);
+    // 39 equal cosines c and one of 1: z = √39 / √(2 ln 40); only one keyword hit: g = 1.
+    let z = 39.0_f64.sqrt() / (2.0 * 40.0_f64.ln()).sqrt();
+    let expected = (0.394 + 0.4 * z - 0.6_f64).clamp(0.0, 1.0);
+    assert!((share("apple", &items) - expected).abs() < 1e-3);
+    // Ten equal keyword hits: g = 0, the words stand out less.
+    for place in &mut items[20..29] {
+        place.0 = "apple";
+    }
+    assert!((share("apple", &items) - (0.394 + 0.4 * z).clamp(0.0, 1.0)).abs() < 1e-3);
+    // Equal cosines: z = 0, and the keywords take all but what g leaves.
+    let level = vec![("apple", [0.3_f32, 1.0]); 30];
+    assert!((share("apple", &level) - 0.394).abs() < 1e-3);
+}
+
+#[test]
+fn a_models_cosine_is_half_the_best_passage_and_half_the_whole() {
+    let long = "word ".repeat(160);
+    let mut two = item(1, &long).vector(&[1.0, 0.0]).records();
+    if let athena_search::Record::Passage { vector, .. } = &mut two[1] {
+        *vector = Some(crate::builders::vector(&[0.0, 1.0]));
+    }
+    let mut index = index(&[item(2, "other").vector(&[0.9, 0.435_89])]);
+    crate::builders::apply(&mut index, two);
+    let mut query = model("", &[1.0, 0.0]);
+    query.mode = Mode::Semantic;
+    let answer = search(&[&index], &query);
+    // 0.5 · 1 + 0.5 · √½ is less than 0.9: an item of one mind beats one that only touches on it.
+    assert_eq!(ids(&answer), [2, 1]);
+    assert_eq!(answer.hits[1].semantic, Some(1.0));
+    let ratio = (0.5 + 0.5 * 0.5_f64.sqrt()) / 0.9;
+    assert!((answer.hits[1].score - ratio).abs() < 1e-3);
+    query.vector.as_mut().unwrap().lexical = true;
+    assert_eq!(ids(&search(&[&index], &query)), [1, 2]);
+}
