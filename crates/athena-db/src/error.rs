@@ -176,9 +176,8 @@ impl Error {
         &self.0.kind
     }
 
-    /// Returns the backend's own code: `SQLITE_CONSTRAINT_UNIQUE` (2067), `23505`, …
-    ///
-    /// SQLite's extended result codes are given as their decimal number.
+    /// Returns the backend's own code: an SQLSTATE (`23505`) or SQLite's extended result code as a
+    /// decimal number (`2067`).
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.0.code.as_deref()

@@ -216,6 +216,19 @@ async fn a_database_opened_to_read_refuses_writes() {
             0
         );
         reader.close().await.unwrap();
+
+        // The same when no writer is there that keeps SQLite's log open.
+        store.db.close().await.unwrap();
+        let reader = store.builder().read_only(true).open().await.unwrap();
+        assert_eq!(
+            reader
+                .fetch_all::<Row>("SELECT id FROM t", params! {})
+                .await
+                .unwrap()
+                .len(),
+            0
+        );
+        reader.close().await.unwrap();
     })
     .await;
 }
