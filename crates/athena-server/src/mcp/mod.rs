@@ -17,12 +17,10 @@ use crate::metrics::Metrics;
 use crate::problem::{self, Kind, Problem};
 use athena_core::{Code, Ctx, Error, Registry};
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
-    CompleteRequestParams, CompleteResult, ContentBlock, CustomRequest, CustomResult,
-    DiscoverResult, ErrorCode, Implementation, ListPromptsRequestMethod, ListPromptsResult,
-    ListResourceTemplatesRequestMethod, ListResourceTemplatesResult, ListResourcesRequestMethod,
-    ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams, ServerCapabilities,
-    ServerConfig, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
+    CustomRequest, CustomResult, DiscoverResult, ErrorCode, GetPromptRequestParams,
+    GetPromptResponse, Implementation, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
@@ -211,9 +209,18 @@ fn failed(error: &Error) -> CallToolResult {
     result
 }
 
+fn capabilities() -> ServerCapabilities {
+    ServerCapabilities::builder()
+        .enable_tools()
+        .enable_prompts()
+        .enable_resources()
+        .enable_completions()
+        .build()
+}
+
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(capabilities())
             .with_server_info(
                 Implementation::new("athena", env!("CARGO_PKG_VERSION")).with_title("Athena"),
             )
@@ -266,17 +273,17 @@ impl ServerHandler for Handler {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         // A known method ends up here when its parameters could not be read.
-        if matches!(
-            request.method.as_str(),
-            "tools/call" | "tools/list" | "initialize" | "server/discover"
-        ) {
-            return Err(ErrorData::invalid_params(
-                format!("the parameters of {} cannot be read", request.method),
-                None,
-            ));
+        let is_known = match request.method.as_str() {
+            "tools/call" | "tools/list" | "server/discover" => true,
+            "initialize" => context.meta.protocol_version().is_none(),
+            _ => false,
+        };
+        if is_known {
+            let message = format!("the parameters of {} cannot be read", request.method);
+            return Err(ErrorData::invalid_params(message, None));
         }
         Err(ErrorData::new(
             ErrorCode::METHOD_NOT_FOUND,
@@ -285,39 +292,28 @@ impl ServerHandler for Handler {
         ))
     }
 
-    // The library answers empty lists for what is not declared; a client must be told instead.
+    // Prompts and resources are declared and listed, and there are none: clients ask for them
+    // anyway, and an empty list is an answer where an error would be logged.
 
-    async fn complete(
+    async fn get_prompt(
         &self,
-        _request: CompleteRequestParams,
+        request: GetPromptRequestParams,
         _context: RequestContext<RoleServer>,
-    ) -> Result<CompleteResult, ErrorData> {
-        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
+    ) -> Result<GetPromptResponse, ErrorData> {
+        Err(ErrorData::invalid_params(
+            format!("Unknown prompt: {}", shortened(&request.name)),
+            None,
+        ))
     }
 
-    async fn list_prompts(
+    async fn read_resource(
         &self,
-        _request: Option<PaginatedRequestParams>,
+        request: ReadResourceRequestParams,
         _context: RequestContext<RoleServer>,
-    ) -> Result<ListPromptsResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
-    }
-
-    async fn list_resources(
-        &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
-    }
-
-    async fn list_resource_templates(
-        &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<
-            ListResourceTemplatesRequestMethod,
-        >())
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        Err(ErrorData::resource_not_found(
+            "Resource not found",
+            Some(json!({"uri": request.uri})),
+        ))
     }
 }

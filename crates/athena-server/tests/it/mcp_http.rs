@@ -77,7 +77,10 @@ async fn the_old_handshake() {
     let answer = result(&server, Era::Legacy, "initialize", params).await;
     assert_eq!(answer["protocolVersion"], "2025-11-25");
     assert_eq!(answer["serverInfo"]["name"], "athena");
-    assert_eq!(answer["capabilities"], json!({"tools": {}}));
+    assert_eq!(
+        answer["capabilities"],
+        json!({"tools": {}, "prompts": {}, "resources": {}, "completions": {}})
+    );
     assert!(answer["instructions"].as_str().unwrap().contains("memory"));
     let notification = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
     let headers = [ACCEPT, ("mcp-protocol-version", "2025-11-25")];
@@ -108,7 +111,10 @@ async fn the_new_discovery() {
         versions.contains(&"2026-07-28") && versions.contains(&"2025-11-25"),
         "{versions:?}"
     );
-    assert_eq!(answer["capabilities"], json!({"tools": {}}));
+    assert_eq!(
+        answer["capabilities"],
+        json!({"tools": {}, "prompts": {}, "resources": {}, "completions": {}})
+    );
     assert_eq!(answer["resultType"], "complete");
 }
 
@@ -277,21 +283,54 @@ async fn unknown_tools_and_methods_are_protocol_errors() {
         .await
         .json();
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
-        for method in [
-            "prompts/list",
-            "resources/list",
-            "resources/templates/list",
-            "completion/complete",
-            "no/such",
-        ] {
-            let answer = send(&server, era, method, json!({})).await.json();
-            assert!(
-                matches!(answer["error"]["code"].as_i64(), Some(-32601 | -32602)),
-                "{method}: {answer}"
-            );
-        }
-        let answer = send(&server, era, "prompts/list", json!({})).await.json();
+        let answer = send(&server, era, "no/such", json!({})).await.json();
         assert_eq!(answer["error"]["code"], -32601, "{answer}");
+        let answer = send(&server, era, "tools/call", json!({"arguments": {}}))
+            .await
+            .json();
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    }
+    let answer = send(&server, Era::Modern, "initialize", json!({})).await;
+    assert_eq!(
+        (answer.status, answer.json()["error"]["code"].as_i64()),
+        (404, Some(-32601))
+    );
+    let answer = send(&server, Era::Legacy, "initialize", json!({}))
+        .await
+        .json();
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+}
+
+#[tokio::test]
+async fn there_are_no_prompts_and_no_resources() {
+    let server = TestServer::start().await;
+    for era in ERAS {
+        assert_eq!(
+            result(&server, era, "prompts/list", json!({})).await["prompts"],
+            json!([])
+        );
+        assert_eq!(
+            result(&server, era, "resources/list", json!({})).await["resources"],
+            json!([])
+        );
+        let read = send(
+            &server,
+            era,
+            "resources/read",
+            json!({"name": "a:b", "uri": "a:b"}),
+        )
+        .await
+        .json();
+        let expected = if matches!(era, Era::Modern) {
+            -32602
+        } else {
+            -32002
+        };
+        assert_eq!(read["error"]["code"], expected, "{read}");
+        let prompt = send(&server, era, "prompts/get", json!({"name": "x"}))
+            .await
+            .json();
+        assert_eq!(prompt["error"]["code"], -32602, "{prompt}");
     }
 }
 
