@@ -1,7 +1,8 @@
 //! SQLite: read-only connections for reads, one writer thread with group commit for writes.
 //!
 //! Several processes may share a file. `sqlite::memory:` is a file in a private temporary folder
-//! that vanishes with the last connection: so it behaves as every other database does, with many
+//! that vanishes with the last handle (a process that ends without dropping its handles leaves it
+//! to the system's cleaning of temporary files): so it behaves as every other database does, with many
 //! readers and a writer (SQLite's own shared memory databases lock differently and are
 //! discouraged by their makers).
 
