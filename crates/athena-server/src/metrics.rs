@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Upper bounds of the latency buckets in seconds.
@@ -62,9 +62,10 @@ impl Metrics {
         InFlight(self)
     }
 
-    /// Sets the number of open connections.
-    pub(crate) fn set_connections(&self, connections: usize) {
-        self.counters().connections = connections as u64;
+    /// Counts a connection as open until the guard is dropped.
+    pub(crate) fn connect(self: &Arc<Self>) -> Connected {
+        self.counters().connections += 1;
+        Connected(Arc::clone(self))
     }
 
     /// Writes all counters.
@@ -88,6 +89,15 @@ pub(crate) struct InFlight<'a>(&'a Metrics);
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.counters().in_flight -= 1;
+    }
+}
+
+/// An open connection.
+pub(crate) struct Connected(Arc<Metrics>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.counters().connections -= 1;
     }
 }
 
@@ -182,6 +192,15 @@ mod tests {
                 "no `{line}` in\n{text}"
             );
         }
+    }
+
+    #[test]
+    fn connections_end_with_their_guard() {
+        let metrics = Arc::new(Metrics::default());
+        let guard = metrics.connect();
+        assert!(metrics.render().contains("athena_connections 1\n"));
+        drop(guard);
+        assert!(metrics.render().contains("athena_connections 0\n"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -197,8 +197,6 @@ async fn accept(
             Ok(place) => serve_connection(stream, app, &router, &connections, place),
             Err(_) => drop(tokio::spawn(turn_away(stream))),
         }
-        app.metrics
-            .set_connections(limits.connections - places.available_permits());
     }
     drop(listener);
     if tokio::time::timeout(limits.grace, connections.shutdown())
@@ -231,11 +229,12 @@ fn serve_connection(
             TowerToHyperService::new(router.clone()),
         );
     let connection = connections.watch(connection);
+    let connected = app.metrics.connect();
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended early");
         }
-        drop(place);
+        drop((connected, place));
     });
 }
 
@@ -250,6 +249,9 @@ async fn wait_after(error: &std::io::Error) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
+
+/// How much of a request that is turned away is read.
+const UNREAD_BYTES: u64 = 64 << 10;
 
 /// Tells a client that there are too many connections already.
 async fn turn_away(mut stream: TcpStream) {
@@ -268,7 +270,9 @@ async fn turn_away(mut stream: TcpStream) {
     let farewell = async {
         stream.write_all(head.as_bytes()).await?;
         stream.write_all(body.as_bytes()).await?;
-        stream.shutdown().await
+        stream.shutdown().await?;
+        // Closing on unread data would reset the connection before the answer is read.
+        tokio::io::copy(&mut stream.take(UNREAD_BYTES), &mut tokio::io::sink()).await
     };
     if let Ok(Err(error)) | Err(error) = tokio::time::timeout(Duration::from_secs(1), farewell)
         .await
