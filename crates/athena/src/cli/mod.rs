@@ -52,7 +52,6 @@ pub(crate) fn command(registry: &Registry, others: Vec<(&'static str, Command)>)
         .max_term_width(help::WIDTH)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .disable_help_subcommand(true)
         .args(global_arguments());
     let mut groups = help::Groups::default();
     for entry in registry.entries() {

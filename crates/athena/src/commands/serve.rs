@@ -2,8 +2,8 @@
 
 use super::{Session, json_text, print};
 use crate::compose::Store;
+use crate::config::Settings;
 use crate::outcome::Outcome;
-use crate::project;
 use athena_core::{Code, Error, Result};
 use athena_server::Server;
 use athena_store::Background;
@@ -58,8 +58,8 @@ async fn serve(session: Session) -> Outcome {
 
 /// Returns the project of requests that name none. The working directory of a server says nothing
 /// about its clients, so only what was set counts.
-fn server_project(settings: &crate::config::Settings) -> String {
-    project::choose(settings, std::path::Path::new("")).name
+fn server_project(settings: &Settings) -> String {
+    settings.project.clone().unwrap_or_else(|| "default".into())
 }
 
 async fn bind(session: &Session) -> Result<TcpListener> {

@@ -21,13 +21,14 @@ use athena_core::{Code, Ctx, Entry, Error, Registry, Result};
 use athena_memory::memories::{MAX_CONTENT_BYTES, MemoryRecord};
 use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use formats::{Format, Item, Malformed};
+use formats::{Format, Item, Malformed, Parsed};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use undo::Undo;
 use uuid::Uuid;
 
@@ -39,6 +40,10 @@ const MOST_LINKED_AT_ONCE: usize = 10_000;
 const MOST_BYTES_AT_ONCE: usize = 16 << 20;
 /// Malformed lines that are told one by one.
 const MOST_TOLD: usize = 20;
+/// The exit status of a command that Ctrl-C ended, as shells have it.
+const INTERRUPTED: u8 = 130;
+/// Malformed lines that an answer names.
+const MOST_NAMED: usize = 1_000;
 /// Characters of a file's name that serve as session and source.
 const NAME_CHARS: usize = 150;
 
@@ -118,12 +123,13 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
         Ok((file, survey, stored, project_of(&store, session)))
     });
     let (file, survey, stored, project) = stored?;
-    let malformed: Vec<Value> = stored
-        .malformed
+    let left_out = &stored.left_out;
+    let malformed: Vec<Value> = left_out
+        .first
         .iter()
         .map(|m| json!({"line": m.line, "message": m.error.message()}))
         .collect();
-    for malformed in stored.malformed.iter().take(MOST_TOLD) {
+    for malformed in left_out.first.iter().take(MOST_TOLD) {
         session.note(&format!(
             "left out line {}: {}",
             malformed.line, malformed.error
@@ -131,7 +137,8 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     }
     let answer = json!({
         "file": file.source.shown, "format": file.format.name(), "project": project, "records": survey.records,
-        "imported": stored.imported, "skipped": stored.skipped, "malformed": malformed,
+        "imported": stored.imported, "skipped": stored.skipped,
+        "left_out": left_out.count, "malformed": malformed,
     });
     session.show(&answer, |answer, _| summary(answer))
 }
@@ -157,9 +164,9 @@ fn summary(answer: &Value) -> String {
     if skipped > 0 {
         line.push_str(&format!("; {skipped} known already"));
     }
-    let malformed = answer["malformed"].as_array().map_or(0, Vec::len);
-    if malformed > 0 {
-        line.push_str(&format!("; {malformed} left out"));
+    let left_out = integer(answer, "left_out");
+    if left_out > 0 {
+        line.push_str(&format!("; {left_out} left out"));
     }
     line + "\n"
 }
@@ -176,7 +183,8 @@ struct Import {
 #[derive(Debug, Default)]
 struct Survey {
     records: usize,
-    malformed: Vec<Malformed>,
+    bytes: usize,
+    malformed: LeftOut,
     /// Whether records name each other.
     linked: bool,
 }
@@ -186,7 +194,24 @@ struct Survey {
 struct Stored {
     imported: u64,
     skipped: u64,
-    malformed: Vec<Malformed>,
+    left_out: LeftOut,
+}
+
+/// Lines that cannot be imported.
+#[derive(Debug, Default)]
+struct LeftOut {
+    count: usize,
+    /// The first of them; a file that is all wrong must not fill the memory.
+    first: Vec<Malformed>,
+}
+
+impl LeftOut {
+    fn push(&mut self, malformed: Malformed) {
+        self.count += 1;
+        if self.first.len() < MOST_NAMED {
+            self.first.push(malformed);
+        }
+    }
 }
 
 impl Import {
@@ -213,6 +238,7 @@ impl Import {
             match item {
                 Ok(parsed) => {
                     survey.records += 1;
+                    survey.bytes += content_bytes(&parsed.record);
                     survey.linked |= is_linked(&parsed.record);
                 }
                 Err(malformed) => survey.malformed.push(malformed),
@@ -225,8 +251,8 @@ impl Import {
 
     /// Says why nothing is imported, if a line is malformed.
     fn refusal(&self, survey: &Survey) -> Option<Error> {
-        let first = survey.malformed.first()?;
-        let more = match survey.malformed.len() - 1 {
+        let first = survey.malformed.first.first()?;
+        let more = match survey.malformed.count - 1 {
             0 => String::new(),
             1 => "; another line is wrong too".to_owned(),
             more => format!("; {more} more lines are wrong too"),
@@ -251,24 +277,30 @@ async fn store_all(
     checker: &Checker<'_>,
     survey: &Survey,
 ) -> Outcome<Stored> {
-    let progress = bar(session, survey.records);
     let most = if survey.linked {
         MOST_LINKED_AT_ONCE
     } else {
         MOST_AT_ONCE
     };
+    let several = survey.records > most || survey.bytes >= MOST_BYTES_AT_ONCE;
     let mut storing = Storing {
         registry: &session.registry,
         ctx,
         partial: file.partial,
-        undo: Undo::default(),
+        most,
+        undo: if several {
+            Undo::prepare(&session.registry, ctx).await?
+        } else {
+            Undo::default()
+        },
         stored: Stored::default(),
-        interrupt: Box::pin(serve::shutdown()?),
+        interrupted: interrupted()?,
     };
-    if survey.records > most {
-        storing.undo = Undo::prepare(&session.registry, ctx).await?;
+    let progress = bar(session, survey.records);
+    let mut outcome = storing.file(file, checker, &progress).await;
+    if outcome.is_ok() && survey.linked && several {
+        outcome = storing.links(file, checker).await;
     }
-    let outcome = storing.file(file, checker, most, &progress).await;
     progress.finish_and_clear();
     if let Err(stop) = outcome {
         if let Some(problem) = storing.undo.run(&session.registry, ctx).await {
@@ -279,14 +311,27 @@ async fn store_all(
     Ok(storing.stored)
 }
 
+/// Returns a flag that a signal sets: a call that is under way is let finish, because a call that
+/// is given up may be stored all the same.
+fn interrupted() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let (set, shutdown) = (Arc::clone(&flag), serve::shutdown()?);
+    tokio::spawn(async move {
+        shutdown.await;
+        set.store(true, Ordering::Relaxed);
+    });
+    Ok(flag)
+}
+
 /// An import that is under way.
 struct Storing<'a> {
     registry: &'a Registry,
     ctx: &'a Ctx,
     partial: bool,
+    most: usize,
     undo: Undo,
     stored: Stored,
-    interrupt: Pin<Box<dyn Future<Output = ()> + Send>>,
+    interrupted: Arc<AtomicBool>,
 }
 
 impl Storing<'_> {
@@ -294,81 +339,79 @@ impl Storing<'_> {
         &mut self,
         file: &Import,
         checker: &Checker<'_>,
-        most: usize,
         progress: &ProgressBar,
     ) -> Outcome {
-        let mut batch: Vec<(usize, Value)> = Vec::new();
-        let mut bytes = 0;
+        let mut batch = Batch::default();
         for item in file.records(checker)? {
-            let parsed = match item {
-                Ok(parsed) => parsed,
-                Err(malformed) if self.partial => {
-                    self.stored.malformed.push(malformed);
-                    continue;
-                }
+            match item {
+                Ok(parsed) => batch.push(parsed),
+                Err(malformed) if self.partial => self.stored.left_out.push(malformed),
                 // The file was sound a moment ago, so somebody is writing to it.
                 Err(malformed) => return Err(malformed.error.into()),
-            };
-            let mut record = parsed.record;
-            record
-                .entry("uid")
-                .or_insert_with(|| Uuid::now_v7().to_string().into());
-            bytes += record
-                .get("content")
-                .and_then(Value::as_str)
-                .map_or(0, str::len);
-            batch.push((parsed.line, Value::Object(record)));
-            if batch.len() == most || bytes >= MOST_BYTES_AT_ONCE {
-                self.batch(std::mem::take(&mut batch), progress).await?;
-                bytes = 0;
+            }
+            if batch.is_full(self.most) {
+                progress.inc(batch.lines.len() as u64);
+                self.batch(std::mem::take(&mut batch)).await?;
             }
         }
-        if batch.is_empty() {
+        if batch.lines.is_empty() {
             Ok(())
         } else {
-            self.batch(batch, progress).await
+            self.batch(batch).await
         }
     }
 
-    /// Stores some records in one transaction.
-    async fn batch(&mut self, batch: Vec<(usize, Value)>, progress: &ProgressBar) -> Outcome {
-        let records: Vec<Value> = batch.iter().map(|(_, record)| record.clone()).collect();
-        self.undo.note(&records);
-        let call = self.registry.call(
-            "memory.import",
-            self.ctx,
-            json!({ "memories": records }),
-            None,
-        );
-        let answer = tokio::select! {
-            answer = call => answer,
-            () = &mut self.interrupt => return told(130),
-        };
-        match answer {
-            Ok(answer) => self.count(&answer),
-            Err(error) if self.partial && is_about_input(&error) => self.one_by_one(batch).await?,
-            Err(error) => return Err(with_line(error, &batch).into()),
+    /// Sends the records that name others again: now all that they name are there.
+    async fn links(&mut self, file: &Import, checker: &Checker<'_>) -> Outcome {
+        let mut batch = Batch::default();
+        for parsed in file
+            .records(checker)?
+            .flatten()
+            .filter(|parsed| is_linked(&parsed.record))
+        {
+            batch.push(parsed);
+            if batch.is_full(self.most) {
+                self.call(std::mem::take(&mut batch).records).await?;
+            }
         }
-        progress.inc(records_of(&self.stored) - progress.position().min(records_of(&self.stored)));
+        if !batch.lines.is_empty() {
+            self.call(batch.records).await?;
+        }
         Ok(())
     }
 
+    /// Stores some records in one transaction.
+    async fn batch(&mut self, batch: Batch) -> Outcome {
+        if self.interrupted.load(Ordering::Relaxed) {
+            return told(INTERRUPTED);
+        }
+        self.undo.note(&batch.records);
+        match self.call(batch.records.clone()).await {
+            Ok(answer) => self.count(&answer),
+            Err(error) if self.partial && is_about_input(&error) => self.one_by_one(batch).await?,
+            Err(error) => return Err(with_line(error, &batch.lines).into()),
+        }
+        Ok(())
+    }
+
+    async fn call(&self, records: Vec<Value>) -> Result<Value> {
+        self.registry
+            .call(
+                "memory.import",
+                self.ctx,
+                json!({ "memories": records }),
+                None,
+            )
+            .await
+    }
+
     /// Finds out which records of a batch the operation refuses.
-    async fn one_by_one(&mut self, batch: Vec<(usize, Value)>) -> Outcome {
-        for (line, record) in batch {
-            match self
-                .registry
-                .call(
-                    "memory.import",
-                    self.ctx,
-                    json!({"memories": [record]}),
-                    None,
-                )
-                .await
-            {
+    async fn one_by_one(&mut self, batch: Batch) -> Outcome {
+        for (line, record) in batch.lines.into_iter().zip(batch.records) {
+            match self.call(vec![record]).await {
                 Ok(answer) => self.count(&answer),
                 Err(error) if is_about_input(&error) => {
-                    self.stored.malformed.push(Malformed { line, error })
+                    self.stored.left_out.push(Malformed { line, error })
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -382,8 +425,35 @@ impl Storing<'_> {
     }
 }
 
-fn records_of(stored: &Stored) -> u64 {
-    stored.imported + stored.skipped
+/// Records for one call, with the lines they start at.
+#[derive(Debug, Default)]
+struct Batch {
+    lines: Vec<usize>,
+    records: Vec<Value>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn push(&mut self, parsed: Parsed) {
+        let mut record = parsed.record;
+        record
+            .entry("uid")
+            .or_insert_with(|| Uuid::now_v7().to_string().into());
+        self.bytes += content_bytes(&record);
+        self.lines.push(parsed.line);
+        self.records.push(Value::Object(record));
+    }
+
+    fn is_full(&self, most: usize) -> bool {
+        self.lines.len() >= most || self.bytes >= MOST_BYTES_AT_ONCE
+    }
+}
+
+fn content_bytes(record: &Map<String, Value>) -> usize {
+    record
+        .get("content")
+        .and_then(Value::as_str)
+        .map_or(0, str::len)
 }
 
 fn is_about_input(error: &Error) -> bool {
@@ -394,14 +464,14 @@ fn is_about_input(error: &Error) -> bool {
 }
 
 /// Names the line of the record that an operation refused.
-fn with_line(error: Error, batch: &[(usize, Value)]) -> Error {
+fn with_line(error: Error, lines: &[usize]) -> Error {
     let index = error
         .field()
         .and_then(|field| field.strip_prefix("memories["))
         .and_then(|rest| rest.split(']').next())
         .and_then(|index| index.parse::<usize>().ok());
-    match index.and_then(|index| batch.get(index)) {
-        Some((line, _)) => {
+    match index.and_then(|index| lines.get(index)) {
+        Some(line) => {
             Error::new(error.code(), format!("line {line}: {error}")).with_source(error)
         }
         None => error,
@@ -626,7 +696,11 @@ mod tests {
             .unwrap();
         file.refusal(&Survey {
             records: 0,
-            malformed: vec![first],
+            bytes: 0,
+            malformed: LeftOut {
+                count: 1,
+                first: vec![first],
+            },
             linked: false,
         })
         .unwrap()
@@ -702,11 +776,10 @@ mod tests {
 
     #[test]
     fn refused_records_are_traced_to_their_line() {
-        let batch = [(4, json!({})), (9, json!({}))];
         let error =
             Error::new(Code::InvalidInput, "memories[1]: bad").with_field("memories[1].content");
         assert_eq!(
-            with_line(error, &batch).to_string(),
+            with_line(error, &[4, 9]).to_string(),
             "line 9: memories[1]: bad"
         );
     }

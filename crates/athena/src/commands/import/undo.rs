@@ -133,3 +133,63 @@ async fn page(
     }
     registry.call("memory.list", ctx, input, None).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compose::{self, Store};
+    use athena_db::Durability;
+    use athena_embed::EmbedderConfig;
+
+    #[tokio::test]
+    async fn only_what_was_imported_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let embedder = athena_embed::build(&EmbedderConfig::default()).unwrap();
+        let path = folder.path().join("undo.db");
+        let store = Store::open_file(&path, Durability::Normal, embedder, "p")
+            .await
+            .unwrap();
+        let (registry, ctx) = (compose::registry(), store.ctx("cli"));
+        let remember = async |content: &str| {
+            registry
+                .call("memory.remember", &ctx, json!({ "content": content }), None)
+                .await
+                .unwrap()
+        };
+        let known = remember("before").await;
+        let mut undo = Undo::prepare(&registry, &ctx).await.unwrap();
+        let records = [
+            json!({"uid": "01890000-0000-7000-8000-000000000001", "content": "ours"}),
+            json!({"uid": "01890000-0000-7000-8000-000000000002", "content": "ours, forgotten", "forgotten_at": "2024-03-15T00:00:00Z"}),
+            json!({"uid": known["uid"], "content": "known"}),
+        ];
+        undo.note(&records);
+        let imported = registry
+            .call("memory.import", &ctx, json!({ "memories": records }), None)
+            .await
+            .unwrap();
+        assert_eq!(imported["imported"], 2);
+        remember("meanwhile, by somebody else").await;
+
+        assert_eq!(undo.run(&registry, &ctx).await, None);
+        let page = registry
+            .call("memory.export", &ctx, json!({}), None)
+            .await
+            .unwrap();
+        let left: Vec<&str> = page["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|item| item["content"].as_str())
+            .collect();
+        assert_eq!(left, ["before", "meanwhile, by somebody else"]);
+        store.close().await.unwrap();
+    }
+
+    #[test]
+    fn an_import_of_one_call_has_nothing_to_take_back() {
+        let mut undo = Undo::default();
+        undo.note(&[json!({"uid": "u"})]);
+        assert!(undo.uids.is_empty());
+    }
+}
