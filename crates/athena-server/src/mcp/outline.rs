@@ -1,51 +1,84 @@
 //! Schemas as tools show them: everything a model needs to call, in few bytes.
 //!
 //! A client sends the list of tools to its model with every conversation. So references are
-//! written out, enumerations are plain lists, the bounds of 64-bit integers are left out, and
-//! outputs are shapes without prose. The registry checks arguments against the full schema, and
-//! says what is wrong with them.
+//! written out, enumerations are plain lists, and what the registry says anyway when it refuses
+//! (how long a text may be, how many items a list may have) is left out.
+//!
+//! A field that is marked `"x-advanced": true` in its schema, and a list of numbers, which no
+//! model can write, are not shown in the list of tools. They are accepted all the same, and
+//! `search_tools` shows them.
 
 use athena_core::schema::{self, Components};
 use serde_json::{Map, Value, json};
 
-/// How deep objects are described; what is inside of deeper ones is any object.
-const INPUT_DEPTH: usize = 4;
-const OUTPUT_DEPTH: usize = 3;
+/// The keyword that marks a field as too special for the list of tools.
+const ADVANCED: &str = "x-advanced";
 
-/// What an input is checked against and a model can use.
-const INPUT_KEYWORDS: [&str; 10] = [
-    "type",
-    "required",
-    "default",
-    "minLength",
-    "maxLength",
-    "minimum",
-    "maximum",
-    "minItems",
-    "maxItems",
-    "pattern",
-];
+/// How much of a schema is shown, and how deep: objects below that are any object.
+#[derive(Clone, Copy, PartialEq)]
+enum Detail {
+    /// All of an input.
+    Input,
+    /// What a model needs of an input.
+    Tool,
+    /// What is always in an output, and of what type.
+    Output,
+}
 
-/// Returns the schema of an input, with its descriptions shortened to a sentence.
+impl Detail {
+    fn depth(self) -> usize {
+        match self {
+            Self::Input | Self::Tool => 4,
+            Self::Output => 3,
+        }
+    }
+
+    fn keywords(self) -> &'static [&'static str] {
+        match self {
+            Self::Input => &[
+                "type",
+                "required",
+                "default",
+                "minimum",
+                "maximum",
+                "minLength",
+                "maxLength",
+                "minItems",
+                "maxItems",
+                "pattern",
+            ],
+            Self::Tool => &["type", "required", "default", "minimum", "maximum"],
+            Self::Output => &["type"],
+        }
+    }
+
+    fn has_descriptions(self) -> bool {
+        self != Self::Output
+    }
+}
+
+/// Returns the schema of an input with all its fields.
 pub(super) fn input(schema: &Value, components: &Components) -> Value {
-    let mut outline = Outline {
+    Outline {
         components,
-        is_input: true,
+        detail: Detail::Input,
     }
-    .write(schema, INPUT_DEPTH);
-    if schema["additionalProperties"] == false {
-        outline["additionalProperties"] = json!(false);
+    .write_input(schema)
+}
+
+/// Returns the schema of an input with the fields that the list of tools shows.
+pub(super) fn tool_input(schema: &Value, components: &Components) -> Value {
+    Outline {
+        components,
+        detail: Detail::Tool,
     }
-    outline
+    .write_input(schema)
 }
 
 /// Returns the shape of an output.
 pub(super) fn output(schema: &Value, components: &Components) -> Value {
-    Outline {
-        components,
-        is_input: false,
-    }
-    .write(schema, OUTPUT_DEPTH)
+    let detail = Detail::Output;
+    Outline { components, detail }.write(schema, detail.depth())
 }
 
 /// Returns the first paragraph of a text, as one line.
@@ -60,10 +93,18 @@ pub(super) fn first_paragraph(text: &str) -> String {
 
 struct Outline<'a> {
     components: &'a Components,
-    is_input: bool,
+    detail: Detail,
 }
 
 impl Outline<'_> {
+    fn write_input(&self, schema: &Value) -> Value {
+        let mut outline = self.write(schema, self.detail.depth());
+        if schema["additionalProperties"] == false {
+            outline["additionalProperties"] = json!(false);
+        }
+        outline
+    }
+
     fn write(&self, schema: &Value, depth: usize) -> Value {
         let target = schema::resolve(schema, self.components);
         let mut outline = Map::new();
@@ -76,7 +117,7 @@ impl Outline<'_> {
         let description = schema
             .get("description")
             .or_else(|| target.get("description"));
-        if self.is_input
+        if self.detail.has_descriptions()
             && let Some(text) = description.and_then(Value::as_str)
         {
             outline.insert("description".into(), json!(first_sentence(text)));
@@ -88,22 +129,16 @@ impl Outline<'_> {
         if choices.iter().all(Value::is_string) {
             outline.insert("type".into(), json!("string"));
         }
-        if self.is_input {
+        if self.detail != Detail::Output {
             outline.insert("enum".into(), Value::Array(choices));
         }
     }
 
     fn write_keywords(&self, outline: &mut Map<String, Value>, schema: &Value) {
-        let keywords: &[&str] = if self.is_input {
-            &INPUT_KEYWORDS
-        } else {
-            &["type", "required"]
-        };
-        for keyword in keywords {
-            match schema.get(keyword) {
-                Some(bound) if *bound == json!(i64::MIN) || *bound == json!(i64::MAX) => {}
-                Some(value) => drop(outline.insert((*keyword).into(), value.clone())),
-                None => {}
+        for keyword in self.detail.keywords() {
+            let value = schema.get(keyword).filter(|value| !says_nothing(value));
+            if let Some(value) = value {
+                outline.insert((*keyword).into(), value.clone());
             }
         }
     }
@@ -117,11 +152,18 @@ impl Outline<'_> {
         if let Some(Value::Object(properties)) = schema.get("properties") {
             let properties = properties
                 .iter()
+                .filter(|(name, property)| self.shows(schema, name, property))
                 .map(|(name, property)| (name.clone(), self.write(property, depth - 1)));
             outline.insert("properties".into(), Value::Object(properties.collect()));
         }
         if let Some(items) = schema.get("items") {
-            outline.insert("items".into(), self.write(items, depth - 1));
+            let mut items = self.write(items, depth - 1);
+            if self.detail == Detail::Tool
+                && let Some(items) = items.as_object_mut()
+            {
+                items.remove("description");
+            }
+            outline.insert("items".into(), items);
         }
         for keyword in ["anyOf", "oneOf"] {
             if let Some(Value::Array(branches)) = schema.get(keyword) {
@@ -130,14 +172,42 @@ impl Outline<'_> {
             }
         }
     }
+
+    fn shows(&self, schema: &Value, name: &str, property: &Value) -> bool {
+        let is_required = schema["required"]
+            .as_array()
+            .is_some_and(|names| names.iter().any(|required| required == name));
+        match self.detail {
+            Detail::Input => true,
+            Detail::Output => is_required,
+            Detail::Tool => is_required || !self.is_advanced(property),
+        }
+    }
+
+    fn is_advanced(&self, property: &Value) -> bool {
+        let shape = schema::resolve(property, self.components);
+        let is_numbers = shape["type"] == "array"
+            && schema::resolve(&shape["items"], self.components)["type"] == "number";
+        is_numbers || property[ADVANCED] == true || shape[ADVANCED] == true
+    }
+}
+
+/// Whether a keyword's value is what holds without it.
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Bool(is_set) => !is_set,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        bound => *bound == json!(i64::MIN) || *bound == json!(i64::MAX),
+    }
 }
 
 fn first_sentence(text: &str) -> String {
     let paragraph = first_paragraph(text);
-    paragraph.split_once(". ").map_or_else(
-        || paragraph.strip_suffix('.').unwrap_or(&paragraph).to_owned(),
-        |(sentence, _)| sentence.to_owned(),
-    )
+    let sentence = paragraph
+        .split_once(". ")
+        .map_or(paragraph.as_str(), |(sentence, _)| sentence);
+    sentence.strip_suffix('.').unwrap_or(sentence).to_owned()
 }
 
 #[cfg(test)]
@@ -163,31 +233,48 @@ mod tests {
         let schema = json!({"type": "object", "additionalProperties": false, "required": ["kind"], "properties": {
             "kind": {"$ref": "#/components/schemas/Kind", "description": "What it is. Rarely\nneeded."},
             "limit": {"type": "integer", "format": "int64", "minimum": 1, "maximum": i64::MAX, "default": 10},
+            "title": {"type": "string", "maxLength": 9},
+            "vector": {"type": "array", "items": {"type": "number"}},
+            "depth": {"type": "integer", "x-advanced": true},
         }});
+        let kind = json!({"type": "string", "enum": ["fact", "plan"], "description": "What it is"});
+        let limit = json!({"type": "integer", "minimum": 1, "default": 10});
         assert_eq!(
-            input(&schema, &components()),
+            tool_input(&schema, &components()),
             json!({"type": "object", "additionalProperties": false, "required": ["kind"], "properties": {
-                "kind": {"type": "string", "enum": ["fact", "plan"], "description": "What it is"},
-                "limit": {"type": "integer", "minimum": 1, "default": 10},
+                "kind": kind, "limit": limit, "title": {"type": "string"},
+            }})
+        );
+        assert_eq!(
+            input(&schema, &components())["properties"],
+            json!({
+                "kind": kind, "limit": limit, "title": {"type": "string", "maxLength": 9},
+                "vector": {"type": "array", "items": {"type": "number"}}, "depth": {"type": "integer"},
+            })
+        );
+    }
+
+    #[test]
+    fn outputs_are_what_is_always_there() {
+        let schema = json!({"type": "object", "required": ["kind", "node", "nodes"], "properties": {
+            "kind": {"$ref": "#/components/schemas/Kind"},
+            "node": {"$ref": "#/components/schemas/Node"},
+            "nodes": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}},
+            "note": {"type": "string"},
+        }});
+        let node = json!({"type": "object", "properties": {"id": {"type": "integer"}}});
+        assert_eq!(
+            output(&schema, &components()),
+            json!({"type": "object", "properties": {
+                "kind": {"type": "string"}, "node": node, "nodes": {"type": "array", "items": node},
             }})
         );
     }
 
     #[test]
-    fn outputs_are_shapes_of_limited_depth() {
+    fn schemas_that_contain_themselves_end() {
         let node = json!({"$ref": "#/components/schemas/Node"});
-        assert_eq!(
-            output(&node, &components()),
-            json!({"type": "object", "required": ["id"], "properties": {
-                "id": {"type": "integer"},
-                "next": {"type": "object", "required": ["id"], "properties": {
-                    "id": {"type": "integer"},
-                    "next": {"type": "object", "required": ["id"], "properties": {
-                        "id": {"type": "integer"},
-                        "next": {"type": "object"},
-                    }},
-                }},
-            }})
-        );
+        let text = input(&node, &components()).to_string();
+        assert_eq!(text.matches("next").count(), 4, "{text}");
     }
 }

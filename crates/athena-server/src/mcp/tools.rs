@@ -41,7 +41,7 @@ pub(super) fn entry<'a>(registry: &'a Registry, name: &str) -> Option<&'a Entry>
 
 fn tool(registry: &Registry, entry: &Entry, name: &'static str) -> Tool {
     let description = outline::first_paragraph(&entry.description);
-    let input = object(outline::input(&entry.input, registry.components()));
+    let input = object(outline::tool_input(&entry.input, registry.components()));
     let output = object(outline::output(&entry.output, registry.components()));
     Tool::new(name, description, input)
         .with_raw_output_schema(Arc::new(output))
