@@ -52,14 +52,11 @@ fn search_input() -> Value {
 }
 
 fn search_output() -> Value {
-    json!({"type": "object", "required": ["operations"], "properties": {
-        "operations": {"type": "array", "items": {"type": "object", "required": ["name", "description"], "properties": {
-            "name": {"type": "string"},
-            "description": {"type": "string"},
-            "effect": {"type": "string"},
-            "arguments": {"type": "object"},
-        }}},
-    }})
+    let operation = json!({"type": "object", "properties": {
+        "name": {"type": "string"},
+        "description": {"type": "string"},
+    }});
+    json!({"type": "object", "properties": {"operations": {"type": "array", "items": operation}}})
 }
 
 fn call_input() -> Value {

@@ -59,20 +59,20 @@ impl Detail {
 
 /// Returns the schema of an input with all its fields.
 pub(super) fn input(schema: &Value, components: &Components) -> Value {
-    Outline {
-        components,
-        detail: Detail::Input,
+    let detail = Detail::Input;
+    let mut outline = Outline { components, detail }.write(schema, detail.depth());
+    if schema["additionalProperties"] == false {
+        outline["additionalProperties"] = json!(false);
     }
-    .write_input(schema)
+    outline
 }
 
 /// Returns the schema of an input with the fields that the list of tools shows.
+///
+/// It does not say that there are no others.
 pub(super) fn tool_input(schema: &Value, components: &Components) -> Value {
-    Outline {
-        components,
-        detail: Detail::Tool,
-    }
-    .write_input(schema)
+    let detail = Detail::Tool;
+    Outline { components, detail }.write(schema, detail.depth())
 }
 
 /// Returns the shape of an output.
@@ -97,14 +97,6 @@ struct Outline<'a> {
 }
 
 impl Outline<'_> {
-    fn write_input(&self, schema: &Value) -> Value {
-        let mut outline = self.write(schema, self.detail.depth());
-        if schema["additionalProperties"] == false {
-            outline["additionalProperties"] = json!(false);
-        }
-        outline
-    }
-
     fn write(&self, schema: &Value, depth: usize) -> Value {
         let target = schema::resolve(schema, self.components);
         let mut outline = Map::new();
@@ -241,7 +233,7 @@ mod tests {
         let limit = json!({"type": "integer", "minimum": 1, "default": 10});
         assert_eq!(
             tool_input(&schema, &components()),
-            json!({"type": "object", "additionalProperties": false, "required": ["kind"], "properties": {
+            json!({"type": "object", "required": ["kind"], "properties": {
                 "kind": kind, "limit": limit, "title": {"type": "string"},
             }})
         );

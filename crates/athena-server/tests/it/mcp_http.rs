@@ -169,7 +169,6 @@ fn a_tool_says_what_it_does_and_to_what() {
             "description": "Writes a note down. Use it for what should still be known tomorrow.",
             "inputSchema": {
                 "type": "object",
-                "additionalProperties": false,
                 "required": ["title"],
                 "properties": {
                     "title": {"type": "string", "description": "What it is about"},
