@@ -270,6 +270,22 @@ fn check(schema: &Value, components: &Components, value: &Value, path: &str) -> 
     }
 }
 
+/// Refuses NUL in what no schema describes, such as metadata.
+fn check_free_form(value: &Value, path: &str) -> Result<()> {
+    let refused = || Err(refuse(path, "must not contain a NUL character"));
+    match value {
+        Value::String(text) if text.contains('\0') => refused(),
+        Value::Array(items) => items
+            .iter()
+            .try_for_each(|item| check_free_form(item, path)),
+        Value::Object(fields) if fields.keys().any(|key| key.contains('\0')) => refused(),
+        Value::Object(fields) => fields
+            .values()
+            .try_for_each(|field| check_free_form(field, path)),
+        _ => Ok(()),
+    }
+}
+
 fn check_branches(
     schema: &Map<String, Value>,
     components: &Components,
@@ -288,10 +304,27 @@ fn check_branches(
             .iter()
             .any(|branch| check(branch, components, value, path).is_ok())
         {
-            return Err(refuse(path, "has none of the forms that are allowed"));
+            return Err(refuse(path, &none_of(branches)));
         }
     }
     Ok(())
+}
+
+/// Says what is missing where each form needs a field, as in "query or vector".
+fn none_of(branches: &[Value]) -> String {
+    let needed: Vec<String> = branches
+        .iter()
+        .filter_map(|branch| {
+            branch["required"][0]
+                .as_str()
+                .map(|name| format!("`{name}`"))
+        })
+        .collect();
+    if needed.len() == branches.len() {
+        format!("needs {}", needed.join(" or "))
+    } else {
+        "has none of the forms that are allowed".to_owned()
+    }
 }
 
 /// Returns the values of an enumeration that `schemars` wrote as one branch per documented value.
@@ -524,7 +557,8 @@ fn check_unknown_field(
         Some(additional @ Value::Object(_)) => {
             check(additional, components, value, &join(path, name))
         }
-        _ => Ok(()),
+        _ if name.contains('\0') => Err(refuse(path, "must not contain a NUL character")),
+        _ => check_free_form(value, &join(path, name)),
     }
 }
 

@@ -106,9 +106,7 @@ impl TestApp {
 /// Returns the ids of recalled memories, best first.
 fn ids(recalled: &Value) -> Vec<i64> {
     let hits = recalled["hits"].as_array().unwrap();
-    hits.iter()
-        .map(|hit| hit["memory"]["id"].as_i64().unwrap())
-        .collect()
+    hits.iter().map(|hit| hit["id"].as_i64().unwrap()).collect()
 }
 
 fn environment(db: Database, clock: &Arc<FixedClock>) -> Arc<Env> {

@@ -23,7 +23,7 @@ use uuid::Uuid;
 #[serde(deny_unknown_fields)]
 pub struct MemoryRecord {
     /// The text.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), regex(pattern = r"\S"))]
     pub content: String,
     /// Its id in every store.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,7 +194,7 @@ pub struct Export {
     #[schemars(range(min = 1, max = 1_000))]
     pub limit: u32,
     /// Where the previous page ended: its `next_cursor`.
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(length(max = 15), regex(pattern = r"^c1\.[0-9a-z]{1,12}$"))]
     pub cursor: Option<String>,
 }
 

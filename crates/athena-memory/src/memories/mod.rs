@@ -26,8 +26,9 @@ pub use access::{AccessStats, FlushRetrievals, Retrievals, UpdateAccessStats};
 pub use embedding::EmbedPending;
 pub use exchange::{Export, Import, Imported, MemoryRecord, RelationRecord};
 pub use ops::{
-    Feedback, FeedbackGiven, Forget, Get, History, List, Purge, PurgeReceipt, Relate, Related,
-    Relation, Relations, Remember, RememberBatch, Remembered, RememberedBatch, Restore, Update,
+    Feedback, FeedbackGiven, Forget, Forgotten, Get, History, List, Purge, PurgeReceipt, Relate,
+    Related, Relation, Relations, Remember, RememberBatch, Remembered, RememberedBatch, Restore,
+    Update, Updated,
 };
 pub use recall::{
     Fusion, HybridHit, HybridMemories, HybridSearch, Mode, Recall, Recalled, RecalledMemory,

@@ -24,7 +24,7 @@ use uuid::Uuid;
 #[serde(deny_unknown_fields)]
 pub struct Remember {
     /// The text, in full sentences that make sense by themselves; at most 1 MiB.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), regex(pattern = r"\S"))]
     pub content: String,
     /// What sort of thing it says; `fact` unless given.
     #[serde(default, rename = "type")]
@@ -48,6 +48,7 @@ pub struct Remember {
     /// The role of who said it, such as `user`, `assistant` or `tool`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
+    #[schemars(extend("x-advanced" = true))]
     pub role: Option<String>,
     /// When what it says happened.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,28 +56,35 @@ pub struct Remember {
     /// The field it belongs to, such as `planning` or `code-analysis`; `memory` unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
+    #[schemars(extend("x-advanced" = true))]
     pub domain: Option<String>,
     /// Anything else that belongs to it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-advanced" = true))]
     pub metadata: Option<Map<String, Value>>,
     /// What a picture that came with it shows.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 10_000))]
+    #[schemars(extend("x-advanced" = true))]
     pub caption: Option<String>,
     /// Its place in the session.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-advanced" = true))]
     pub position: Option<i64>,
     /// Where it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500))]
+    #[schemars(extend("x-advanced" = true))]
     pub source: Option<String>,
     /// Which agent tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
+    #[schemars(extend("x-advanced" = true))]
     pub agent: Option<String>,
     /// Its id where it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
+    #[schemars(extend("x-advanced" = true))]
     pub external_id: Option<String>,
     /// How sure it is; 1 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,12 +93,15 @@ pub struct Remember {
     /// How far its source is trusted; 1 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
+    #[schemars(extend("x-advanced" = true))]
     pub trust: Option<f64>,
     /// From when on it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-advanced" = true))]
     pub valid_from: Option<Timestamp>,
     /// Until when it holds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-advanced" = true))]
     pub valid_until: Option<Timestamp>,
     /// When it goes out of recall by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,18 +109,22 @@ pub struct Remember {
     /// What the text is; `text` unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
+    #[schemars(extend("x-advanced" = true))]
     pub content_type: Option<String>,
     /// The kind of event it was made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
+    #[schemars(extend("x-advanced" = true))]
     pub event_type: Option<String>,
     /// The language of a piece of code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
+    #[schemars(extend("x-advanced" = true))]
     pub code_language: Option<String>,
     /// The hash of a piece of code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
+    #[schemars(extend("x-advanced" = true))]
     pub code_hash: Option<String>,
     /// Your own vector for the whole text, as wide as the project's `embedding_dim`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +132,7 @@ pub struct Remember {
     pub embedding: Option<Vec<f32>>,
     /// Wait until a provider's vectors are stored too; they follow in the background otherwise.
     #[serde(default)]
+    #[schemars(extend("x-advanced" = true))]
     pub wait_embedded: bool,
 }
 
@@ -483,6 +499,10 @@ pub struct Get {
     /// The memory's id.
     #[schemars(range(min = 1))]
     pub id: i64,
+    /// Return it even if it was forgotten.
+    #[serde(default)]
+    #[schemars(extend("x-advanced" = true))]
+    pub forgotten: bool,
 }
 
 impl Operation for Get {
@@ -493,8 +513,18 @@ impl Operation for Get {
     type Output = Memory;
 
     async fn call(self, ctx: &Ctx) -> Result<Memory> {
-        existing(ctx.db(), MemoryId(self.id)).await
+        remembered(ctx.db(), MemoryId(self.id), self.forgotten).await
     }
+}
+
+/// Returns the memory, unless it was forgotten and forgotten ones are not wanted.
+async fn remembered(db: &impl Executor, id: MemoryId, forgotten: bool) -> Result<Memory> {
+    let memory = existing(db, id).await?;
+    if memory.forgotten_at.is_none() || forgotten {
+        return Ok(memory);
+    }
+    let message = format!("memory `{id}` was forgotten; restore it, or ask with `forgotten`");
+    Err(Error::new(Code::NotFound, message).with_field("id"))
 }
 
 /// Returns the memory, or says that it does not exist.
@@ -538,7 +568,7 @@ pub struct List {
     #[schemars(range(min = 1, max = 1_000))]
     pub limit: u32,
     /// Where the previous page ended: its `next_cursor`.
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(length(max = 15), regex(pattern = r"^c1\.[0-9a-z]{1,12}$"))]
     pub cursor: Option<String>,
 }
 
@@ -597,7 +627,7 @@ pub struct Update {
     #[schemars(range(min = 1))]
     pub id: i64,
     /// The new text; the old one is kept unless given.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), regex(pattern = r"\S"))]
     pub content: Option<String>,
     /// Why it changes.
     #[schemars(length(min = 1, max = 10_000))]
@@ -609,20 +639,37 @@ pub struct Update {
     #[schemars(length(max = 64), inner(length(min = 1, max = 100)))]
     pub tags: Option<Vec<String>>,
     /// Everything else that belongs to it from now on.
+    #[schemars(extend("x-advanced" = true))]
     pub metadata: Option<Map<String, Value>>,
     /// How sure it is now.
     #[schemars(range(min = 0, max = 1))]
     pub confidence: Option<f64>,
     /// Until when it holds.
+    #[schemars(extend("x-advanced" = true))]
     pub valid_until: Option<Timestamp>,
     /// When it goes out of recall by itself.
+    #[schemars(extend("x-advanced" = true))]
     pub expires_at: Option<Timestamp>,
     /// Your own vector for the new text.
     #[schemars(length(min = 1, max = 65_536))]
     pub embedding: Option<Vec<f32>>,
     /// The version that you changed; the update is refused if there is a newer one.
     #[schemars(range(min = 1))]
+    #[schemars(extend("x-advanced" = true))]
     pub expected_version: Option<i64>,
+}
+
+/// A memory's new version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Updated {
+    /// The id of the new version.
+    pub id: MemoryId,
+    /// The new version's id in every store that it is moved to.
+    pub uid: Uuid,
+    /// The id of the version that it replaced.
+    pub replaced: MemoryId,
+    /// The number of the new version.
+    pub version: i64,
 }
 
 impl Operation for Update {
@@ -638,9 +685,9 @@ impl Operation for Update {
             Code::PreconditionFailed,
             Code::EmbeddingMismatch,
         ]);
-    type Output = Memory;
+    type Output = Updated;
 
-    async fn call(self, ctx: &Ctx) -> Result<Memory> {
+    async fn call(self, ctx: &Ctx) -> Result<Updated> {
         let old = existing(ctx.db(), MemoryId(self.id)).await?;
         check_current(&old, self.expected_version)?;
         let next = next_version(ctx, &old, &self);
@@ -725,7 +772,7 @@ async fn replace(
     id: MemoryId,
     expected: Option<i64>,
     draft: &Draft,
-) -> Result<Memory> {
+) -> Result<Updated> {
     let old = existing(write.tx(), id).await?;
     check_current(&old, expected)?;
     if let Some((same, _)) = sql::same(write.tx(), old.project_id, &draft.content_hash).await?
@@ -746,7 +793,12 @@ async fn replace(
         superseded.project_id,
         indexing::attributes_record(&superseded),
     );
-    existing(write.tx(), next).await
+    Ok(Updated {
+        id: next,
+        uid: draft.memory.uid,
+        replaced: id,
+        version: draft.memory.version,
+    })
 }
 
 /// Returns all versions of a memory, oldest first, each with the reason for the change.
@@ -756,6 +808,9 @@ pub struct History {
     /// The id of any of its versions.
     #[schemars(range(min = 1))]
     pub id: i64,
+    /// Return it even if the memory was forgotten.
+    #[serde(default)]
+    pub forgotten: bool,
 }
 
 impl Operation for History {
@@ -765,7 +820,7 @@ impl Operation for History {
     type Output = Page<Memory>;
 
     async fn call(self, ctx: &Ctx) -> Result<Page<Memory>> {
-        let memory = existing(ctx.db(), MemoryId(self.id)).await?;
+        let memory = remembered(ctx.db(), MemoryId(self.id), self.forgotten).await?;
         Ok(Page {
             items: sql::versions(ctx.db(), memory.lineage).await?,
             next_cursor: None,
@@ -785,6 +840,15 @@ pub struct Forget {
     pub reason: Option<String>,
 }
 
+/// A memory that was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Forgotten {
+    /// The memory's id.
+    pub id: MemoryId,
+    /// When it was forgotten.
+    pub forgotten_at: Timestamp,
+}
+
 impl Operation for Forget {
     const SPEC: Spec = Spec::remove("memory.forget", "/memories/{id}")
         .tool("forget")
@@ -792,9 +856,9 @@ impl Operation for Forget {
         .positional(&["id"])
         .short(&[("reason", 'r')])
         .errors(&[Code::InvalidState]);
-    type Output = Memory;
+    type Output = Forgotten;
 
-    async fn call(self, ctx: &Ctx) -> Result<Memory> {
+    async fn call(self, ctx: &Ctx) -> Result<Forgotten> {
         let forget = Arc::new(self);
         write(ctx, Intent::new("memory.forget"), move |write| {
             let forget = Arc::clone(&forget);
@@ -804,14 +868,21 @@ impl Operation for Forget {
     }
 }
 
-async fn forget_one(write: &Write<'_>, forget: &Forget) -> Result<Memory> {
+async fn forget_one(write: &Write<'_>, forget: &Forget) -> Result<Forgotten> {
     let memory = existing(write.tx(), MemoryId(forget.id)).await?;
-    if memory.forgotten_at.is_some() {
-        return Ok(memory);
+    if let Some(forgotten_at) = memory.forgotten_at {
+        return Ok(Forgotten {
+            id: memory.id,
+            forgotten_at,
+        });
     }
     check_current(&memory, None)?;
     sql::forget(write.tx(), memory.id, forget.reason.as_deref(), write.now()).await?;
-    changed(write, memory.id).await
+    changed(write, memory.id).await?;
+    Ok(Forgotten {
+        id: memory.id,
+        forgotten_at: write.now(),
+    })
 }
 
 /// Reads a memory back after a change and tells search of its state.
@@ -1044,7 +1115,7 @@ impl Operation for Relations {
     type Output = Page<Relation>;
 
     async fn call(self, ctx: &Ctx) -> Result<Page<Relation>> {
-        let memory = existing(ctx.db(), MemoryId(self.id)).await?;
+        let memory = remembered(ctx.db(), MemoryId(self.id), false).await?;
         Ok(Page {
             items: sql::relations(ctx.db(), memory.id, 10_000).await?,
             next_cursor: None,

@@ -2,18 +2,17 @@
 
 use super::indexing::{CALLER_MODEL, check_embedding, label};
 use super::ops::live_states;
-use super::{Memory, MemoryType, Retrievals, sql};
+use super::{ConsolidationState, Memory, MemoryType, Retrievals, sql};
 use crate::projects;
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
-use athena_search::{Answer, DEFAULT_MIN_MATCH, Filter, Hit, Kind, Query, Weights};
+use athena_search::{Answer, Filter, Hit, Kind, Query, Weights};
 use athena_store::{Request, search};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
-
-use super::ConsolidationState;
+use uuid::Uuid;
 
 /// Recalls what is known about something, best first. Ask it before you answer, decide or begin,
 /// with a question or a few words; what was said in other words is found too. Each hit has a
@@ -34,6 +33,7 @@ pub struct Recall {
     /// More projects to look into, by name. `personal` is left out unless it is named.
     #[serde(default)]
     #[schemars(length(max = 100), inner(length(min = 1, max = 255)))]
+    #[schemars(extend("x-advanced" = true))]
     pub projects: Vec<String>,
     /// Only memories of one of these types.
     #[serde(default, rename = "type")]
@@ -51,29 +51,36 @@ pub struct Recall {
     pub speaker: Option<String>,
     /// Only memories of this domain.
     #[schemars(length(min = 1, max = 50))]
+    #[schemars(extend("x-advanced" = true))]
     pub domain: Option<String>,
     /// Only memories in one of these states; all but superseded ones unless given.
     #[serde(default)]
     #[schemars(length(max = 6))]
+    #[schemars(extend("x-advanced" = true))]
     pub state: Vec<ConsolidationState>,
     /// Only what happened at this time or later.
     pub after: Option<Timestamp>,
     /// Only what happened before this time.
     pub before: Option<Timestamp>,
-    /// Only hits whose `match` is at least this; try 0.3 to get nothing rather than a guess.
+    /// Only hits whose `match` is at least this; 0.12 gives nothing rather than a guess.
     #[schemars(range(min = 0, max = 1))]
     pub min_score: Option<f64>,
     /// How to look.
     #[serde(default)]
+    #[schemars(extend("x-advanced" = true))]
     pub mode: Mode,
-    /// The share of meaning in the score; set both shares to replace the measured rule.
+    /// The share of meaning in the score, in place of the measured rule. The shares' sum divides;
+    /// one alone leaves the rest to the other.
     #[schemars(range(min = 0, max = 1))]
+    #[schemars(extend("x-advanced" = true))]
     pub semantic_weight: Option<f64>,
     /// The share of words in the score.
     #[schemars(range(min = 0, max = 1))]
+    #[schemars(extend("x-advanced" = true))]
     pub keyword_weight: Option<f64>,
     /// How the two are joined.
     #[serde(default)]
+    #[schemars(extend("x-advanced" = true))]
     pub fusion: Fusion,
     /// Your own vector for the question, compared with vectors that came with memories.
     #[schemars(length(min = 1, max = 65_536))]
@@ -124,9 +131,15 @@ pub struct Recalled {
     pub explain: Option<Value>,
 }
 
-/// A memory that was recalled.
+/// A memory that was recalled: what matters for using it. `get` returns everything about it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RecalledMemory {
+    /// The memory's id.
+    pub id: MemoryId,
+    /// The memory's id in every store that it is moved to.
+    pub uid: Uuid,
+    /// The id of its project.
+    pub project_id: ProjectId,
     /// How it ranks among the hits, up to 1.
     pub score: f64,
     /// How well it answers by itself, 0 to 1.
@@ -137,8 +150,32 @@ pub struct RecalledMemory {
     pub semantic: Option<f64>,
     /// Its BM25 score.
     pub keyword: f64,
-    /// The memory.
-    pub memory: Memory,
+    /// The text.
+    pub content: String,
+    /// What sort of thing it says.
+    #[serde(rename = "type")]
+    pub memory_type: MemoryType,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The session it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Who said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker: Option<String>,
+    /// When what it says happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub occurred_at: Option<Timestamp>,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// How sure it is, 0 to 1.
+    pub confidence: f64,
+    /// 1 for the first version.
+    pub version: i64,
+    /// Its id where it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
     /// How it came by its score, if asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explain: Option<Value>,
@@ -195,11 +232,23 @@ fn recalled(hit: Hit, memory: Memory, pending: &[MemoryId]) -> RecalledMemory {
         explain.insert("vector".into(), Value::String("pending".into()));
     }
     RecalledMemory {
+        id: memory.id,
+        uid: memory.uid,
+        project_id: memory.project_id,
         score: hit.score,
         match_score: hit.match_score,
         semantic: hit.semantic,
         keyword: hit.keyword,
-        memory,
+        content: memory.content,
+        memory_type: memory.memory_type,
+        tags: memory.tags,
+        session: memory.session,
+        speaker: memory.speaker,
+        occurred_at: memory.occurred_at,
+        created_at: memory.created_at,
+        confidence: memory.confidence,
+        version: memory.version,
+        external_id: memory.external_id,
         explain,
     }
 }
@@ -214,7 +263,7 @@ struct Found {
 /// Searches, then reads the rows and checks them again: what was forgotten or has expired meanwhile
 /// gives its place to the next.
 async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
-    let weights = weights(recall)?;
+    let weights = weights(recall);
     let projects = projects::for_reading(ctx, recall.project.as_deref(), &recall.projects).await?;
     let projects: Vec<ProjectId> = projects.into_iter().map(|(id, _)| id).collect();
     if let Some(embedding) = &recall.embedding {
@@ -277,25 +326,15 @@ async fn with_rows(
         .collect())
 }
 
-fn weights(recall: &Recall) -> Result<Option<Weights>> {
-    match (recall.semantic_weight, recall.keyword_weight) {
-        (None, None) => Ok(None),
-        (Some(semantic), Some(keyword)) if semantic + keyword > 0.0 => {
-            Ok(Some(Weights { semantic, keyword }))
-        }
-        (Some(_), Some(_)) => Err(Error::invalid(
-            "semantic_weight",
-            "and `keyword_weight` must not both be 0",
-        )),
-        (None, Some(_)) => Err(Error::invalid(
-            "semantic_weight",
-            "is required with `keyword_weight`",
-        )),
-        (Some(_), None) => Err(Error::invalid(
-            "keyword_weight",
-            "is required with `semantic_weight`",
-        )),
-    }
+/// Returns the shares that the caller chose; one alone leaves the rest to the other.
+fn weights(recall: &Recall) -> Option<Weights> {
+    let (semantic, keyword) = match (recall.semantic_weight, recall.keyword_weight) {
+        (None, None) | (Some(0.0), Some(0.0)) => return None,
+        (Some(semantic), Some(keyword)) => (semantic, keyword),
+        (Some(semantic), None) => (semantic, 1.0 - semantic),
+        (None, Some(keyword)) => (1.0 - keyword, keyword),
+    };
+    Some(Weights { semantic, keyword })
 }
 
 fn states(recall: &Recall) -> Vec<String> {
@@ -369,6 +408,7 @@ fn labels(recall: &Recall) -> Vec<Vec<String>> {
 /// a text, a vector of your own, or both.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{"required": ["query"]}, {"required": ["embedding"]}]))]
 pub struct SemanticSearch {
     /// The question in words; it is embedded unless you bring a vector.
     #[schemars(length(min = 1, max = 10_000))]
@@ -390,7 +430,7 @@ pub struct SemanticSearch {
 }
 
 fn default_threshold() -> f64 {
-    DEFAULT_MIN_MATCH
+    0.3
 }
 
 /// Memories by similarity.
@@ -419,9 +459,6 @@ impl Operation for SemanticSearch {
     type Output = SimilarMemories;
 
     async fn call(self, ctx: &Ctx) -> Result<SimilarMemories> {
-        if self.query.is_none() && self.embedding.is_none() {
-            return Err(Error::invalid("query", "or `embedding` is required"));
-        }
         let recall = Recall {
             query: self.query.unwrap_or_default(),
             embedding: self.embedding,

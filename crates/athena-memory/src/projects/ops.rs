@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[schemars(rename = "ProjectCreate")]
 pub struct Create {
     /// A name for it, unique among the projects that exist.
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"\S"))]
     pub name: String,
     /// The folder it lives in, unique likewise.
     #[schemars(length(min = 1, max = 700))]
@@ -145,7 +145,7 @@ pub struct List {
     #[schemars(range(min = 1, max = 1_000))]
     pub limit: u32,
     /// Where the previous page ended: its `next_cursor`.
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(length(max = 15), regex(pattern = r"^c1\.[0-9a-z]{1,12}$"))]
     pub cursor: Option<String>,
 }
 

@@ -42,7 +42,7 @@ story! {
             assert_eq!(app.call("memory.get", json!({"id": id})).await["content"], text);
         }
         let greeting = app.call("memory.recall", json!({"query": "世界"})).await;
-        assert_eq!(greeting["hits"][0]["memory"]["content"], "こんにちは世界");
+        assert_eq!(greeting["hits"][0]["content"], "こんにちは世界");
     }
 
     /// Unknown names say what there is.

@@ -48,7 +48,7 @@ story! {
 
         let question = json!({"query": "Neu", "explain": true});
         let (here, there) = (app.call("memory.recall", question.clone()).await, copy.call("memory.recall", question).await);
-        assert_eq!(here["hits"][0]["memory"]["uid"], there["hits"][0]["memory"]["uid"]);
+        assert_eq!(here["hits"][0]["uid"], there["hits"][0]["uid"]);
         assert_eq!(here["hits"][0]["score"], there["hits"][0]["score"]);
         copy.finish().await;
     }

@@ -41,7 +41,7 @@ story! {
         let first = app.remember("The API listens on port 8080").await;
         let update = json!({"id": first, "content": "The API listens on port 9090", "reason": "moved", "confidence": 0.5});
         let second = app.call("memory.update", update).await;
-        assert_eq!((&second["version"], &second["update_reason"]), (&json!(2), &json!("moved")));
+        assert_eq!((&second["version"], &second["replaced"]), (&json!(2), &json!(first)));
         assert_eq!(app.recall("API port").await, [second["id"].as_i64().unwrap()]);
 
         let history = app.call("memory.history", json!({"id": first})).await;
@@ -49,6 +49,7 @@ story! {
         assert_eq!(history.len(), 2);
         assert_eq!(history[0]["content"], "The API listens on port 8080");
         assert_eq!(history[0]["state"], "superseded");
+        assert_eq!(history[1]["update_reason"], "moved");
         assert_eq!(history[0]["superseded_by"], second["id"]);
         assert_eq!(history[0]["lineage"], history[1]["lineage"]);
 
@@ -56,7 +57,7 @@ story! {
         assert_eq!(error.code(), Code::InvalidState);
         assert!(error.message().contains(&second["id"].to_string()), "it names the current version");
         let superseded = app.call("memory.recall", json!({"query": "API port", "state": ["superseded"]})).await;
-        assert_eq!(superseded["hits"][0]["memory"]["id"], first);
+        assert_eq!(superseded["hits"][0]["id"], first);
     }
 
     /// Of two writers who read the same version, one wins and the other is told.
@@ -90,6 +91,9 @@ story! {
         for _ in 0..3 {
             app.call("memory.forget", json!({"id": id})).await;
             assert!(app.recall("password policy").await.is_empty());
+            assert_eq!(app.refused("memory.get", json!({"id": id})).await.code(), Code::NotFound);
+            let kept = app.call("memory.get", json!({"id": id, "forgotten": true})).await;
+            assert!(kept["forgotten_at"].is_string());
             assert_eq!(app.call("memory.list", json!({})).await["items"], json!([]));
             assert_eq!(app.call("memory.list", json!({"forgotten": true})).await["items"][0]["id"], id);
             let restored = app.call("memory.restore", json!({"id": id})).await;

@@ -206,7 +206,7 @@ async fn answers(app: &TestApp, queries: &[Value]) -> Vec<Vec<(String, String, S
         let hits = found["hits"].as_array().unwrap();
         let told = |hit: &Value| {
             (
-                hit["memory"]["uid"].to_string(),
+                hit["uid"].to_string(),
                 hit["score"].to_string(),
                 hit["match"].to_string(),
             )

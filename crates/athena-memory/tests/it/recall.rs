@@ -60,7 +60,7 @@ async fn notebook(app: &TestApp) {
 
 async fn first(app: &TestApp, query: &str) -> String {
     let found = app.call("memory.recall", json!({"query": query})).await;
-    found["hits"][0]["memory"]["content"]
+    found["hits"][0]["content"]
         .as_str()
         .unwrap_or("nothing")
         .to_owned()
@@ -74,7 +74,7 @@ async fn contents(app: &TestApp, mut input: Value) -> Vec<String> {
     let found = app.call("memory.recall", input).await;
     let hits = found["hits"].as_array().unwrap();
     hits.iter()
-        .map(|hit| hit["memory"]["content"].as_str().unwrap().to_owned())
+        .map(|hit| hit["content"].as_str().unwrap().to_owned())
         .collect()
 }
 
@@ -128,7 +128,7 @@ story! {
         let all = app.call("memory.recall", json!({"query": query})).await;
         let some = app.call("memory.recall", json!({"query": query, "session": "s2"})).await;
         let narrowed = &some["hits"][0];
-        let same = all["hits"].as_array().unwrap().iter().find(|hit| hit["memory"]["id"] == narrowed["memory"]["id"]);
+        let same = all["hits"].as_array().unwrap().iter().find(|hit| hit["id"] == narrowed["id"]);
         assert_eq!(same.unwrap()["match"], narrowed["match"]);
     }
 
@@ -168,10 +168,16 @@ story! {
         }
         let input = json!({"query": "billing", "semantic_weight": 0.7, "keyword_weight": 0.3, "fusion": "rrf"});
         assert!(contents(app, input).await.len() >= 2);
-        let error = app.refused("memory.recall", json!({"query": "x", "semantic_weight": 0.7})).await;
-        assert_eq!(error.field(), Some("keyword_weight"));
-        let error = app.refused("memory.recall", json!({"query": "x", "semantic_weight": 0, "keyword_weight": 0})).await;
-        assert_eq!(error.code(), Code::InvalidInput);
+        let ask = |weights: Value| async move {
+            let mut input = json!({"query": "billing service PostgreSQL", "limit": 3});
+            input.as_object_mut().unwrap().extend(weights.as_object().unwrap().clone());
+            app.call("memory.recall", input).await
+        };
+        let both = ask(json!({"semantic_weight": 0.7, "keyword_weight": 0.3})).await;
+        assert_eq!(ask(json!({"semantic_weight": 0.7})).await, both, "one share leaves the rest");
+        assert_ne!(ask(json!({"keyword_weight": 1.0})).await, both);
+        let none = ask(json!({"semantic_weight": 0, "keyword_weight": 0})).await;
+        assert_eq!(none, ask(json!({})).await, "no preference is the measured rule");
     }
 
     /// A project sees its own memories and `personal`; others only when they are named.
@@ -202,7 +208,7 @@ story! {
         let lasting = app.remember("Coupon that lasts").await;
         app.clock.advance(61);
         let found = app.call("memory.recall", json!({"query": "coupon number", "limit": 1})).await;
-        assert_eq!(found["hits"][0]["memory"]["id"], lasting);
+        assert_eq!(found["hits"][0]["id"], lasting);
     }
 
     /// Recalling writes nothing at once; use is counted soon after.

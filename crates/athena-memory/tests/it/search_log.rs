@@ -17,7 +17,7 @@ story! {
         assert_eq!(found["hits"], json!([]));
         let id = app.remember("The lighthouse is white").await;
         let found = app.registry.call("memory.recall", &other, ask.clone(), None).await.unwrap();
-        assert_eq!(found["hits"][0]["memory"]["id"], id);
+        assert_eq!(found["hits"][0]["id"], id);
         app.call("memory.forget", json!({"id": id})).await;
         let found = app.registry.call("memory.recall", &other, ask.clone(), None).await.unwrap();
         assert_eq!(found["hits"], json!([]));
@@ -74,12 +74,12 @@ story! {
         let after = app.registry.call("memory.recall", &fresh, question.clone(), None).await.unwrap();
         assert_eq!(scores(&before), scores(&after));
 
-        let id = before["hits"][0]["memory"]["id"].clone();
+        let id = before["hits"][0]["id"].clone();
         let receipt = app.call("memory.purge", json!({"id": id})).await;
         assert!(receipt["search_records"].as_u64().unwrap() >= 1);
         for ctx in [&app.ctx, &fresh] {
             let found = app.registry.call("memory.recall", ctx, question.clone(), None).await.unwrap();
-            assert!(found["hits"].as_array().unwrap().iter().all(|hit| hit["memory"]["id"] != id));
+            assert!(found["hits"].as_array().unwrap().iter().all(|hit| hit["id"] != id));
         }
         env.db().close().await.unwrap();
     }
@@ -135,6 +135,6 @@ async fn count(app: &TestApp, table: &str) -> i64 {
 fn scores(found: &serde_json::Value) -> Vec<(String, String)> {
     let hits = found["hits"].as_array().unwrap();
     hits.iter()
-        .map(|hit| (hit["memory"]["uid"].to_string(), hit["score"].to_string()))
+        .map(|hit| (hit["uid"].to_string(), hit["score"].to_string()))
         .collect()
 }
