@@ -68,10 +68,8 @@ fn show_hits(text: &mut String, hits: &[Value], answer: &Map<String, Value>, sty
         let _ = writeln!(text, "nothing that matches");
     }
     for (index, hit) in hits.iter().enumerate() {
-        // Some answers hold the memory in a field of its own, others are the memory.
-        let memory = hit.get("memory").unwrap_or(hit);
-        let _ = writeln!(text, "{}", headline(index + 1, hit, memory, style));
-        let content = memory
+        let _ = writeln!(text, "{}", headline(index + 1, hit, style));
+        let content = hit
             .get("content")
             .and_then(Value::as_str)
             .unwrap_or_default();
@@ -102,19 +100,19 @@ fn show_hits(text: &mut String, hits: &[Value], answer: &Map<String, Value>, sty
 }
 
 /// The line above a hit's content: rank, scores, and what the memory is.
-fn headline(rank: usize, hit: &Value, memory: &Value, style: Style) -> String {
+fn headline(rank: usize, hit: &Value, style: Style) -> String {
     let mut parts = vec![style.bold(&format!("{rank:>2}."))];
     for name in ["score", "match"] {
         if let Some(number) = hit.get(name).and_then(Value::as_f64) {
             parts.push(format!("{} {number:.3}", style.dim(name)));
         }
     }
-    let kind = memory
+    let kind = hit
         .get("memory_type")
-        .or_else(|| memory.get("type"))
+        .or_else(|| hit.get("type"))
         .and_then(Value::as_str);
     parts.extend(kind.map(|kind| style.cyan(kind)));
-    if let Some(tags) = memory.get("tags").and_then(Value::as_array) {
+    if let Some(tags) = hit.get("tags").and_then(Value::as_array) {
         let tags: Vec<String> = tags
             .iter()
             .filter_map(Value::as_str)
@@ -123,16 +121,13 @@ fn headline(rank: usize, hit: &Value, memory: &Value, style: Style) -> String {
         parts.extend((!tags.is_empty()).then(|| style.cyan(&tags.join(" "))));
     }
     parts.extend(
-        memory
-            .get("speaker")
+        hit.get("speaker")
             .and_then(Value::as_str)
             .map(|speaker| one_line(speaker, COLUMN_WIDTH)),
     );
-    let date = memory
-        .get("occurred_at")
-        .or_else(|| memory.get("created_at"));
+    let date = hit.get("occurred_at").or_else(|| hit.get("created_at"));
     parts.extend(date.map(|date| style.dim(&scalar("occurred_at", date))));
-    parts.extend(memory.get("id").map(|id| style.dim(&format!("id {id}"))));
+    parts.extend(hit.get("id").map(|id| style.dim(&format!("id {id}"))));
     parts.join("  ")
 }
 

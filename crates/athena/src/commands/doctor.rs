@@ -135,7 +135,7 @@ fn home(path: &Path) -> Finding {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Finding::ok(
             "home",
-            format!("{} is made at the first write", path.display()),
+            format!("{} is made when it is needed", path.display()),
         ),
         Err(error) => Finding::failed(
             "home",

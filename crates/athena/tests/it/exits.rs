@@ -130,7 +130,7 @@ fn a_read_only_store_can_be_read() {
         athena.home().join("athena.db").display()
     );
     let hits = athena.json(&["--database-url", &url, "recall", "readable"]);
-    assert_eq!(hits["hits"][0]["memory"]["content"], "still readable");
+    assert_eq!(hits["hits"][0]["content"], "still readable");
     check(
         &athena,
         &["--database-url", &url, "remember", "x"],

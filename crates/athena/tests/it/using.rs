@@ -31,10 +31,7 @@ fn quickstart_works_on_a_machine_that_has_nothing() {
     {
         let first = &answer["answers"][index]["hits"][0];
         assert!(
-            first["memory"]["content"]
-                .as_str()
-                .unwrap()
-                .starts_with(expected),
+            first["content"].as_str().unwrap().starts_with(expected),
             "{first}"
         );
         assert!(first["explain"].is_object(), "{first}");
@@ -67,11 +64,8 @@ fn what_is_remembered_is_recalled() {
     assert_eq!(ran.status, 0, "{ran:?}");
 
     let hits = athena.json(&["recall", "When do we ship?"]);
-    assert_eq!(hits["hits"][0]["memory"]["content"], "We ship on Tuesdays.");
-    assert_eq!(
-        hits["hits"][0]["memory"]["tags"],
-        json!(["release", "habit"])
-    );
+    assert_eq!(hits["hits"][0]["content"], "We ship on Tuesdays.");
+    assert_eq!(hits["hits"][0]["tags"], json!(["release", "habit"]));
     let text = athena.run(&["recall", "kuhlschrank"]).out;
     assert!(
         text.contains("Der Kühlschrank 🧊 steht im Keller."),

@@ -321,7 +321,7 @@ impl Asker<'_> {
             scope: scope.name.clone(),
             id: query.id.clone(),
             category: query.category.clone(),
-            figures: metrics::figures(&ranking(&answer, twins), &query.relevant),
+            figures: metrics::figures(&ranking(&answer, twins)?, &query.relevant),
             cpu,
             wall,
         })
@@ -385,13 +385,19 @@ fn question(query: &Query) -> String {
 }
 
 /// Returns the documents of a ranking; those that are one memory follow each other.
-fn ranking<'a>(answer: &'a Value, twins: &'a Twins) -> Vec<&'a str> {
-    let hits = answer["hits"].as_array().into_iter().flatten();
-    let memories = hits.filter_map(|hit| hit["memory"]["external_id"].as_str());
-    memories
-        .flat_map(|id| twins.get(id).into_iter().flatten())
-        .map(String::as_str)
-        .collect()
+///
+/// # Errors
+///
+/// A hit that stands for no document: then nothing that is measured would mean anything.
+fn ranking<'a>(answer: &'a Value, twins: &'a Twins) -> Result<Vec<&'a str>> {
+    let mut docs = Vec::new();
+    for hit in answer["hits"].as_array().into_iter().flatten() {
+        let known = hit["external_id"].as_str().and_then(|id| twins.get(id));
+        let known = known
+            .ok_or_else(|| Error::internal("a hit stands for no document of the collection"))?;
+        docs.extend(known.iter().map(String::as_str));
+    }
+    Ok(docs)
 }
 
 /// Picks `count` items at equal distances: the same ones every time.
@@ -425,11 +431,13 @@ mod tests {
 
     #[test]
     fn rankings_name_documents() {
-        let answer = json!({"hits": [{"memory": {"external_id": "b"}}, {"memory": {"external_id": "a"}}, {"memory": {}}]});
+        let answer = json!({"hits": [{"external_id": "b"}, {"external_id": "a"}]});
         let twins = Twins::from([
             ("a".into(), vec!["a".into()]),
             ("b".into(), vec!["b".into(), "c".into()]),
         ]);
-        assert_eq!(ranking(&answer, &twins), ["b", "c", "a"]);
+        assert_eq!(ranking(&answer, &twins).unwrap(), ["b", "c", "a"]);
+        assert!(ranking(&json!({"hits": [{"external_id": "z"}]}), &twins).is_err());
+        assert!(ranking(&json!({"hits": [{}]}), &twins).is_err());
     }
 }

@@ -35,7 +35,9 @@ use uuid::Uuid;
 /// Records in one call, and so in one transaction.
 const MOST_AT_ONCE: usize = 1_000;
 /// The same for records that name each other, whose links are made within one call.
-const MOST_LINKED_AT_ONCE: usize = 10_000;
+const MOST_LINKED_AT_ONCE: usize = 2_000;
+/// Records below which a call that takes too long is not split any more.
+const FEW: usize = 20;
 /// Bytes of content in one call.
 const MOST_BYTES_AT_ONCE: usize = 16 << 20;
 /// Malformed lines that are told one by one.
@@ -380,16 +382,29 @@ impl Storing<'_> {
         Ok(())
     }
 
-    /// Stores some records in one transaction.
+    /// Stores some records in one transaction, or in several if one takes too long: how long
+    /// depends on the way to the database. What was stored after all is skipped the second time.
     async fn batch(&mut self, batch: Batch) -> Outcome {
-        if self.interrupted.load(Ordering::Relaxed) {
-            return told(INTERRUPTED);
-        }
-        self.undo.note(&batch.records);
-        match self.call(batch.records.clone()).await {
-            Ok(answer) => self.count(&answer),
-            Err(error) if self.partial && is_about_input(&error) => self.one_by_one(batch).await?,
-            Err(error) => return Err(with_line(error, &batch.lines).into()),
+        let mut waiting = vec![batch];
+        while let Some(batch) = waiting.pop() {
+            if self.interrupted.load(Ordering::Relaxed) {
+                return told(INTERRUPTED);
+            }
+            self.undo.note(&batch.records);
+            match self.call(batch.records.clone()).await {
+                Ok(answer) => self.count(&answer),
+                Err(error) if error.code() == Code::Timeout && batch.lines.len() > FEW => {
+                    if !self.undo.is_prepared() {
+                        self.undo = Undo::prepare(self.registry, self.ctx).await?;
+                    }
+                    let (first, second) = batch.halves();
+                    waiting.extend([second, first]);
+                }
+                Err(error) if self.partial && is_about_input(&error) => {
+                    self.one_by_one(batch).await?
+                }
+                Err(error) => return Err(with_line(error, &batch.lines).into()),
+            }
         }
         Ok(())
     }
@@ -444,6 +459,19 @@ impl Batch {
         self.records.push(Value::Object(record));
     }
 
+    fn halves(mut self) -> (Self, Self) {
+        let middle = self.lines.len() / 2;
+        let (lines, records) = (self.lines.split_off(middle), self.records.split_off(middle));
+        (
+            self,
+            Self {
+                lines,
+                records,
+                bytes: 0,
+            },
+        )
+    }
+
     fn is_full(&self, most: usize) -> bool {
         self.lines.len() >= most || self.bytes >= MOST_BYTES_AT_ONCE
     }
@@ -471,9 +499,7 @@ fn with_line(error: Error, lines: &[usize]) -> Error {
         .and_then(|rest| rest.split(']').next())
         .and_then(|index| index.parse::<usize>().ok());
     match index.and_then(|index| lines.get(index)) {
-        Some(line) => {
-            Error::new(error.code(), format!("line {line}: {error}")).with_source(error)
-        }
+        Some(line) => Error::new(error.code(), format!("line {line}: {error}")).with_source(error),
         None => error,
     }
 }
@@ -771,6 +797,26 @@ mod tests {
         assert_eq!(
             Value::Object(record),
             json!({"content": "x", "type": "fact", "session": "s", "tags": ["a", "b"]})
+        );
+    }
+
+    #[test]
+    fn halves_keep_the_order_and_the_lines() {
+        let mut batch = Batch::default();
+        for line in [2, 4, 6] {
+            batch.push(Parsed {
+                line,
+                record: json!({"content": line.to_string()})
+                    .as_object()
+                    .unwrap()
+                    .clone(),
+            });
+        }
+        let (first, second) = batch.halves();
+        assert_eq!((first.lines, second.lines), (vec![2], vec![4, 6]));
+        assert_eq!(
+            (&first.records[0]["content"], &second.records[1]["content"]),
+            (&json!("2"), &json!("6"))
         );
     }
 

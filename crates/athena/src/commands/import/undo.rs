@@ -40,6 +40,11 @@ impl Undo {
         })
     }
 
+    /// Whether what is there was noted.
+    pub(super) fn is_prepared(&self) -> bool {
+        self.newest.is_some()
+    }
+
     /// Notes records that are about to be stored.
     pub(super) fn note(&mut self, records: &[Value]) {
         if self.newest.is_some() {
