@@ -451,12 +451,12 @@ async fn store_all(write: &Write<'_>, project: ProjectId, items: &[Item]) -> Res
         if is_known(write, project, item).await? {
             continue;
         }
-        let id = item
+        let stored_id = item
             .draft
             .insert(write, project)
             .await
             .map_err(|error| in_item(error, index))?;
-        stored.push((id, item));
+        stored.extend(stored_id.map(|id| (id, item)));
     }
     for (id, item) in &stored {
         connect(write, project, *id, item).await?;

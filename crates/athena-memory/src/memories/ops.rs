@@ -338,7 +338,18 @@ impl Draft {
                 duplicate: true,
             });
         }
-        let id = self.insert(write, project).await?;
+        let Some(id) = self.insert(write, project).await? else {
+            // Somebody else told it meanwhile.
+            let same = sql::same(write.tx(), project, &self.content_hash).await?;
+            let (id, uid) =
+                same.ok_or_else(|| Error::new(Code::Busy, "it was told and forgotten meanwhile"))?;
+            return Ok(Remembered {
+                id,
+                uid,
+                project_id: project,
+                duplicate: true,
+            });
+        };
         Ok(Remembered {
             id,
             uid: self.memory.uid,
@@ -347,18 +358,27 @@ impl Draft {
         })
     }
 
-    /// Stores the version with its vectors and tells search of it.
-    pub(super) async fn insert(&self, write: &Write<'_>, project: ProjectId) -> Result<MemoryId> {
+    /// Stores the version with its vectors and tells search of it; `None` if a current one says the
+    /// same.
+    pub(super) async fn insert(
+        &self,
+        write: &Write<'_>,
+        project: ProjectId,
+    ) -> Result<Option<MemoryId>> {
         let mut memory = self.memory.clone();
         memory.project_id = project;
-        memory.id = sql::insert(
+        match sql::insert(
             write.tx(),
             &NewRow {
                 memory: &memory,
                 content_hash: &self.content_hash,
             },
         )
-        .await?;
+        .await?
+        {
+            Some(id) => memory.id = id,
+            None => return Ok(None),
+        }
         let mut vectors = Vec::new();
         match &self.inline {
             Some(inline) => {
@@ -376,7 +396,7 @@ impl Draft {
         for record in self.text.records(&memory, &vectors) {
             write.log(project, record);
         }
-        Ok(memory.id)
+        Ok(Some(memory.id))
     }
 
     async fn callers_vector(
@@ -773,7 +793,7 @@ async fn replace(
     expected: Option<i64>,
     draft: &Draft,
 ) -> Result<Updated> {
-    let old = existing(write.tx(), id).await?;
+    let old = locked(write, id).await?;
     check_current(&old, expected)?;
     if let Some((same, _)) = sql::same(write.tx(), old.project_id, &draft.content_hash).await?
         && same != old.id
@@ -783,7 +803,13 @@ async fn replace(
         return Err(Error::new(Code::Conflict, message).with_field("content"));
     }
     sql::release(write.tx(), old.id).await?;
-    let next = draft.insert(write, old.project_id).await?;
+    let next = draft.insert(write, old.project_id).await?.ok_or_else(|| {
+        Error::new(
+            Code::Conflict,
+            "another memory says the same since a moment ago",
+        )
+        .with_field("content")
+    })?;
     sql::supersede(write.tx(), old.id, next, write.now()).await?;
     let superseded = Memory {
         state: ConsolidationState::Superseded,
@@ -869,7 +895,7 @@ impl Operation for Forget {
 }
 
 async fn forget_one(write: &Write<'_>, forget: &Forget) -> Result<Forgotten> {
-    let memory = existing(write.tx(), MemoryId(forget.id)).await?;
+    let memory = locked(write, MemoryId(forget.id)).await?;
     if let Some(forgotten_at) = memory.forgotten_at {
         return Ok(Forgotten {
             id: memory.id,
@@ -883,6 +909,12 @@ async fn forget_one(write: &Write<'_>, forget: &Forget) -> Result<Forgotten> {
         id: memory.id,
         forgotten_at: write.now(),
     })
+}
+
+/// Locks a memory against other writers until the commit, and returns it as it is then.
+pub(super) async fn locked(write: &Write<'_>, id: MemoryId) -> Result<Memory> {
+    sql::lock(write.tx(), id).await?;
+    existing(write.tx(), id).await
 }
 
 /// Reads a memory back after a change and tells search of its state.
@@ -919,7 +951,7 @@ impl Operation for Restore {
 }
 
 async fn restore_one(write: &Write<'_>, id: MemoryId) -> Result<Memory> {
-    let memory = existing(write.tx(), id).await?;
+    let memory = locked(write, id).await?;
     if memory.forgotten_at.is_none() {
         return Ok(memory);
     }
@@ -985,7 +1017,7 @@ impl Operation for Purge {
 }
 
 async fn purge_one(write: &Write<'_>, id: MemoryId) -> Result<PurgeReceipt> {
-    let memory = existing(write.tx(), id).await?;
+    let memory = locked(write, id).await?;
     let mut receipt = PurgeReceipt {
         lineage: memory.lineage,
         purged_at: write.now(),
@@ -1165,7 +1197,7 @@ impl Operation for Feedback {
 }
 
 async fn vote(write: &Write<'_>, feedback: &Feedback) -> Result<FeedbackGiven> {
-    let memory = existing(write.tx(), MemoryId(feedback.id)).await?;
+    let memory = locked(write, MemoryId(feedback.id)).await?;
     let principal = &write.ctx().caller().principal;
     let note = feedback.note.as_deref();
     sql::add_feedback(

@@ -96,11 +96,11 @@ impl NewRow<'_> {
     }
 }
 
-/// Stores a version and returns its id.
-pub(super) async fn insert(db: &impl Executor, row: &NewRow<'_>) -> Result<MemoryId> {
+/// Stores a version and returns its id, or `None` if a current one says the same.
+pub(super) async fn insert(db: &impl Executor, row: &NewRow<'_>) -> Result<Option<MemoryId>> {
     let m = row.memory;
-    let Scalar(id) = db
-        .fetch_one(
+    let id: Option<Scalar<MemoryId>> = db
+        .fetch_opt(
             "INSERT INTO memory_vectors (
                  project_id, uid, lineage, version, superseded_by, update_reason, content, content_type,
                  content_hash, memory_type, domain, tags, metadata, session_id, speaker, role, caption,
@@ -115,6 +115,7 @@ pub(super) async fn insert(db: &impl Executor, row: &NewRow<'_>) -> Result<Memor
                  :confidence, :usefulness_score, :access_count, :consolidation_state, :consolidated_at,
                  :occurred_at, :valid_from, :valid_until, :expires_at, :principal, :created_at, :updated_at,
                  :last_accessed, :last_retrieved_at, :forgotten_at, :forget_reason, :live_key)
+             ON CONFLICT (project_id, content_hash, live_key) DO NOTHING
              RETURNING id",
             params! {
                 project_id: m.project_id,
@@ -162,7 +163,7 @@ pub(super) async fn insert(db: &impl Executor, row: &NewRow<'_>) -> Result<Memor
             },
         )
         .await?;
-    Ok(id)
+    Ok(id.map(|Scalar(id)| id))
 }
 
 /// Returns the current memory that says the same, if there is one.
@@ -349,10 +350,20 @@ pub(super) async fn supersede(
     Ok(())
 }
 
-/// Takes a version out of the set of current ones, so that another may say the same.
+/// Takes a version out of the set of current ones, so that another may take its place.
 pub(super) async fn release(db: &impl Executor, id: MemoryId) -> Result<()> {
     db.execute(
         "UPDATE memory_vectors SET live_key = NULL WHERE id = :id",
+        params! { id: id },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Locks a version's row until the commit: of two writers, the second sees what the first did.
+pub(super) async fn lock(db: &impl Executor, id: MemoryId) -> Result<()> {
+    db.execute(
+        "UPDATE memory_vectors SET version = version WHERE id = :id",
         params! { id: id },
     )
     .await?;

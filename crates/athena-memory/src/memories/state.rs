@@ -1,6 +1,6 @@
 //! The states of consolidation, and the window in which a recalled memory is open to change.
 
-use super::ops::{changed, existing, own_project};
+use super::ops::{changed, locked, own_project};
 use super::{ConsolidationState, Memory, sql};
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, Result, Spec};
 use athena_store::{Intent, Write, write};
@@ -60,7 +60,7 @@ async fn change_state(
     id: MemoryId,
     next: ConsolidationState,
 ) -> Result<StateChanged> {
-    let memory = existing(write.tx(), id).await?;
+    let memory = locked(write, id).await?;
     if !memory.state.may_become(next) {
         let message = format!(
             "memory `{id}` is `{}` and cannot become `{}`",

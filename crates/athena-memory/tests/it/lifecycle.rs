@@ -75,6 +75,20 @@ story! {
         assert_eq!(error.code(), Code::PreconditionFailed);
     }
 
+    /// Many who tell the same at once store it once, and none is refused.
+    async fn the_same_told_at_once(app: TestApp) {
+        let tell = || app.call("memory.remember", json!({"content": "Everybody saw the outage"}));
+        let told = futures_util::future::join_all((0..16).map(|_| tell())).await;
+        assert!(told.iter().all(|answer| answer["id"] == told[0]["id"]));
+        assert_eq!(told.iter().filter(|answer| answer["duplicate"] == false).count(), 1);
+        let votes = (0..8).map(|vote| {
+            app.call("memory.feedback", json!({"id": told[0]["id"], "useful": vote % 4 != 0}))
+        });
+        futures_util::future::join_all(votes).await;
+        let memory = app.call("memory.get", json!({"id": told[0]["id"]})).await;
+        assert_eq!(memory["usefulness"], 0.75);
+    }
+
     /// Updating to what another memory says already is refused, and names that one.
     async fn an_update_does_not_make_duplicates(app: TestApp) {
         let kept = app.remember("Tea is at four").await;
