@@ -9,8 +9,8 @@ use athena_core::{Code, Error};
 use serde_json::{Map, Value, json};
 use std::io::{BufRead, Read};
 
-/// Longest line that is read, in bytes.
-const LONGEST_LINE: u64 = 16 << 20;
+/// Longest line or passage that is read, in bytes.
+const LONGEST: usize = 16 << 20;
 /// How much of a file decides its form, in bytes.
 pub(crate) const HEAD_BYTES: usize = 64 << 10;
 
@@ -202,15 +202,15 @@ impl<R: BufRead> Iterator for Lines<R> {
         let read = self
             .reader
             .by_ref()
-            .take(LONGEST_LINE + 1)
+            .take(LONGEST as u64 + 1)
             .read_until(b'\n', &mut bytes);
         match read {
             Ok(0) => {
                 self.ended = true;
                 return None;
             }
-            Ok(_) if bytes.len() as u64 > LONGEST_LINE => {
-                return self.stop(format!("is longer than {} MiB", LONGEST_LINE >> 20));
+            Ok(_) if bytes.len() > LONGEST => {
+                return self.stop(format!("is longer than {} MiB", LONGEST >> 20));
             }
             Ok(_) => {}
             Err(error) => return self.stop(format!("cannot be read: {error}")),
@@ -284,6 +284,13 @@ fn fields<const N: usize>(fields: [(&str, Value); N]) -> Map<String, Value> {
         .collect()
 }
 
+fn too_long(line: usize) -> Malformed {
+    Malformed::new(
+        line,
+        format!("starts a passage of more than {} MiB", LONGEST >> 20),
+    )
+}
+
 fn paragraphs<'a>(reader: impl BufRead + 'a, name: &'a str) -> impl Iterator<Item = Item> + 'a {
     let mut lines = Lines::new(reader);
     let mut position = 0;
@@ -300,6 +307,10 @@ fn paragraphs<'a>(reader: impl BufRead + 'a, name: &'a str) -> impl Iterator<Ite
                         content.push('\n');
                     }
                     content.push_str(line.trim_end());
+                    if content.len() > LONGEST {
+                        lines.ended = true;
+                        return Some(Err(too_long(start)));
+                    }
                 }
                 ended => {
                     if !content.is_empty() {
@@ -390,6 +401,10 @@ impl<R: BufRead> Markdown<'_, R> {
             }
             content.push('\n');
             content.push_str(line.trim_end());
+            if content.len() > LONGEST {
+                self.lines.ended = true;
+                return Err(too_long(start));
+            }
         }
         self.position += 1;
         let titles: Vec<&str> = self
@@ -783,6 +798,19 @@ mod tests {
         assert_eq!(
             (wrong.line, wrong.error.to_string()),
             (3, "is not UTF-8 (at byte 3)".into())
+        );
+    }
+
+    #[test]
+    fn passages_without_end_do_not_fill_the_memory() {
+        let endless = "a line of a passage\n".repeat((LONGEST / 20) + 2);
+        let expected = (1, "starts a passage of more than 16 MiB".to_owned());
+        assert_eq!(malformed(Format::Text, &endless), expected);
+        assert_eq!(malformed(Format::Markdown, &endless), expected);
+        let line = "x".repeat(LONGEST + 1);
+        assert_eq!(
+            malformed(Format::Jsonl, &line),
+            (1, "is longer than 16 MiB".into())
         );
     }
 
