@@ -11,21 +11,28 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 const PROBLEM: &str = "Problem";
+const JSON: &str = "Json";
+
+/// A NUL character, and text without one, as regular expressions.
+const NUL: &str = r"\u0000";
+const NO_NUL: &str = r"^[^\u0000]*$";
 
 /// Returns the document of all operations of a registry.
 ///
 /// # Panics
 ///
-/// If a type of the registry is called `Problem`, the name of the schema of errors.
+/// If a type of the registry is called `Problem` or `Json`, the names of the document's own schemas.
 #[must_use]
 pub fn document(registry: &Registry) -> Value {
     let mut schemas = registry.components().clone();
     schemas.values_mut().for_each(forbid_nul);
-    let taken = schemas.insert(PROBLEM.into(), problem_schema());
-    assert!(
-        taken.is_none(),
-        "the schema name `{PROBLEM}` is that of errors"
-    );
+    for (name, schema) in [(PROBLEM, problem_schema()), (JSON, json_schema())] {
+        let taken = schemas.insert(name.into(), schema);
+        assert!(
+            taken.is_none(),
+            "the schema name `{name}` is taken by the document itself"
+        );
+    }
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for entry in registry.entries() {
         let path = paths
@@ -174,21 +181,63 @@ fn has_not_modified(entry: &Entry) -> bool {
     entry.spec.http.method == Method::Get && rest::has_version(entry)
 }
 
-/// States in every text's schema what holds for all text: it has no NUL character.
+/// States in the schemas what holds for all text, the text in free-form objects included: it has
+/// no NUL character.
 fn forbid_nul(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
-            let is_free = ["enum", "const", "pattern", "format"]
-                .iter()
-                .all(|keyword| !object.contains_key(*keyword));
-            if object.get("type") == Some(&json!("string")) && is_free {
-                object.insert("pattern".into(), json!(r"^[^\u0000]*$"));
+            match object.get("type").and_then(Value::as_str) {
+                Some("string") => forbid_nul_in_text(object),
+                Some("object") => forbid_nul_in_free_form(object),
+                _ => {}
             }
             object.values_mut().for_each(forbid_nul);
         }
         Value::Array(items) => items.iter_mut().for_each(forbid_nul),
         _ => {}
     }
+}
+
+fn forbid_nul_in_text(schema: &mut Map<String, Value>) {
+    if schema.contains_key("pattern") {
+        schema.insert("not".into(), json!({"pattern": NUL}));
+    } else if !["enum", "const", "format"]
+        .iter()
+        .any(|keyword| schema.contains_key(*keyword))
+    {
+        schema.insert("pattern".into(), json!(NO_NUL));
+    }
+}
+
+fn forbid_nul_in_free_form(schema: &mut Map<String, Value>) {
+    let is_free = !schema.contains_key("properties") && !schema.contains_key("$ref");
+    if is_free
+        && schema
+            .get("additionalProperties")
+            .is_none_or(|additional| *additional == true)
+    {
+        schema.insert("propertyNames".into(), json!({"pattern": NO_NUL}));
+        schema.insert("additionalProperties".into(), reference(JSON));
+    }
+}
+
+/// Any JSON value.
+fn json_schema() -> Value {
+    json!({
+        "description": "Any JSON value.",
+        "oneOf": [
+            {"type": "null"},
+            {"type": "boolean"},
+            {"type": "number"},
+            {"type": "string", "pattern": NO_NUL},
+            {"type": "array", "items": reference(JSON)},
+            {"type": "object", "propertyNames": {"pattern": NO_NUL}, "additionalProperties": reference(JSON)},
+        ],
+    })
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
 /// The input without what is in the path, or nothing if nothing is left.
@@ -264,7 +313,7 @@ fn failure(status: u16, kinds: &[Kind]) -> Value {
     json!({
         "description": format!("Problem with code {}.", codes.join(" or ")),
         "headers": headers,
-        "content": {problem::MEDIA_TYPE: {"schema": {"$ref": format!("#/components/schemas/{PROBLEM}")}}},
+        "content": {problem::MEDIA_TYPE: {"schema": reference(PROBLEM)}},
     })
 }
 

@@ -3,14 +3,16 @@
 //! An output with an integer `version` has one. An input with `expected_version` takes it back as
 //! `If-Match`; the operation itself compares, inside its transaction.
 
-use crate::problem::{Kind, Problem};
-use athena_core::schema::{self, Components};
-use athena_core::{Code, Effect, Entry};
+use crate::problem::Problem;
+use athena_core::{Effect, Entry};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value, json};
 
 /// The input field that `If-Match` stands for.
 pub(crate) const EXPECTED_VERSION: &str = "expected_version";
+
+/// A version that nothing ever has.
+const NEVER_REACHED: i64 = i64::MAX;
 
 /// Whether an operation answers a version.
 pub(crate) fn has_version(entry: &Entry) -> bool {
@@ -34,12 +36,11 @@ pub(super) fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
 
 /// Adds the version that `If-Match` names as the one that the caller expects.
 ///
-/// A condition that cannot hold fails whatever the current version is: weak tags and tags that
-/// were never answered match nothing.
+/// Weak tags and tags that were never answered match nothing. They become a version that no item
+/// reaches, so that the operation says what it says of any version that is not current.
 pub(super) fn add_expected_version(
     input: &mut Map<String, Value>,
     entry: &Entry,
-    components: &Components,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
     if entry.spec.effect == Effect::Read || !headers.contains_key(header::IF_MATCH) {
@@ -53,24 +54,20 @@ pub(super) fn add_expected_version(
     if tags.contains(&"*") {
         return Ok(());
     }
-    // What else is wrong with the input comes first: conditions are about requests that are right.
-    schema::accept(&entry.input, components, &mut Value::Object(input.clone()))?;
     let mut versions = tags.iter().filter_map(|tag| version(tag));
     let version = match (versions.next(), versions.next()) {
-        (Some(version), None) => version,
-        (None, _) => return Err(unmet("`If-Match` names no version that was ever answered")),
-        (Some(_), Some(_)) => return Err(Problem::invalid("If-Match", "must name one version")),
+        (version, None) => version.unwrap_or(NEVER_REACHED),
+        (_, Some(_)) => return Err(Problem::invalid("If-Match", "must name one version")),
     };
-    match input.insert(EXPECTED_VERSION.into(), json!(version)) {
-        Some(other) if other != json!(version) => Err(unmet(
-            "`If-Match` and `expected_version` name two versions; one at most can be current",
-        )),
-        _ => Ok(()),
+    match input.get(EXPECTED_VERSION).map(Value::as_i64) {
+        // Two versions are expected: at most one can be current, so the condition fails.
+        Some(Some(other)) if other != version => {
+            drop(input.insert(EXPECTED_VERSION.into(), json!(NEVER_REACHED)))
+        }
+        Some(_) => {}
+        None => drop(input.insert(EXPECTED_VERSION.into(), json!(version))),
     }
-}
-
-fn unmet(detail: &'static str) -> Problem {
-    Problem::new(Kind::Operation(Code::PreconditionFailed), detail)
+    Ok(())
 }
 
 /// Returns the entity tags of a list header.
