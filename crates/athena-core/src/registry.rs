@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +18,8 @@ pub struct Registry {
     // Behind locks only because a generator is `Send` but not `Sync`, and a registry is shared.
     inputs: Mutex<SchemaGenerator>,
     outputs: Mutex<SchemaGenerator>,
+    /// The names that were taken over from each generator.
+    collected: [HashSet<String>; 2],
 }
 
 /// One operation, with its types erased.
@@ -53,6 +55,7 @@ impl Registry {
             components: Components::new(),
             inputs: Mutex::new(settings().for_deserialize().into_generator()),
             outputs: Mutex::new(settings().for_serialize().into_generator()),
+            collected: Default::default(),
         }
     }
 
@@ -174,18 +177,25 @@ impl Registry {
 
     /// Takes over the named schemas that the generators met since the last time.
     fn collect_components(&mut self) {
-        let inputs = generator(&mut self.inputs).definitions().clone();
-        let outputs = generator(&mut self.outputs).definitions().clone();
-        for (name, mut shape) in inputs.into_iter().chain(outputs) {
-            schema::normalise(&mut shape);
-            let known = self
-                .components
-                .entry(name.clone())
-                .or_insert_with(|| shape.clone());
-            assert!(
-                *known == shape,
-                "the schema name `{name}` stands for two shapes"
-            );
+        let generators = [&mut self.inputs, &mut self.outputs];
+        for (locked, collected) in generators.into_iter().zip(&mut self.collected) {
+            for (name, shape) in generator(locked).definitions() {
+                // A generator never changes a shape. Looking at each once keeps the start of every
+                // process, which lists all operations, short.
+                if !collected.insert(name.clone()) {
+                    continue;
+                }
+                let mut shape = shape.clone();
+                schema::normalise(&mut shape);
+                let known = self
+                    .components
+                    .entry(name.clone())
+                    .or_insert_with(|| shape.clone());
+                assert!(
+                    *known == shape,
+                    "the schema name `{name}` stands for two shapes"
+                );
+            }
         }
     }
 }

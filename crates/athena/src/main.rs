@@ -17,7 +17,7 @@ mod terminal;
 
 use athena_core::{Code, Error};
 use clap::error::ErrorKind;
-use cli::global;
+use cli::{Needed, global};
 use commands::Session;
 use outcome::{Outcome, Stop};
 use std::ffi::OsString;
@@ -36,7 +36,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[OsString], as_json: bool) -> Outcome {
     let registry = compose::registry();
-    let matches = match cli::command(&registry, commands::others()).try_get_matches_from(arguments)
+    let matches = match cli::command(&registry, commands::others(), &Needed::by(arguments))
+        .try_get_matches_from(arguments)
     {
         Ok(matches) => matches,
         Err(error) => return misused(&error, as_json),

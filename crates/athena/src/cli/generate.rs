@@ -128,8 +128,8 @@ fn form(schema: &Value, components: &Components) -> Form {
     }
 }
 
-/// Makes the command of an operation.
-pub(crate) fn command(entry: &Entry, components: &Components) -> Command {
+/// Makes the command of an operation without its arguments, for lists of commands.
+pub(crate) fn summary(entry: &Entry) -> Command {
     let name = entry
         .spec
         .cli
@@ -137,9 +137,13 @@ pub(crate) fn command(entry: &Entry, components: &Components) -> Command {
         .last()
         .copied()
         .unwrap_or(entry.spec.name);
-    let command = arguments(Command::new(name), entry, components, &[])
-        .about(help::short(&entry.summary))
-        .long_about(help::reflow(&entry.description));
+    Command::new(name).about(help::short(&entry.summary))
+}
+
+/// Makes the command of an operation.
+pub(crate) fn command(entry: &Entry, components: &Components) -> Command {
+    let command =
+        arguments(summary(entry), entry, components).long_about(help::reflow(&entry.description));
     let command = command.arg(
         Arg::new(INPUT_JSON)
             .long("input-json")
@@ -160,22 +164,14 @@ pub(crate) fn command(entry: &Entry, components: &Components) -> Command {
     command
 }
 
-/// Adds the arguments of an operation to a command, except the fields in `without`.
-pub(crate) fn arguments(
-    mut command: Command,
-    entry: &Entry,
-    components: &Components,
-    without: &[&str],
-) -> Command {
+/// Adds the arguments of an operation to a command.
+fn arguments(mut command: Command, entry: &Entry, components: &Components) -> Command {
     let fields = fields(entry, components);
     let names: Vec<String> = fields
         .iter()
         .map(|field| field.path.join("-").replace('_', "-"))
         .collect();
-    for field in fields
-        .iter()
-        .filter(|field| !without.contains(&field.path[0]))
-    {
+    for field in &fields {
         command = command.arg(argument(entry, components, field, &names));
     }
     command

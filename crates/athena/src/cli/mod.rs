@@ -11,6 +11,7 @@ pub(crate) mod render;
 
 use athena_core::{Entry, Registry};
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::ffi::OsString;
 
 /// Ids of the options that every command takes.
 pub(crate) mod global {
@@ -38,10 +39,56 @@ pub(crate) const RESERVED: &[&str] = &[
     "yes",
 ];
 
+/// What a command line may need. Most of the time of a short command would go into describing
+/// all the others.
+#[derive(Debug)]
+pub(crate) struct Needed(Option<Vec<String>>);
+
+impl Needed {
+    /// Everything there is.
+    #[cfg(test)]
+    pub(crate) fn everything() -> Self {
+        Self(None)
+    }
+
+    /// What these arguments may name.
+    pub(crate) fn by(arguments: &[OsString]) -> Self {
+        Self(Some(
+            arguments
+                .iter()
+                .skip(1)
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect(),
+        ))
+    }
+
+    /// Whether a command of these words may be meant.
+    fn command(&self, words: &[&str]) -> bool {
+        self.0.as_ref().is_none_or(|typed| {
+            words
+                .iter()
+                .all(|word| typed.iter().any(|typed| typed == word))
+        })
+    }
+
+    /// Whether the list of all commands may be shown.
+    fn list(&self) -> bool {
+        let asks = |word: &String| matches!(word.as_str(), "-h" | "--help" | "help");
+        self.0.as_ref().is_none_or(|typed| {
+            typed.iter().any(asks) || typed.iter().all(|word| word.starts_with('-'))
+        })
+    }
+}
+
 /// Makes the whole command: the operations' and `others`, which win where words collide.
 ///
-/// `others` comes with the heading that each stands under in the help.
-pub(crate) fn command(registry: &Registry, others: Vec<(&'static str, Command)>) -> Command {
+/// `others` comes with the heading that each stands under in the help. Commands that are not needed
+/// have a name and a summary only.
+pub(crate) fn command(
+    registry: &Registry,
+    others: Vec<(&'static str, Command)>,
+    needed: &Needed,
+) -> Command {
     let taken: Vec<String> = others
         .iter()
         .map(|(_, command)| command.get_name().to_owned())
@@ -62,7 +109,11 @@ pub(crate) fn command(registry: &Registry, others: Vec<(&'static str, Command)>)
         else {
             continue;
         };
-        let command = generate::command(entry, registry.components());
+        let command = if needed.command(words) {
+            generate::command(entry, registry.components())
+        } else {
+            generate::summary(entry)
+        };
         groups.add(
             &help::heading(entry),
             first,
@@ -79,11 +130,12 @@ pub(crate) fn command(registry: &Registry, others: Vec<(&'static str, Command)>)
         groups.add(heading, command.get_name(), false, &about);
         root = root.subcommand(command);
     }
-    let root = root.after_help(groups.text()).after_long_help(format!(
-        "{}\n\n{}",
-        groups.text(),
-        help::statuses()
-    ));
+    if needed.list() {
+        let list = groups.text();
+        root = root
+            .after_long_help(format!("{list}\n\n{}", help::statuses()))
+            .after_help(list);
+    }
     root.help_template("{about}\n\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}")
 }
 

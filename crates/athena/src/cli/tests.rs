@@ -1,7 +1,7 @@
 //! The whole command line: arguments to JSON to schema, and the help of every command.
 
 use super::arguments::{Stdin, input};
-use super::{command, help, selected};
+use super::{Needed, help, selected};
 use crate::commands;
 use athena_core::{Ctx, Operation, Registry, Result, Spec, schema};
 use clap::Command;
@@ -139,6 +139,11 @@ impl Operation for Burn {
 
 fn registry() -> Registry {
     Registry::new().with::<Paint>().with::<Burn>()
+}
+
+/// The command with everything in it.
+fn command(registry: &Registry, others: Vec<(&'static str, Command)>) -> Command {
+    super::command(registry, others, &Needed::everything())
 }
 
 /// What stands on standard input; `None` is a terminal.
@@ -351,6 +356,29 @@ fn mistakes_name_what_is_allowed() {
         "the nearest option is named"
     );
     assert!(wrong(&["burn"]).contains("<ID>"));
+}
+
+#[test]
+fn only_what_a_command_line_may_need_is_described() {
+    let needed = |line: &str| Needed::by(&line.split(' ').map(Into::into).collect::<Vec<_>>());
+    assert!(needed("athena --json picture paint x").command(&["picture", "paint"]));
+    assert!(!needed("athena picture burn 1").command(&["picture", "paint"]));
+    for line in ["athena --help", "athena help", "athena", "athena --json"] {
+        assert!(needed(line).list(), "{line}");
+    }
+    assert!(!needed("athena picture burn 1").list());
+    let registry = registry();
+    let root = super::command(&registry, Vec::new(), &needed("athena picture burn 1"));
+    let picture = root.find_subcommand("picture").unwrap();
+    let count = |name: &str| {
+        picture
+            .find_subcommand(name)
+            .unwrap()
+            .get_arguments()
+            .count()
+    };
+    assert_eq!(count("paint"), 0);
+    assert!(count("burn") > 0);
 }
 
 #[test]
