@@ -30,7 +30,8 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     let started = Instant::now();
     let id = request_id(request.headers());
     let path = request.uri().path().to_owned();
-    let span = tracing::debug_span!("request", id = %id, method = %request.method());
+    // At the level of errors, so that every line of the log names its request.
+    let span = tracing::error_span!("request", id = %id, method = %request.method());
     let _in_flight = app.metrics.begin();
     let mut response = admit(&app, request, next).instrument(span).await;
     let served = response.extensions_mut().remove::<Served>();

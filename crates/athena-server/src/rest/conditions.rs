@@ -4,6 +4,7 @@
 //! `If-Match`; the operation itself compares, inside its transaction.
 
 use crate::problem::Problem;
+use athena_core::schema::{self, Components};
 use athena_core::{Effect, Entry};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value, json};
@@ -41,15 +42,16 @@ pub(super) fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
 pub(super) fn add_expected_version(
     input: &mut Map<String, Value>,
     entry: &Entry,
+    components: &Components,
     headers: &HeaderMap,
 ) -> Result<(), Problem> {
     if entry.spec.effect == Effect::Read || !headers.contains_key(header::IF_MATCH) {
         return Ok(());
     }
-    if entry.field(EXPECTED_VERSION).is_none() {
+    let Some(field) = entry.field(EXPECTED_VERSION) else {
         let problem = "is not a condition that this operation can check; leave it out";
         return Err(Problem::invalid("If-Match", problem));
-    }
+    };
     let tags: Vec<&str> = tags(headers, header::IF_MATCH).collect();
     if tags.contains(&"*") {
         return Ok(());
@@ -59,15 +61,19 @@ pub(super) fn add_expected_version(
         (version, None) => version.unwrap_or(NEVER_REACHED),
         (_, Some(_)) => return Err(Problem::invalid("If-Match", "must name one version")),
     };
-    match input.get(EXPECTED_VERSION).map(Value::as_i64) {
+    match input.get(EXPECTED_VERSION) {
+        None => drop(input.insert(EXPECTED_VERSION.into(), json!(version))),
         // Two versions are expected: at most one can be current, so the condition fails.
-        Some(Some(other)) if other != version => {
-            drop(input.insert(EXPECTED_VERSION.into(), json!(NEVER_REACHED)))
+        Some(other) if *other != json!(version) && is_valid(field, components, other) => {
+            input.insert(EXPECTED_VERSION.into(), json!(NEVER_REACHED));
         }
         Some(_) => {}
-        None => drop(input.insert(EXPECTED_VERSION.into(), json!(version))),
     }
     Ok(())
+}
+
+fn is_valid(field: &Value, components: &Components, value: &Value) -> bool {
+    schema::accept(field, components, &mut value.clone()).is_ok()
 }
 
 /// Returns the entity tags of a list header.

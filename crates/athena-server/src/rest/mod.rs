@@ -141,7 +141,7 @@ async fn serve(route: &Route, request: Request) -> Result<Response, Problem> {
             parts.uri.query().unwrap_or(""),
         )?;
     }
-    conditions::add_expected_version(&mut input, entry, &parts.headers)?;
+    conditions::add_expected_version(&mut input, entry, app.registry.components(), &parts.headers)?;
     let output = app
         .perform(
             entry.spec.name,

@@ -305,6 +305,10 @@ async fn conditions_that_cannot_be_checked() {
         .patch("/api/v1/notes/1", &[("if-match", "\"2\"")], &body)
         .await;
     answer.expect_problem(412, "precondition_failed");
+    let body = json!({"title": "coffee", "expected_version": "x"});
+    change("\"1\"", body)
+        .await
+        .expect_problem(400, "invalid_input");
     let answer = server
         .send("DELETE", "/api/v1/notes/1", &[("if-match", "\"1\"")], b"")
         .await;
