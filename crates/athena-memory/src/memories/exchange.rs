@@ -446,36 +446,41 @@ fn memory(ctx: &Ctx, record: MemoryRecord, superseded: bool) -> Memory {
 }
 
 async fn store_all(write: &Write<'_>, project: ProjectId, items: &[Item]) -> Result<Imported> {
-    let mut stored = Vec::new();
+    let mut present = Vec::with_capacity(items.len());
+    let mut imported = 0;
     for (index, item) in items.iter().enumerate() {
-        if is_known(write, project, item).await? {
-            continue;
-        }
-        let stored_id = item
-            .draft
-            .insert(write, project)
-            .await
-            .map_err(|error| in_item(error, index))?;
-        stored.extend(stored_id.map(|id| (id, item)));
+        let id = match sql::id_of_uid(write.tx(), item.uid).await? {
+            Some(known) => Some(known),
+            None => {
+                let stored = store_one(write, project, item).await;
+                let stored = stored.map_err(|error| in_item(error, index))?;
+                imported += usize::from(stored.is_some());
+                stored
+            }
+        };
+        present.extend(id.map(|id| (id, item)));
     }
-    for (id, item) in &stored {
+    // Records that came with an earlier call are connected too: links may point forwards.
+    for (id, item) in &present {
         connect(write, project, *id, item).await?;
     }
     Ok(Imported {
         project_id: project,
-        imported: stored.len(),
-        skipped: items.len() - stored.len(),
+        imported,
+        skipped: items.len() - imported,
     })
 }
 
-async fn is_known(write: &Write<'_>, project: ProjectId, item: &Item) -> Result<bool> {
-    if sql::id_of_uid(write.tx(), item.uid).await?.is_some() {
-        return Ok(true);
-    }
-    Ok(item.current
+/// Stores a record, unless a current memory says the same.
+async fn store_one(write: &Write<'_>, project: ProjectId, item: &Item) -> Result<Option<MemoryId>> {
+    if item.current
         && sql::same(write.tx(), project, &item.content_hash)
             .await?
-            .is_some())
+            .is_some()
+    {
+        return Ok(None);
+    }
+    item.draft.insert(write, project).await
 }
 
 /// Restores what refers to other records, as far as the store has them.

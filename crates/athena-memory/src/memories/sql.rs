@@ -370,13 +370,15 @@ pub(super) async fn lock(db: &impl Executor, id: MemoryId) -> Result<()> {
     Ok(())
 }
 
+/// Notes which version replaced one that came without its successor.
 pub(super) async fn set_superseded_by(
     db: &impl Executor,
     id: MemoryId,
     by: MemoryId,
 ) -> Result<()> {
     db.execute(
-        "UPDATE memory_vectors SET superseded_by = :by WHERE id = :id",
+        "UPDATE memory_vectors SET superseded_by = :by
+         WHERE id = :id AND superseded_by IS NULL AND consolidation_state = 'superseded'",
         params! { by: by, id: id },
     )
     .await?;

@@ -53,6 +53,25 @@ story! {
         copy.finish().await;
     }
 
+    /// Links between two calls are made when the second one names the records again.
+    async fn links_may_point_forwards(app: TestApp) {
+        let uid = |n: u8| format!("01900000-0000-7000-8000-00000000000{n}");
+        let old = json!({
+            "uid": uid(1), "content": "old words", "superseded_by": uid(2),
+            "relations": [{"to": uid(2), "relation": "precedes", "strength": 1.0}],
+        });
+        let new = json!({"uid": uid(2), "lineage": uid(1), "version": 2, "content": "new words"});
+        app.call("memory.import", json!({"memories": [old]})).await;
+        app.call("memory.import", json!({"memories": [new]})).await;
+        let again = app.call("memory.import", json!({"memories": [old, new]})).await;
+        assert_eq!((&again["imported"], &again["skipped"]), (&json!(0), &json!(2)));
+        let id = app.recall("new words").await[0];
+        let history = app.call("memory.history", json!({"id": id})).await;
+        assert_eq!(history["items"][0]["superseded_by"], id);
+        let relations = app.call("memory.relations", json!({"id": id})).await;
+        assert_eq!(relations["items"].as_array().unwrap().len(), 1);
+    }
+
     /// A record needs nothing but a text.
     async fn a_bare_record(app: TestApp) {
         app.call("memory.import", json!({"memories": [{"content": "only this"}]})).await;
