@@ -94,7 +94,9 @@ async def lists_the_tools(client):
     again = await client.list_tools(cache_mode="bypass")
     assert text == json.dumps([dump(tool) for tool in again.tools], separators=(",", ":"))
     for tool in listed.tools:
-        assert tool.description and tool.output_schema and tool.annotations, tool.name
+        assert tool.description and tool.annotations, tool.name
+        # What `call_tool` answers depends on the operation that it calls.
+        assert tool.output_schema or tool.name == "call_tool", tool.name
         assert tool.input_schema["type"] == "object", tool.name
     read_only = {tool.name for tool in listed.tools if tool.annotations.read_only_hint}
     assert read_only & set(TOOLS) == {"recall", "get"}, read_only

@@ -79,6 +79,8 @@ async function listsTheTools(client) {
   assert.ok(Buffer.byteLength(text) <= LIST_BYTES, `${Buffer.byteLength(text)} bytes`);
   assert.equal(JSON.stringify((await client.listTools()).tools), text);
   for (const tool of tools) {
-    assert.ok(tool.description && tool.outputSchema && tool.annotations, tool.name);
+    assert.ok(tool.description && tool.annotations, tool.name);
+    // What `call_tool` answers depends on the operation that it calls.
+    assert.ok(tool.outputSchema || tool.name === "call_tool", tool.name);
   }
 }

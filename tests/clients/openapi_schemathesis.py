@@ -4,6 +4,7 @@ Nothing may answer with a server error, or with anything that `/openapi.json` do
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import athena
 
 SEED = 20261121
 EXAMPLES = 100
+CONFIGURATION = pathlib.Path(__file__).with_name("schemathesis.toml")
+HOOKS = pathlib.Path(__file__).with_name("schemathesis_hooks.py")
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
@@ -45,8 +48,12 @@ def run(description, directory):
     }
     words = [str(word) for option in options.items() for word in option]
     status = subprocess.run(
-        [pathlib.Path(sys.executable).with_name("st"), "run", description, "--no-color", *words],
+        [
+            *[pathlib.Path(sys.executable).with_name("st"), "--config-file", CONFIGURATION],
+            *["run", description, "--no-color", *words],
+        ],
         cwd=directory,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)},
         stdin=subprocess.DEVNULL,
         check=False,
     ).returncode

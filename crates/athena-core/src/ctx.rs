@@ -62,6 +62,13 @@ impl Ctx {
         self
     }
 
+    /// Drops the idempotency key: for a further change within a call, which is not the request.
+    #[must_use]
+    pub fn without_idempotency(mut self) -> Self {
+        self.idempotency = None;
+        self
+    }
+
     /// Returns the database.
     #[must_use]
     pub fn db(&self) -> &Database {

@@ -143,8 +143,13 @@ pub(super) fn callers_vector(
     whole: Range<usize>,
 ) -> Result<PassageVector> {
     check_embedding(values, wanted_dim)?;
-    let stored = StoredVector::new(model_number(model)?, values)
-        .map_err(|error| Error::invalid("embedding", format_args!("cannot be used: {error}")))?;
+    let stored = StoredVector::new(model_number(model)?, values).map_err(|error| {
+        Error::new(
+            Code::EmbeddingMismatch,
+            format!("`embedding` cannot be used: {error}"),
+        )
+        .with_field("embedding")
+    })?;
     Ok(PassageVector {
         n: WHOLE,
         range: whole,

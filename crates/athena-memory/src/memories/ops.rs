@@ -171,8 +171,8 @@ impl Operation for Remember {
             })
         })
         .await?;
-        if wait && !remembered.duplicate {
-            super::embedding::embed_now(ctx, remembered.id).await?;
+        if wait && !remembered.duplicate && !ctx.embedder().is_inline() {
+            super::embedding::embed_now(&ctx.clone().without_idempotency(), remembered.id).await?;
         }
         Ok(remembered)
     }
@@ -1082,6 +1082,7 @@ pub struct Related {
 
 impl Operation for Relate {
     const SPEC: Spec = Spec::create("memory.relate", "/memories/{id}/relations")
+        .errors(&[Code::Conflict])
         .idempotent()
         .command(&["relate"])
         .positional(&["id", "to"]);
@@ -1099,20 +1100,11 @@ impl Operation for Relate {
 
 async fn relate_two(write: &Write<'_>, relate: &Relate) -> Result<Related> {
     let from = existing(write.tx(), MemoryId(relate.id)).await?;
-    let to = existing(write.tx(), MemoryId(relate.to))
-        .await
-        .map_err(|error| error.with_field("to"))?;
-    if from.id == to.id {
-        return Err(Error::invalid(
-            "to",
-            "must be another memory than the one it starts from",
-        ));
-    }
-    if from.project_id != to.project_id {
-        return Err(
-            Error::not_found(format_args!("memory `{}` in that project", to.id)).with_field("to"),
-        );
-    }
+    let to = sql::by_id(write.tx(), MemoryId(relate.to)).await?;
+    let to = to.filter(|to| to.project_id == from.project_id && to.id != from.id).ok_or_else(|| {
+        let message = format!("`to` must be another memory of the same project, `{}` is not", relate.to);
+        Error::new(Code::Conflict, message).with_field("to")
+    })?;
     let relation = Relation {
         from: from.id,
         to: to.id,

@@ -69,7 +69,7 @@ story! {
         let mut huge = vec![json!(0.1); 768];
         huge[5] = json!(1e300);
         check(app, "memory.remember", with(json!(huge)), Code::InvalidInput, "embedding[5]", "finite").await;
-        check(app, "memory.remember", with(json!(vec![0.0; 768])), Code::InvalidInput, "embedding", "zero").await;
+        check(app, "memory.remember", with(json!(vec![0.0; 768])), Code::EmbeddingMismatch, "embedding", "zero").await;
         let ask = json!({"query": "x", "embedding": [1.0]});
         app.remember("something to look at").await;
         check(app, "memory.recall", ask, Code::EmbeddingMismatch, "embedding", "768").await;

@@ -157,7 +157,7 @@ story! {
         let error = app.refused("memory.relate", json!({"id": one, "to": one, "relation": "is"})).await;
         assert_eq!(error.field(), Some("to"));
         let error = app.refused("memory.relate", json!({"id": one, "to": 999_999, "relation": "is"})).await;
-        assert_eq!((error.code(), error.field()), (Code::NotFound, Some("to")));
+        assert_eq!((error.code(), error.field()), (Code::Conflict, Some("to")));
     }
 
     /// Votes make usefulness, and usefulness makes quality.
