@@ -1,4 +1,4 @@
-//! The commands a developer of Athena runs: `cargo xtask test`, `services` and `check`.
+//! The commands a developer of Athena runs: `cargo xtask test`, `services`, `check` and `bench`.
 //!
 //! Continuous integration runs exactly these. Everything they download or start stays
 //! below `target/` or in one temporary directory per checkout; nothing is installed into
@@ -10,6 +10,7 @@
 )]
 
 mod architecture;
+mod bench;
 mod check;
 mod clients;
 mod guard;
@@ -54,6 +55,11 @@ enum Command {
         /// Runs only these; without any, all of them.
         stages: Vec<check::Stage>,
     },
+    /// Measures the release.
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
+    },
     /// Stops the services once the test run that started this process is gone.
     #[command(hide = true)]
     Guard,
@@ -95,6 +101,7 @@ fn run(command: Command) -> Result<bool> {
             ServicesAction::Status => services::status(),
         },
         Command::Check { stages } => check::run(&stages),
+        Command::Bench { bench } => bench::run(bench).map(|()| true),
         Command::Guard => guard::run().map(|()| true),
     }
 }

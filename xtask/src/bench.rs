@@ -1,0 +1,188 @@
+//! `cargo xtask bench`: how fast and how small the released binary is.
+//!
+//! A benchmark prints what it measured beside what was aimed at. It decides no test: a number of
+//! one machine on one day says little, its medians over some runs say more, and the processor time
+//! and the ratios among them say most.
+//!
+//! The stores lie below `target/`, because a temporary directory is often kept in memory, where
+//! waiting for the disk costs nothing.
+
+mod client;
+mod corpus;
+mod process;
+mod smoke;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::workspace::{self, cargo};
+
+/// The benchmarks.
+#[derive(Clone, Subcommand)]
+pub(crate) enum Bench {
+    /// Start, memory, writes, recall and size of the release, in a minute or two.
+    Smoke {
+        /// Prints JSON, every run of every measure included.
+        #[arg(long)]
+        json: bool,
+        /// Measures this binary, such as one of an older version, and builds none.
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+    },
+}
+
+/// Builds the release, unless there is one already, and runs a benchmark on it.
+///
+/// # Errors
+///
+/// Fails when something cannot be measured; a missed target is no failure.
+pub(crate) fn run(bench: Bench) -> Result<()> {
+    let Bench::Smoke { json, binary } = bench;
+    let binary = match binary {
+        Some(binary) => fs::canonicalize(&binary)
+            .with_context(|| format!("there is no `{}`", binary.display()))?,
+        None => build()?,
+    };
+    let measures = smoke::run(&binary)?;
+    if json {
+        println!("{:#}", to_json(&measures));
+    } else {
+        print_table(&measures);
+    }
+    Ok(())
+}
+
+fn build() -> Result<PathBuf> {
+    eprintln!("building the release");
+    let build = ["build", "--release", "--quiet", "--package", "athena"];
+    ensure!(cargo(&build).status()?.success(), "it does not build");
+    Ok(workspace::target().join("release/athena"))
+}
+
+/// One thing that was measured, several times.
+struct Measure {
+    name: &'static str,
+    unit: &'static str,
+    target: Target,
+    runs: Vec<f64>,
+}
+
+/// What a median should be.
+#[derive(Clone, Copy)]
+enum Target {
+    Below(f64),
+    AtLeast(f64),
+    /// Nothing: it explains another measure.
+    None,
+}
+
+impl Measure {
+    fn median(&self) -> f64 {
+        median(&self.runs)
+    }
+
+    /// Whether the median is as it should be, where it should be something.
+    fn met(&self) -> Option<bool> {
+        match self.target {
+            Target::Below(bound) => Some(self.median() < bound),
+            Target::AtLeast(bound) => Some(self.median() >= bound),
+            Target::None => None,
+        }
+    }
+
+    fn target(&self) -> String {
+        match self.target {
+            Target::Below(bound) => format!("< {bound} {}", self.unit),
+            Target::AtLeast(bound) => format!(">= {bound} {}", self.unit),
+            Target::None => String::new(),
+        }
+    }
+
+    /// Returns the smallest and the largest run.
+    fn range(&self) -> (f64, f64) {
+        let smallest = self.runs.iter().copied().fold(f64::INFINITY, f64::min);
+        let largest = self.runs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (smallest, largest)
+    }
+}
+
+/// Returns the middle value, the upper one of two; 0 of nothing.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+fn print_table(measures: &[Measure]) {
+    println!(
+        "{:<58} {:>12} {:>23} {:>5}  {:<12} verdict",
+        "", "median", "range", "runs", "target"
+    );
+    for measure in measures {
+        let (smallest, largest) = measure.range();
+        let verdict = match measure.met() {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "",
+        };
+        println!(
+            "{:<58} {:>12} {:>23} {:>5}  {:<12} {verdict}",
+            measure.name,
+            format!("{:.2} {}", measure.median(), measure.unit),
+            format!("{smallest:.2} to {largest:.2}"),
+            measure.runs.len(),
+            measure.target(),
+        );
+    }
+}
+
+fn to_json(measures: &[Measure]) -> Value {
+    let measures: Vec<Value> = measures
+        .iter()
+        .map(|measure| {
+            json!({
+                "name": measure.name,
+                "unit": measure.unit,
+                "median": measure.median(),
+                "runs": measure.runs,
+                "target": measure.target(),
+                "met": measure.met(),
+            })
+        })
+        .collect();
+    json!({ "bench": "smoke", "measures": measures })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Measure, Target, median};
+
+    #[test]
+    fn medians_do_not_care_for_order() {
+        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 3.0);
+        assert_eq!(median(&[]), 0.0);
+    }
+
+    #[test]
+    fn targets_are_judged_by_the_median() {
+        let met = |target, runs: &[f64]| {
+            let (name, unit, runs) = ("", "", runs.to_vec());
+            Measure {
+                name,
+                unit,
+                target,
+                runs,
+            }
+            .met()
+        };
+        assert_eq!(met(Target::Below(5.0), &[1.0, 4.9, 100.0]), Some(true));
+        assert_eq!(met(Target::Below(5.0), &[5.0]), Some(false));
+        assert_eq!(met(Target::AtLeast(5.0), &[5.0]), Some(true));
+        assert_eq!(met(Target::None, &[5.0]), None);
+    }
+}
