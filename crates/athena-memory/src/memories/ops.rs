@@ -1101,10 +1101,15 @@ impl Operation for Relate {
 async fn relate_two(write: &Write<'_>, relate: &Relate) -> Result<Related> {
     let from = existing(write.tx(), MemoryId(relate.id)).await?;
     let to = sql::by_id(write.tx(), MemoryId(relate.to)).await?;
-    let to = to.filter(|to| to.project_id == from.project_id && to.id != from.id).ok_or_else(|| {
-        let message = format!("`to` must be another memory of the same project, `{}` is not", relate.to);
-        Error::new(Code::Conflict, message).with_field("to")
-    })?;
+    let to = to
+        .filter(|to| to.project_id == from.project_id && to.id != from.id)
+        .ok_or_else(|| {
+            let message = format!(
+                "`to` must be another memory of the same project, `{}` is not",
+                relate.to
+            );
+            Error::new(Code::Conflict, message).with_field("to")
+        })?;
     let relation = Relation {
         from: from.id,
         to: to.id,
