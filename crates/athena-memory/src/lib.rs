@@ -1,7 +1,7 @@
 //! What an agent knows: projects and memories.
 //!
 //! One folder an aggregate, with four files that open in this order: `mod.rs` (what it is, its
-//! types), `sql.rs` (statements and rows), `ops.rs` (operations), `tests.rs`. Everything that is
+//! types), `sql.rs` (statements and rows), `ops.rs` or `ops/` (operations), `tests.rs`. Everything that is
 //! written goes through [`athena_store::write`](athena_store::write()), everything that is searched
 //! through [`athena_store::search`](athena_store::search()).
 

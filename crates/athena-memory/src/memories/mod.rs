@@ -5,14 +5,10 @@
 //! version away for good and answers a receipt. The table keeps the name that the founding
 //! document gave it, `memory_vectors`.
 
-mod access;
 mod embedding;
-mod exchange;
 mod indexing;
 mod ops;
-mod recall;
 mod sql;
-mod state;
 #[cfg(test)]
 mod tests;
 
@@ -22,21 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use access::{AccessStats, FlushRetrievals, Retrievals, UpdateAccessStats};
 pub use embedding::EmbedPending;
-pub use exchange::{Export, Import, Imported, MemoryRecord, RelationRecord};
-pub use ops::{
-    Feedback, FeedbackGiven, Forget, Forgotten, Get, History, List, Purge, PurgeReceipt, Relate,
-    Related, Relation, Relations, Remember, RememberBatch, Remembered, RememberedBatch, Restore,
-    Update, Updated,
-};
-pub use recall::{
-    Fusion, HybridHit, HybridMemories, HybridSearch, Mode, Recall, Recalled, RecalledMemory,
-    SemanticHit, SemanticSearch, SimilarMemories,
-};
-pub use state::{
-    LabileMemories, LabileMemory, ReconsolidationWindow, StateChanged, UpdateConsolidationState,
-};
+pub use ops::*;
 
 /// The largest text a memory may hold, in bytes.
 pub const MAX_CONTENT_BYTES: usize = 1024 * 1024;

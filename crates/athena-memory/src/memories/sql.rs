@@ -567,7 +567,7 @@ pub(super) async fn vectors_pending(db: &impl Executor, ids: &[MemoryId]) -> Res
 pub(super) async fn relate(
     db: &impl Executor,
     project: ProjectId,
-    relation: &super::Relation,
+    relation: &super::ops::Relation,
     principal: &str,
     now: Timestamp,
 ) -> Result<i64> {
@@ -597,7 +597,7 @@ pub(super) async fn relations(
     db: &impl Executor,
     id: MemoryId,
     limit: i64,
-) -> Result<Vec<super::Relation>> {
+) -> Result<Vec<super::ops::Relation>> {
     let rows: Vec<(MemoryId, MemoryId, String, f64)> = db
         .fetch_all(
             "SELECT from_memory_id, to_memory_id, relationship_type, strength
@@ -610,7 +610,7 @@ pub(super) async fn relations(
         .await?;
     Ok(rows
         .into_iter()
-        .map(|(from, to, relation, strength)| super::Relation {
+        .map(|(from, to, relation, strength)| super::ops::Relation {
             from,
             to,
             relation,

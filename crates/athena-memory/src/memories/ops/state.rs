@@ -1,7 +1,7 @@
 //! The states of consolidation, and the window in which a recalled memory is open to change.
 
-use super::ops::{changed, locked, own_project};
-use super::{ConsolidationState, Memory, sql};
+use super::{changed, locked, own_project};
+use crate::memories::{ConsolidationState, Memory, sql};
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, Result, Spec};
 use athena_store::{Intent, Write, write};
 use jiff::{SignedDuration, Timestamp};

@@ -3,8 +3,8 @@
 //! Recall writes nothing. What it found is counted in memory and stored at most once a second by
 //! [`FlushRetrievals`]; a count that is lost with a killed process was never promised.
 
-use super::ops::existing;
-use super::sql;
+use super::existing;
+use crate::memories::sql;
 use athena_core::{Ctx, Env, MemoryId, Operation, Result, Spec};
 use athena_db::{BoxFuture, TxOptions};
 use athena_store::{Chore, Intent, write};

@@ -1,9 +1,10 @@
 //! Moving memories between stores without loss: records that name each other by `uid`.
 
-use super::indexing;
-use super::ops::{Draft, identity, in_item, own_project, whole_microseconds};
-use super::sql;
-use super::{ConsolidationState, Memory, MemoryType};
+use super::remember::{Draft, identity, in_item, whole_microseconds};
+use super::{Relation, own_project};
+use crate::memories::indexing;
+use crate::memories::sql;
+use crate::memories::{ConsolidationState, Memory, MemoryType};
 use crate::projects;
 use athena_core::{
     Code, Ctx, Cursor, MemoryId, Operation, Page, PageRequest, ProjectId, Result, Spec,
@@ -492,7 +493,7 @@ async fn connect(write: &Write<'_>, project: ProjectId, id: MemoryId, item: &Ite
     }
     for relation in &item.relations {
         if let Some(to) = sql::id_of_uid(write.tx(), relation.to).await? {
-            let relation = super::Relation {
+            let relation = Relation {
                 from: id,
                 to,
                 relation: relation.relation.clone(),

@@ -1,8 +1,8 @@
 //! Finding memories by what they say.
 
-use super::indexing::{CALLER_MODEL, check_embedding, label};
-use super::ops::live_states;
-use super::{ConsolidationState, Memory, MemoryType, Retrievals, sql};
+use super::Retrievals;
+use crate::memories::indexing::{CALLER_MODEL, check_embedding, label};
+use crate::memories::{ConsolidationState, Memory, MemoryType, sql};
 use crate::projects;
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
 use athena_search::{Answer, Filter, Hit, Kind, Query, Weights};
@@ -574,4 +574,12 @@ impl Operation for HybridSearch {
             hits: hits.collect(),
         })
     }
+}
+
+/// The states whose memories are recalled unless a call says otherwise.
+fn live_states() -> Vec<String> {
+    ConsolidationState::LIVE
+        .iter()
+        .map(|state| state.as_str().to_owned())
+        .collect()
 }

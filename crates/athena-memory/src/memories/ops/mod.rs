@@ -1,0 +1,68 @@
+//! Operations on memories, by what they are for.
+
+mod access;
+mod change;
+mod exchange;
+mod feedback;
+mod purge;
+mod read;
+mod recall;
+mod relations;
+mod remember;
+mod state;
+
+pub use access::{AccessStats, FlushRetrievals, Retrievals, UpdateAccessStats};
+pub use change::{Forget, Forgotten, Restore, Update, Updated};
+pub use exchange::{Export, Import, Imported, MemoryRecord, RelationRecord};
+pub use feedback::{Feedback, FeedbackGiven};
+pub use purge::{Purge, PurgeReceipt};
+pub use read::{Get, History, List};
+pub use recall::{
+    Fusion, HybridHit, HybridMemories, HybridSearch, Mode, Recall, Recalled, RecalledMemory,
+    SemanticHit, SemanticSearch, SimilarMemories,
+};
+pub use relations::{Relate, Related, Relation, Relations};
+pub use remember::{Remember, RememberBatch, Remembered, RememberedBatch};
+#[cfg(test)]
+pub(super) use remember::{check_content, identity};
+pub use state::{
+    LabileMemories, LabileMemory, ReconsolidationWindow, StateChanged, UpdateConsolidationState,
+};
+
+use super::{Memory, indexing, sql};
+use crate::projects;
+use athena_core::{Ctx, Error, MemoryId, ProjectId, Result};
+use athena_db::Executor;
+use athena_store::Write;
+
+/// Returns the memory, or says that it does not exist.
+pub(super) async fn existing(db: &impl Executor, id: MemoryId) -> Result<Memory> {
+    sql::by_id(db, id)
+        .await?
+        .ok_or_else(|| Error::not_found(format_args!("memory `{id}`")).with_field("id"))
+}
+
+/// Locks a memory against other writers until the commit, and returns it as it is then.
+pub(super) async fn locked(write: &Write<'_>, id: MemoryId) -> Result<Memory> {
+    sql::lock(write.tx(), id).await?;
+    existing(write.tx(), id).await
+}
+
+/// Reads a memory back after a change and tells search of its state.
+pub(super) async fn changed(write: &Write<'_>, id: MemoryId) -> Result<Memory> {
+    let memory = existing(write.tx(), id).await?;
+    write.log(memory.project_id, indexing::attributes_record(&memory));
+    Ok(memory)
+}
+
+/// Returns the project of a call about one project; none if the surroundings' own has nothing yet.
+pub(super) async fn own_project(ctx: &Ctx, name: Option<&str>) -> Result<Vec<ProjectId>> {
+    match name {
+        Some(name) => Ok(vec![projects::named(ctx.db(), name).await?]),
+        None => match projects::named(ctx.db(), ctx.project()).await {
+            Ok(id) => Ok(vec![id]),
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(error),
+        },
+    }
+}

@@ -1,0 +1,87 @@
+//! Removing for good, with a receipt.
+
+use super::locked;
+use crate::memories::{indexing, sql};
+use athena_core::{Ctx, MemoryId, Operation, Result, Spec};
+use athena_db::Executor;
+use athena_store::{Intent, Write, remove_item, write};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Removes a memory for good, with all its versions, vectors, relations and traces in the search
+/// index. This cannot be undone. The receipt says what was removed and what is still owed.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Purge {
+    /// The id of any of its versions.
+    #[schemars(range(min = 1))]
+    pub id: i64,
+}
+
+/// What was removed for good, and what the database still owes.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct PurgeReceipt {
+    /// The `uid` of the memory's first version.
+    pub lineage: Uuid,
+    /// When it was removed.
+    pub purged_at: Timestamp,
+    /// How many versions were removed.
+    pub versions: u64,
+    /// How many vectors were removed.
+    pub vectors: u64,
+    /// How many relations were removed.
+    pub relations: u64,
+    /// How many votes were removed.
+    pub feedback: u64,
+    /// How many records of the search log were blanked.
+    pub search_records: u64,
+    /// How many kept answers to idempotent requests were removed.
+    pub kept_answers: u64,
+    /// What may still hold its bytes, and how to have that removed too.
+    pub owed: Vec<String>,
+}
+
+impl Operation for Purge {
+    const SPEC: Spec = Spec::act("memory.purge", "/memories/{id}/purge")
+        .destructive()
+        .command(&["purge"])
+        .positional(&["id"]);
+    type Output = PurgeReceipt;
+
+    async fn call(self, ctx: &Ctx) -> Result<PurgeReceipt> {
+        let id = MemoryId(self.id);
+        let receipt = write(ctx, Intent::new("memory.purge"), move |write| {
+            Box::pin(async move { purge_one(write, id).await })
+        })
+        .await?;
+        athena_store::erase_residue(ctx).await?;
+        Ok(receipt)
+    }
+}
+
+async fn purge_one(write: &Write<'_>, id: MemoryId) -> Result<PurgeReceipt> {
+    let memory = locked(write, id).await?;
+    let mut receipt = PurgeReceipt {
+        lineage: memory.lineage,
+        purged_at: write.now(),
+        versions: 0,
+        vectors: 0,
+        relations: 0,
+        feedback: 0,
+        search_records: 0,
+        kept_answers: sql::purge_answers(write.tx(), memory.lineage).await?,
+        owed: athena_store::owed_after_purge(write.tx().dialect()),
+    };
+    for version in sql::versions(write.tx(), memory.lineage).await? {
+        receipt.search_records +=
+            remove_item(write, version.project_id, indexing::item(version.id)).await?;
+        let rows = sql::purge_version(write.tx(), version.id).await?;
+        receipt.versions += rows.versions;
+        receipt.vectors += rows.passages;
+        receipt.relations += rows.relations;
+        receipt.feedback += rows.feedback;
+    }
+    Ok(receipt)
+}
