@@ -18,7 +18,7 @@ pub use store::{TestStore, postgres_url};
 
 /// Tells a story to every backend, as one test each: `name::sqlite` and `name::postgres`.
 ///
-/// ```ignore
+/// ```text
 /// story! {
 ///     /// What is remembered is found.
 ///     async fn found_again(app: TestApp) {
