@@ -47,13 +47,23 @@ pub(crate) fn run(bench: Bench) -> Result<()> {
             .with_context(|| format!("there is no `{}`", binary.display()))?,
         None => build()?,
     };
+    let surroundings = surroundings();
     let measures = smoke::run(&binary)?;
     if json {
-        println!("{:#}", to_json(&measures));
+        println!("{:#}", to_json(&measures, &surroundings));
     } else {
+        println!("{surroundings}");
         print_table(&measures);
     }
     Ok(())
+}
+
+/// Says what else the machine had to do: numbers of a busy machine are worth little.
+fn surroundings() -> String {
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    format!("{processors} processors, load {load} before it began")
 }
 
 fn build() -> Result<PathBuf> {
@@ -140,7 +150,7 @@ fn print_table(measures: &[Measure]) {
     }
 }
 
-fn to_json(measures: &[Measure]) -> Value {
+fn to_json(measures: &[Measure], surroundings: &str) -> Value {
     let measures: Vec<Value> = measures
         .iter()
         .map(|measure| {
@@ -154,7 +164,7 @@ fn to_json(measures: &[Measure]) -> Value {
             })
         })
         .collect();
-    json!({ "bench": "smoke", "measures": measures })
+    json!({ "bench": "smoke", "surroundings": surroundings, "measures": measures })
 }
 
 #[cfg(test)]

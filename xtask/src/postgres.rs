@@ -89,6 +89,17 @@ pub(crate) fn stop() -> Result<()> {
     fs::remove_dir_all(home.data()).context("the data directory cannot be removed")
 }
 
+/// Installs what is missing and returns the programs' directory and who is to run them.
+///
+/// # Errors
+///
+/// As for [`start`], but for the server.
+pub(crate) fn programs() -> Result<(PathBuf, Option<String>)> {
+    let owner = Owner::for_this_process()?;
+    let bin = binaries(&Home::make(&owner)?, &owner)?;
+    Ok((bin, owner.name))
+}
+
 impl Postgres {
     /// Asks the server a question.
     pub(crate) fn check_health(&self) -> Result<()> {
@@ -208,6 +219,15 @@ impl Home {
 
     /// Makes the directory, empty of data.
     fn prepare(owner: &Owner) -> Result<Home> {
+        let home = Home::make(owner)?;
+        fs::create_dir(home.data()).context("the data directory is still there")?;
+        fs::set_permissions(home.data(), fs::Permissions::from_mode(0o700))?;
+        chown(home.data(), Some(owner.uid), Some(owner.gid))?;
+        Ok(home)
+    }
+
+    /// Makes the directory, unless it is there.
+    fn make(owner: &Owner) -> Result<Home> {
         let home = Home::locate();
         match fs::create_dir(&home.0) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -218,9 +238,6 @@ impl Home {
         }
         let mode = if owner.name.is_some() { 0o755 } else { 0o700 };
         fs::set_permissions(&home.0, fs::Permissions::from_mode(mode))?;
-        fs::create_dir(home.data()).context("the data directory is still there")?;
-        fs::set_permissions(home.data(), fs::Permissions::from_mode(0o700))?;
-        chown(home.data(), Some(owner.uid), Some(owner.gid))?;
         Ok(home)
     }
 

@@ -59,6 +59,12 @@ pub(crate) fn start_for_tests<T>(
     Ok((services, held))
 }
 
+/// Returns the programs of PostgreSQL and who is to run them, and starts nothing.
+pub(crate) fn postgres_programs() -> Result<(PathBuf, Option<String>)> {
+    let _lock = exclusive()?;
+    postgres::programs()
+}
+
 /// Opens the lock file that says "a test run uses the services".
 pub(crate) fn users_lock() -> Result<File> {
     lock_file("users")

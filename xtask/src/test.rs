@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must pass, from unit tests to other people's clients.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -60,6 +61,13 @@ type Environment = Vec<(String, String)>;
 fn provide_postgres(stages: &mut Stages, environment: &mut Environment) -> Result<Option<Guard>> {
     if std::env::var_os("ATHENA_TEST_POSTGRES_URL").is_some() {
         println!("using the PostgreSQL of ATHENA_TEST_POSTGRES_URL");
+        if std::env::var_os("ATHENA_TEST_POSTGRES_BIN").is_none() {
+            // Nobody else's server is killed.
+            match services::postgres_programs() {
+                Ok((bin, user)) => describe_programs(&bin, user.as_deref(), environment),
+                Err(error) => stages.not_run("tests that kill PostgreSQL", &format!("{error:#}")),
+            }
+        }
         return Ok(None);
     }
     let mut started = None;
@@ -80,16 +88,21 @@ fn provide_postgres(stages: &mut Stages, environment: &mut Environment) -> Resul
     Ok(Some(guard))
 }
 
-/// Tells the tests where the server is, and how to start one of their own to be killed.
+/// Tells the tests where the server is.
 fn describe_postgres(postgres: &Postgres, environment: &mut Environment) {
+    environment.push(("ATHENA_TEST_POSTGRES_URL".to_owned(), postgres.url.clone()));
+    describe_programs(&postgres.bin, postgres.system_user.as_deref(), environment);
+}
+
+/// Tells the tests how to start a server of their own to be killed.
+fn describe_programs(bin: &Path, user: Option<&str>, environment: &mut Environment) {
     let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
-    set("ATHENA_TEST_POSTGRES_URL", postgres.url.clone());
     set(
         "ATHENA_TEST_POSTGRES_BIN",
-        postgres.bin.to_string_lossy().into_owned(),
+        bin.to_string_lossy().into_owned(),
     );
-    if let Some(user) = &postgres.system_user {
-        set("ATHENA_TEST_POSTGRES_USER", user.clone());
+    if let Some(user) = user {
+        set("ATHENA_TEST_POSTGRES_USER", user.to_owned());
     }
 }
 
