@@ -433,6 +433,12 @@ fn check_length(schema: &Map<String, Value>, text: &str, path: &str) -> Result<(
     if text.contains('\0') {
         return Err(refuse(path, "must not contain a NUL character"));
     }
+    if schema.get("format") == Some(&json!("date-time")) && text.starts_with(['-', '+']) {
+        return Err(refuse(
+            path,
+            "must be a time of the years 0 to 9999, as in RFC 3339",
+        ));
+    }
     let length = text.chars().count() as u64;
     let bound = |keyword| schema.get(keyword).and_then(Value::as_u64);
     if let Some(minimum) = bound("minLength").filter(|minimum| length < *minimum) {

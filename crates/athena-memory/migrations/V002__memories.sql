@@ -45,7 +45,7 @@ CREATE TABLE memory_vectors (
     forget_reason TEXT,
     -- 1 while this version is current, NULL once it is superseded or forgotten.
     live_key INTEGER,
-    UNIQUE (uid),
+    UNIQUE (project_id, uid),
     UNIQUE (project_id, content_hash, live_key)
 );
 

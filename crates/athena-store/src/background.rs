@@ -10,6 +10,8 @@ use tokio::task::JoinHandle;
 
 /// How often chores run.
 const PERIOD: Duration = Duration::from_secs(1);
+/// How long the last run may take when a process ends.
+const LAST_FLUSH: Duration = Duration::from_secs(3);
 /// How many periods pass between two sweeps.
 const SWEEP_EVERY: u64 = 600;
 
@@ -40,7 +42,12 @@ impl Background {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "background work ended early");
         }
-        flush(&self.env).await;
+        if tokio::time::timeout(LAST_FLUSH, flush(&self.env))
+            .await
+            .is_err()
+        {
+            tracing::warn!("the last background work did not end in time");
+        }
     }
 }
 
@@ -48,7 +55,9 @@ impl Background {
 ///
 /// Failures are logged; the work is taken up again by the next process.
 pub async fn flush(env: &Arc<Env>) {
-    report("chores", chores(env).await);
+    for chore in &env.part::<Store>().chores {
+        report("a chore", chore.run(env).await);
+    }
     report("sealing", seal::seal_wanted(env).await);
 }
 
@@ -61,19 +70,19 @@ async fn run(env: Arc<Env>, mut stopped: watch::Receiver<bool>) {
         if stop {
             return;
         }
-        flush(&env).await;
+        // Ending does not wait for a provider: what was claimed is taken up again later.
+        let stop = tokio::select! {
+            () = flush(&env) => false,
+            _ = stopped.wait_for(|stop| *stop) => true,
+        };
+        if stop {
+            return;
+        }
         if period % SWEEP_EVERY == 0 {
             let swept = idempotency::sweep(env.db(), jiff::Timestamp::now()).await;
             report("sweeping", swept.map(|_| ()));
         }
     }
-}
-
-async fn chores(env: &Arc<Env>) -> Result<()> {
-    for chore in &env.part::<Store>().chores {
-        chore.run(env).await?;
-    }
-    Ok(())
 }
 
 fn report(work: &str, result: Result<()>) {

@@ -6,6 +6,8 @@ use athena_db::{Executor, Scalar, params};
 use athena_search::{ItemRef, Kind};
 use jiff::{SignedDuration, Timestamp};
 
+/// How long a claimed item is left alone by other processes.
+const LEASE: SignedDuration = SignedDuration::from_mins(2);
 /// The longest pause between two attempts for one item.
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 
@@ -78,6 +80,28 @@ pub async fn pending(db: &impl Executor, kind: Kind) -> Result<i64> {
     Ok(count)
 }
 
+/// Takes an item for two minutes; `false` if another process was first.
+///
+/// # Errors
+///
+/// What the database fails with.
+pub async fn claim(ctx: &Ctx, due: &Due) -> Result<bool> {
+    let claimed = ctx
+        .db()
+        .execute(
+            "UPDATE embed_queue SET attempts = attempts + 1, next_attempt_at = :next
+             WHERE kind = :kind AND item_id = :item_id AND attempts = :attempts",
+            params! {
+                next: ctx.now().checked_add(LEASE).unwrap_or(Timestamp::MAX),
+                kind: i64::from(due.item.kind.0),
+                item_id: due.item.id,
+                attempts: i64::from(due.attempts),
+            },
+        )
+        .await?;
+    Ok(claimed == 1)
+}
+
 /// Takes an item out of the queue.
 ///
 /// # Errors
@@ -92,7 +116,7 @@ pub async fn done(db: &impl Executor, item: ItemRef) -> Result<()> {
     Ok(())
 }
 
-/// Puts the next attempt off, twice as long each time, up to ten minutes.
+/// Puts the next attempt of a claimed item off, twice as long each time, up to ten minutes.
 ///
 /// # Errors
 ///
@@ -101,7 +125,7 @@ pub async fn postpone(ctx: &Ctx, due: &Due) -> Result<()> {
     let pause = SignedDuration::from_secs(1 << due.attempts.min(10)).min(LONGEST_PAUSE);
     ctx.db()
         .execute(
-            "UPDATE embed_queue SET attempts = attempts + 1, next_attempt_at = :next
+            "UPDATE embed_queue SET next_attempt_at = :next
              WHERE kind = :kind AND item_id = :item_id",
             params! {
                 next: ctx.now().checked_add(pause).unwrap_or(Timestamp::MAX),

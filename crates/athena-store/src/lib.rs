@@ -25,7 +25,7 @@ mod write;
 
 pub use background::{Background, flush};
 pub use classes::{COLUMN_CLASSES, ColumnClass, TableClasses};
-pub use embed_queue::{Due, done, due, enqueue, pending, postpone};
+pub use embed_queue::{Due, claim, done, due, enqueue, pending, postpone};
 pub use models::{known_model_id, model, model_id};
 pub use residue::{erase_residue, owed_after_purge};
 pub use seal::remove_item;

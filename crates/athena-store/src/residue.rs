@@ -27,11 +27,11 @@ pub fn owed_after_purge(dialect: Dialect) -> Vec<String> {
     let mut owed = match dialect {
         Dialect::Sqlite => Vec::new(),
         Dialect::Postgres => vec![
-            "dead row versions until `VACUUM memory_vectors, memory_passages, search_tail, search_segments`".to_owned(),
+            "dead row versions until a `VACUUM` of the whole database".to_owned(),
             "write-ahead log segments until the server recycles or archives them".to_owned(),
         ],
         Dialect::MySql => vec![
-            "free pages until `OPTIMIZE TABLE memory_vectors, memory_passages, search_tail, search_segments`".to_owned(),
+            "free pages until `OPTIMIZE TABLE` of every table".to_owned(),
             "binary and redo logs until the server rotates them".to_owned(),
         ],
     };

@@ -22,42 +22,29 @@ async fn seal(env: &Arc<Env>, project: ProjectId) -> Result<()> {
     let records = tail_records(env.db(), project, 0).await?;
     let whole = usize::try_from(SEAL_AT).unwrap_or(usize::MAX);
     for batch in records.chunks(whole) {
-        let chunks = segment::encode(batch);
-        for chunk in chunks {
+        for chunk in segment::encode(batch) {
             let rows = segment::decode(&chunk).map_err(Error::internal)?;
-            let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else {
-                continue;
-            };
-            seal_chunk(env, project, *first, *last, chunk).await?;
+            if let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) {
+                seal_rows(env, project, *first, *last).await?;
+            }
         }
     }
     Ok(())
 }
 
-/// Stores one chunk in place of the rows it covers; does nothing if they changed meanwhile.
-async fn seal_chunk(
-    env: &Arc<Env>,
-    project: ProjectId,
-    first: i64,
-    last: i64,
-    chunk: Vec<u8>,
-) -> Result<()> {
-    let chunk = Arc::new(chunk);
+/// Stores the rows of a range as one chunk; does nothing if another process was first.
+async fn seal_rows(env: &Arc<Env>, project: ProjectId, first: i64, last: i64) -> Result<()> {
     env.db()
         .transaction_with(TxOptions::default(), |tx| {
-            let chunk = Arc::clone(&chunk);
-            Box::pin(async move { replace_rows(tx, project, first, last, &chunk).await })
+            Box::pin(async move {
+                env.part::<Store>().schema.check(tx).await?;
+                replace_rows(tx, project, first, last).await
+            })
         })
         .await
 }
 
-async fn replace_rows(
-    tx: &Tx<'_>,
-    project: ProjectId,
-    first: i64,
-    last: i64,
-    chunk: &[u8],
-) -> Result<()> {
+async fn replace_rows(tx: &Tx<'_>, project: ProjectId, first: i64, last: i64) -> Result<()> {
     let moved = tx
         .execute(
             "UPDATE search_heads SET sealed_seq = :last
@@ -68,23 +55,30 @@ async fn replace_rows(
     if moved == 0 {
         return Ok(());
     }
-    let removed = tx
-        .execute(
-            "DELETE FROM search_tail WHERE project_id = :project AND seq BETWEEN :first AND :last",
-            params! { project: project, first: first, last: last },
-        )
-        .await?;
-    if i64::try_from(removed).ok() != Some(last - first + 1) {
-        return Err(athena_db::Error::new(
-            athena_db::ErrorKind::Serialization,
-            "the search log changed while it was sealed",
-        )
-        .into());
+    // The head is locked now, so no purge can blank a row between this and the commit. What was
+    // read before the lock may hold text that has been purged since.
+    let mut rows = tail_records(tx, project, first - 1).await?;
+    rows.retain(|(seq, _)| *seq <= last);
+    for chunk in segment::encode(&rows) {
+        insert_chunk(tx, project, chunk).await?;
     }
+    tx.execute(
+        "DELETE FROM search_tail WHERE project_id = :project AND seq BETWEEN :first AND :last",
+        params! { project: project, first: first, last: last },
+    )
+    .await?;
+    Ok(())
+}
+
+async fn insert_chunk(tx: &Tx<'_>, project: ProjectId, chunk: Vec<u8>) -> Result<()> {
+    let rows = segment::decode(&chunk).map_err(Error::internal)?;
+    let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else {
+        return Ok(());
+    };
     tx.execute(
         "INSERT INTO search_segments (project_id, first_seq, last_seq, chunk)
          VALUES (:project, :first, :last, :chunk)",
-        params! { project: project, first: first, last: last, chunk: chunk },
+        params! { project: project, first: *first, last: *last, chunk: chunk },
     )
     .await?;
     Ok(())

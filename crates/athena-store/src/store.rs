@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What writing and searching share in one process: the hooks and the indexes.
 ///
 /// One per [`Env`], put there as a part.
-#[derive(Default)]
 pub struct Store {
     pub(crate) gates: Vec<Box<dyn Gate>>,
     pub(crate) links: Vec<Box<dyn Link>>,
@@ -84,10 +83,17 @@ impl Intent {
 }
 
 impl Store {
-    /// Makes a store without hooks.
+    /// Makes a store without hooks, for a process that knows that many migrations in all.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(known_migrations: usize) -> Self {
+        Self {
+            gates: Vec::new(),
+            links: Vec::new(),
+            chores: Vec::new(),
+            indexes: IndexCache::default(),
+            schema: SchemaGuard::knowing(known_migrations),
+            to_seal: Mutex::default(),
+        }
     }
 
     /// Adds a gate; all of them must allow a change.

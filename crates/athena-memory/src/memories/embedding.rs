@@ -5,7 +5,7 @@ use super::{Memory, sql};
 use athena_core::{Ctx, Env, MemoryId, Result};
 use athena_db::BoxFuture;
 use athena_search::{Kind, Record};
-use athena_store::{Chore, Due, Intent, Write, done, due, postpone, write};
+use athena_store::{Chore, Due, Intent, Write, claim, done, due, postpone, write};
 use std::sync::Arc;
 
 /// How many items one run takes from the queue.
@@ -27,16 +27,16 @@ impl Chore for EmbedPending {
     }
 }
 
-/// Embeds one item, or puts it off when the provider fails.
+/// Embeds one item that no other process is at, or puts it off when that fails.
 async fn embed_due(ctx: &Ctx, item: &Due) -> Result<()> {
-    match embed_now(ctx, MemoryId(item.item.id)).await {
-        Ok(()) => Ok(()),
-        Err(error) if error.database().is_some() => Err(error),
-        Err(error) => {
-            tracing::warn!(item = item.item.id, attempts = item.attempts, code = %error.code(), "embedding failed");
-            postpone(ctx, item).await
-        }
+    if !claim(ctx, item).await? {
+        return Ok(());
     }
+    if let Err(error) = embed_now(ctx, MemoryId(item.item.id)).await {
+        tracing::warn!(item = item.item.id, attempts = item.attempts, code = %error.code(), "embedding failed");
+        postpone(ctx, item).await?;
+    }
+    Ok(())
 }
 
 /// Embeds a memory's passages with the configured provider and stores the vectors.
@@ -47,8 +47,9 @@ pub(super) async fn embed_now(ctx: &Ctx, id: MemoryId) -> Result<()> {
     let text = IndexedText::of(&memory);
     let vectors = ctx.embedder().embed(&text.passages()).await?;
     let model = ctx.embedder().model().await?;
+    let intent = Intent::new("memory.embed").of_items(text.ranges.len());
     let found = Arc::new((memory, text, vectors, model));
-    write(ctx, Intent::new("memory.embed"), move |write| {
+    write(ctx, intent, move |write| {
         let found = Arc::clone(&found);
         Box::pin(async move {
             let (memory, text, vectors, model) = &*found;
@@ -61,18 +62,16 @@ pub(super) async fn embed_now(ctx: &Ctx, id: MemoryId) -> Result<()> {
 
 async fn store(write: &Write<'_>, memory: &Memory, vectors: &[PassageVector]) -> Result<()> {
     // Purged since: there is nothing to add to.
-    if sql::by_id(write.tx(), memory.id).await?.is_some() {
+    let present = sql::by_id(write.tx(), memory.id).await?;
+    if present.is_some_and(|present| present.uid == memory.uid) {
+        sql::put_vectors(write.tx(), memory.id, vectors).await?;
         for vector in vectors {
-            sql::put_vector(write.tx(), memory.id, vector).await?;
-            let item = indexing::item(memory.id);
-            write.log(
-                memory.project_id,
-                Record::Vector {
-                    item,
-                    n: vector.n,
-                    vector: vector.stored.clone(),
-                },
-            );
+            let record = Record::Vector {
+                item: indexing::item(memory.id),
+                n: vector.n,
+                vector: vector.stored.clone(),
+            };
+            write.log(memory.project_id, record);
         }
     }
     done(write.tx(), indexing::item(memory.id)).await

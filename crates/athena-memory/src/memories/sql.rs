@@ -187,11 +187,16 @@ pub(super) async fn by_id(db: &impl Executor, id: MemoryId) -> Result<Option<Mem
         .await?)
 }
 
-pub(super) async fn id_of_uid(db: &impl Executor, uid: Uuid) -> Result<Option<MemoryId>> {
+/// Returns the version of that `uid` in a project.
+pub(super) async fn id_of_uid(
+    db: &impl Executor,
+    project: ProjectId,
+    uid: Uuid,
+) -> Result<Option<MemoryId>> {
     let id: Option<Scalar<MemoryId>> = db
         .fetch_opt(
-            "SELECT id FROM memory_vectors WHERE uid = :uid",
-            params! { uid: uid },
+            "SELECT id FROM memory_vectors WHERE project_id = :project AND uid = :uid",
+            params! { project: project, uid: uid },
         )
         .await?;
     Ok(id.map(|Scalar(id)| id))
@@ -235,11 +240,32 @@ pub(super) async fn current(
 }
 
 /// Returns all versions of a memory, oldest first.
-pub(super) async fn versions(db: &impl Executor, lineage: Uuid) -> Result<Vec<Memory>> {
+pub(super) async fn versions(
+    db: &impl Executor,
+    project: ProjectId,
+    lineage: Uuid,
+) -> Result<Vec<Memory>> {
     Ok(db
         .fetch_all(
-            select!("WHERE m.lineage = :lineage ORDER BY m.version, m.id"),
-            params! { lineage: lineage },
+            select!(
+                "WHERE m.project_id = :project AND m.lineage = :lineage ORDER BY m.version, m.id"
+            ),
+            params! { project: project, lineage: lineage },
+        )
+        .await?)
+}
+
+/// Locks all versions of a memory until the commit, and returns how many there are.
+pub(super) async fn lock_versions(
+    db: &impl Executor,
+    project: ProjectId,
+    lineage: Uuid,
+) -> Result<u64> {
+    Ok(db
+        .execute(
+            "UPDATE memory_vectors SET version = version
+             WHERE project_id = :project AND lineage = :lineage",
+            params! { project: project, lineage: lineage },
         )
         .await?)
 }
@@ -370,16 +396,24 @@ pub(super) async fn lock(db: &impl Executor, id: MemoryId) -> Result<()> {
     Ok(())
 }
 
-/// Notes which version replaced one that came without its successor.
-pub(super) async fn set_superseded_by(
-    db: &impl Executor,
-    id: MemoryId,
-    by: MemoryId,
-) -> Result<()> {
+/// Notes which version replaced one that came from another store; its times stay as they came.
+pub(super) async fn set_superseded(db: &impl Executor, id: MemoryId, by: MemoryId) -> Result<()> {
     db.execute(
-        "UPDATE memory_vectors SET superseded_by = :by
-         WHERE id = :id AND superseded_by IS NULL AND consolidation_state = 'superseded'",
+        "UPDATE memory_vectors
+         SET superseded_by = :by, consolidation_state = 'superseded', live_key = NULL
+         WHERE id = :id",
         params! { by: by, id: id },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Makes a version current that came without its successor.
+pub(super) async fn revive(db: &impl Executor, id: MemoryId) -> Result<()> {
+    db.execute(
+        "UPDATE memory_vectors SET consolidation_state = 'unconsolidated', live_key = 1
+         WHERE id = :id AND forgotten_at IS NULL",
+        params! { id: id },
     )
     .await?;
     Ok(())
@@ -516,25 +550,28 @@ pub(super) async fn labile(
         .await?)
 }
 
-/// Stores the vector of a passage; one of the same model and number is replaced.
-pub(super) async fn put_vector(
+/// Stores the vectors of passages; those of the same model and number are replaced.
+pub(super) async fn put_vectors(
     db: &impl Executor,
     id: MemoryId,
-    vector: &super::indexing::PassageVector,
+    vectors: &[super::indexing::PassageVector],
 ) -> Result<()> {
-    db.execute(
-        "INSERT INTO memory_passages (memory_id, model_id, n, start_offset, end_offset, e)
-         VALUES (:memory_id, :model_id, :n, :start_offset, :end_offset, :e)
-         ON CONFLICT (memory_id, model_id, n) DO UPDATE
-         SET start_offset = :start_offset, end_offset = :end_offset, e = :e",
+    let rows = vectors.iter().map(|vector| {
         params! {
             memory_id: id,
             model_id: i64::from(vector.stored.model),
             n: vector.row_number(),
-            start_offset: vector.range.start as i64,
-            end_offset: vector.range.end as i64,
+            start_offset: i64::try_from(vector.range.start).unwrap_or(i64::MAX),
+            end_offset: i64::try_from(vector.range.end).unwrap_or(i64::MAX),
             e: vector.bytes(),
-        },
+        }
+    });
+    db.execute_many(
+        "INSERT INTO memory_passages (memory_id, model_id, n, start_offset, end_offset, e)
+         VALUES (:memory_id, :model_id, :n, :start_offset, :end_offset, :e)
+         ON CONFLICT (memory_id, model_id, n) DO UPDATE
+         SET start_offset = :start_offset, end_offset = :end_offset, e = :e",
+        rows.collect(),
     )
     .await?;
     Ok(())

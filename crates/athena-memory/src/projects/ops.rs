@@ -241,10 +241,11 @@ impl Operation for Delete {
     type Output = Deleted;
 
     async fn call(self, ctx: &Ctx) -> Result<Deleted> {
-        let project = existing(ctx.db(), &self.name).await?;
-        let intent = Intent::new("project.delete").in_project(project.id);
-        write(ctx, intent, move |write| {
+        let name = Arc::new(self.name);
+        write(ctx, Intent::new("project.delete"), move |write| {
+            let name = Arc::clone(&name);
             Box::pin(async move {
+                let project = existing(write.tx(), &name).await?;
                 sql::delete(write.tx(), project.id, write.now()).await?;
                 Ok(Deleted {
                     id: project.id,

@@ -72,6 +72,33 @@ story! {
         assert_eq!(relations["items"].as_array().unwrap().len(), 1);
     }
 
+    /// A version whose successor never comes is current, and not lost from view.
+    async fn an_orphan_is_current(app: TestApp) {
+        let old = json!({
+            "content": "the lonely version", "superseded_by": "01900000-0000-7000-8000-000000000009",
+        });
+        app.call("memory.import", json!({"memories": [old]})).await;
+        assert_eq!(app.recall("lonely version").await.len(), 1);
+    }
+
+    /// A project can be taken from its export again after it was deleted, and another project may
+    /// hold the same records without either seeing the other's.
+    async fn records_belong_to_their_project(app: TestApp) {
+        let id = app.remember("The well is deep").await;
+        app.call("memory.update", json!({"id": id, "content": "The well is dry"})).await;
+        let records = export(app).await;
+        app.call("project.create", json!({"name": "copy"})).await;
+        let import = |project: &str| json!({"memories": records, "project": project});
+        assert_eq!(app.call("memory.import", import("copy")).await["imported"], 2);
+        let copied = app.call("memory.recall", json!({"query": "well", "project": "copy"})).await;
+        app.call("memory.purge", json!({"id": copied["hits"][0]["id"]})).await;
+        assert_eq!(app.recall("well dry").await.len(), 1, "the original stays");
+        app.call("project.delete", json!({"name": "test"})).await;
+        app.call("project.create", json!({"name": "test"})).await;
+        assert_eq!(app.call("memory.import", import("test")).await["imported"], 2);
+        assert_eq!(app.recall("well dry").await.len(), 1);
+    }
+
     /// A record needs nothing but a text.
     async fn a_bare_record(app: TestApp) {
         app.call("memory.import", json!({"memories": [{"content": "only this"}]})).await;

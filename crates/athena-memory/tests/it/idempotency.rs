@@ -36,6 +36,20 @@ story! {
         with_key(app, "k1", "tomorrow").await.unwrap();
     }
 
+    /// A repeated change answers what the first did, though it could not be made again.
+    async fn changes_too(app: TestApp) {
+        let id = app.remember("The limit is 10").await;
+        app.call("project.create", json!({"name": "short-lived"})).await;
+        let update = json!({"id": id, "content": "The limit is 20", "expected_version": 1});
+        for (operation, input) in
+            [("memory.update", update), ("project.delete", json!({"name": "short-lived"}))]
+        {
+            let call = || app.registry.call(operation, &app.ctx, input.clone(), Some(operation.to_owned()));
+            let first = call().await.unwrap();
+            assert_eq!(call().await.unwrap(), first, "{operation}");
+        }
+    }
+
     /// Sixteen at once are one.
     async fn at_once(app: TestApp) {
         let calls = (0..16).map(|_| with_key(app, "race", "told by all"));

@@ -145,6 +145,13 @@ story! {
         }
     }
 
+    /// The id of a purged memory is never given out again.
+    async fn ids_are_not_reused(app: TestApp) {
+        let first = app.remember("Gone for good").await;
+        app.call("memory.purge", json!({"id": first})).await;
+        assert_ne!(app.remember("Something else").await, first);
+    }
+
     /// Two memories are related once in each way, whatever the order of calls.
     async fn relations(app: TestApp) {
         let (one, two) = (app.remember("Cause").await, app.remember("Effect").await);

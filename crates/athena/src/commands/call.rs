@@ -66,13 +66,12 @@ pub(crate) fn run_entry(session: &Session, entry: &Entry, matches: &ArgMatches) 
 fn perform(session: &Session, entry: &Entry, mut input: Value) -> Outcome {
     // A mistake in the input must not make a store, so it is looked for first.
     schema::accept(&entry.input, session.registry.components(), &mut input)?;
-    let answer = session.with_store(|store| async move {
-        Ok(session
-            .registry
-            .invoke(entry, &store.ctx("cli"), input, None)
-            .await?)
-    })?;
-    session.show(&answer, render::answer)
+    session.with_store(|store| async move {
+        let ctx = store.ctx("cli");
+        let answer = session.registry.invoke(entry, &ctx, input, None).await?;
+        // Shown before the store is closed, which may have to wait for the disk.
+        session.show(&answer, render::answer)
+    })
 }
 
 /// Asks a person before something is removed for good; programs are taken at their word.

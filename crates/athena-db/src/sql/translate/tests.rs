@@ -65,7 +65,7 @@ const TYPES: &str = "
 fn types_on_sqlite() {
     assert_snapshot!(translated(Sqlite, TYPES), @r#"
     CREATE TABLE "things" (
-      "id" INTEGER PRIMARY KEY,
+      "id" INTEGER PRIMARY KEY AUTOINCREMENT,
       "big" INTEGER NOT NULL,
       "small" INTEGER DEFAULT -1,
       "ratio" REAL DEFAULT 0.5,

@@ -83,7 +83,10 @@ impl Operation for Update {
 
     async fn call(self, ctx: &Ctx) -> Result<Updated> {
         let old = existing(ctx.db(), MemoryId(self.id)).await?;
-        check_current(&old, self.expected_version)?;
+        if ctx.idempotency().is_none() {
+            // A repeated request must meet its first answer before it meets its own effect.
+            check_current(&old, self.expected_version)?;
+        }
         let next = next_version(ctx, &old, &self);
         let hash = identity(
             next.memory_type,

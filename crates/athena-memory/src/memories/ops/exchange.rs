@@ -1,7 +1,7 @@
 //! Moving memories between stores without loss: records that name each other by `uid`.
 
 use super::remember::{Draft, identity, in_item, whole_microseconds};
-use super::{Relation, own_project};
+use super::{Relation, changed, own_project};
 use crate::memories::indexing;
 use crate::memories::sql;
 use crate::memories::{ConsolidationState, Memory, MemoryType};
@@ -34,7 +34,7 @@ pub struct MemoryRecord {
     pub lineage: Option<Uuid>,
     /// 1 for the first version.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub version: Option<i64>,
     /// The `uid` of the version that replaced it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +117,7 @@ pub struct MemoryRecord {
     pub usefulness: Option<f64>,
     /// How often it was used.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
     pub access_count: Option<i64>,
     /// Where it stands in consolidation.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -450,7 +450,7 @@ async fn store_all(write: &Write<'_>, project: ProjectId, items: &[Item]) -> Res
     let mut present = Vec::with_capacity(items.len());
     let mut imported = 0;
     for (index, item) in items.iter().enumerate() {
-        let id = match sql::id_of_uid(write.tx(), item.uid).await? {
+        let id = match sql::id_of_uid(write.tx(), project, item.uid).await? {
             Some(known) => Some(known),
             None => {
                 let stored = store_one(write, project, item).await;
@@ -486,13 +486,22 @@ async fn store_one(write: &Write<'_>, project: ProjectId, item: &Item) -> Result
 
 /// Restores what refers to other records, as far as the store has them.
 async fn connect(write: &Write<'_>, project: ProjectId, id: MemoryId, item: &Item) -> Result<()> {
-    if let Some(next) = item.superseded_by
-        && let Some(next) = sql::id_of_uid(write.tx(), next).await?
-    {
-        sql::set_superseded_by(write.tx(), id, next).await?;
+    if let Some(next) = item.superseded_by {
+        match sql::id_of_uid(write.tx(), project, next).await? {
+            Some(next) => sql::set_superseded(write.tx(), id, next).await?,
+            // Without its successor it would be lost from view.
+            None if sql::same(write.tx(), project, &item.content_hash)
+                .await?
+                .is_none() =>
+            {
+                sql::revive(write.tx(), id).await?;
+            }
+            None => {}
+        }
+        changed(write, id).await?;
     }
     for relation in &item.relations {
-        if let Some(to) = sql::id_of_uid(write.tx(), relation.to).await? {
+        if let Some(to) = sql::id_of_uid(write.tx(), project, relation.to).await? {
             let relation = Relation {
                 from: id,
                 to,

@@ -1,7 +1,7 @@
 //! Removing for good, with a receipt.
 
 use super::locked;
-use crate::memories::{indexing, sql};
+use crate::memories::{Memory, indexing, sql};
 use athena_core::{Ctx, MemoryId, Operation, Result, Spec};
 use athena_db::Executor;
 use athena_store::{Intent, Write, remove_item, write};
@@ -63,6 +63,7 @@ impl Operation for Purge {
 
 async fn purge_one(write: &Write<'_>, id: MemoryId) -> Result<PurgeReceipt> {
     let memory = locked(write, id).await?;
+    let versions = all_versions(write, &memory).await?;
     let mut receipt = PurgeReceipt {
         lineage: memory.lineage,
         purged_at: write.now(),
@@ -74,7 +75,7 @@ async fn purge_one(write: &Write<'_>, id: MemoryId) -> Result<PurgeReceipt> {
         kept_answers: sql::purge_answers(write.tx(), memory.lineage).await?,
         owed: athena_store::owed_after_purge(write.tx().dialect()),
     };
-    for version in sql::versions(write.tx(), memory.lineage).await? {
+    for version in versions {
         receipt.search_records +=
             remove_item(write, version.project_id, indexing::item(version.id)).await?;
         let rows = sql::purge_version(write.tx(), version.id).await?;
@@ -84,4 +85,15 @@ async fn purge_one(write: &Write<'_>, id: MemoryId) -> Result<PurgeReceipt> {
         receipt.feedback += rows.feedback;
     }
     Ok(receipt)
+}
+
+/// Locks and returns all versions, those included that another writer adds meanwhile.
+async fn all_versions(write: &Write<'_>, memory: &Memory) -> Result<Vec<Memory>> {
+    loop {
+        let locked = sql::lock_versions(write.tx(), memory.project_id, memory.lineage).await?;
+        let versions = sql::versions(write.tx(), memory.project_id, memory.lineage).await?;
+        if u64::try_from(versions.len()).ok() == Some(locked) {
+            return Ok(versions);
+        }
+    }
 }

@@ -141,7 +141,7 @@ impl Operation for History {
     async fn call(self, ctx: &Ctx) -> Result<Page<Memory>> {
         let memory = remembered(ctx.db(), MemoryId(self.id), self.forgotten).await?;
         Ok(Page {
-            items: sql::versions(ctx.db(), memory.lineage).await?,
+            items: sql::versions(ctx.db(), memory.project_id, memory.lineage).await?,
             next_cursor: None,
         })
     }

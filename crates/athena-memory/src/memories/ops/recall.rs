@@ -265,15 +265,7 @@ struct Found {
 async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
     let weights = weights(recall);
     let projects = projects::for_reading(ctx, recall.project.as_deref(), &recall.projects).await?;
-    let projects: Vec<ProjectId> = projects.into_iter().map(|(id, _)| id).collect();
-    if let Some(embedding) = &recall.embedding {
-        for project in &projects {
-            check_embedding(
-                embedding,
-                projects::embedding_dim(ctx.db(), *project).await?,
-            )?;
-        }
-    }
+    let projects = comparable(ctx, recall, projects).await?;
     let wanted = usize::try_from(recall.limit).unwrap_or(usize::MAX);
     let states = states(recall);
     let mut ask = wanted;
@@ -299,6 +291,33 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
         }
         ask *= 4;
     }
+}
+
+/// Returns the projects whose vectors compare with the caller's own, if it brought one.
+///
+/// A project that was named must fit; `personal`, which was not, is left out if it does not.
+async fn comparable(
+    ctx: &Ctx,
+    recall: &Recall,
+    projects: Vec<(ProjectId, String)>,
+) -> Result<Vec<ProjectId>> {
+    let mut fitting = Vec::with_capacity(projects.len());
+    for (id, name) in projects {
+        if let Some(embedding) = &recall.embedding {
+            let fits = check_embedding(embedding, projects::embedding_dim(ctx.db(), id).await?);
+            let named = recall
+                .project
+                .iter()
+                .chain(&recall.projects)
+                .any(|named| *named == name);
+            match fits {
+                Err(_) if name == projects::PERSONAL && !named => continue,
+                fits => fits?,
+            }
+        }
+        fitting.push(id);
+    }
+    Ok(fitting)
 }
 
 async fn with_rows(

@@ -160,7 +160,7 @@ impl Operation for Remember {
     async fn call(self, ctx: &Ctx) -> Result<Remembered> {
         let wait = self.wait_embedded;
         let draft = Arc::new(Draft::prepare(ctx, self).await?);
-        let intent = Intent::new("memory.remember");
+        let intent = Intent::new("memory.remember").of_items(draft.text.ranges.len());
         let remembered = write(ctx, intent, move |write| {
             let draft = Arc::clone(&draft);
             Box::pin(async move {
@@ -388,9 +388,7 @@ impl Draft {
         if let Some(embedding) = &self.embedding {
             vectors.push(self.callers_vector(write, project, embedding).await?);
         }
-        for vector in &vectors {
-            sql::put_vector(write.tx(), memory.id, vector).await?;
-        }
+        sql::put_vectors(write.tx(), memory.id, &vectors).await?;
         for record in self.text.records(&memory, &vectors) {
             write.log(project, record);
         }
