@@ -106,8 +106,6 @@ story! {
             app.call("memory.forget", json!({"id": id})).await;
             assert!(app.recall("password policy").await.is_empty());
             assert_eq!(app.refused("memory.get", json!({"id": id})).await.code(), Code::NotFound);
-            let kept = app.call("memory.get", json!({"id": id, "forgotten": true})).await;
-            assert!(kept["forgotten_at"].is_string());
             assert_eq!(app.call("memory.list", json!({})).await["items"], json!([]));
             assert_eq!(app.call("memory.list", json!({"forgotten": true})).await["items"][0]["id"], id);
             let restored = app.call("memory.restore", json!({"id": id})).await;

@@ -16,10 +16,6 @@ pub struct Get {
     /// The memory's id.
     #[schemars(range(min = 1))]
     pub id: i64,
-    /// Return it even if it was forgotten.
-    #[serde(default)]
-    #[schemars(extend("x-advanced" = true))]
-    pub forgotten: bool,
 }
 
 impl Operation for Get {
@@ -30,21 +26,17 @@ impl Operation for Get {
     type Output = Memory;
 
     async fn call(self, ctx: &Ctx) -> Result<Memory> {
-        remembered(ctx.db(), MemoryId(self.id), self.forgotten).await
+        remembered(ctx.db(), MemoryId(self.id)).await
     }
 }
 
-/// Returns the memory, unless it was forgotten and forgotten ones are not wanted.
-pub(super) async fn remembered(
-    db: &impl Executor,
-    id: MemoryId,
-    forgotten: bool,
-) -> Result<Memory> {
+/// Returns the memory, unless it was forgotten.
+pub(super) async fn remembered(db: &impl Executor, id: MemoryId) -> Result<Memory> {
     let memory = existing(db, id).await?;
-    if memory.forgotten_at.is_none() || forgotten {
+    if memory.forgotten_at.is_none() {
         return Ok(memory);
     }
-    let message = format!("memory `{id}` was forgotten; restore it, or ask with `forgotten`");
+    let message = format!("memory `{id}` was forgotten; restore it, or list with `forgotten`");
     Err(Error::new(Code::NotFound, message).with_field("id"))
 }
 
@@ -127,9 +119,6 @@ pub struct History {
     /// The id of any of its versions.
     #[schemars(range(min = 1))]
     pub id: i64,
-    /// Return it even if the memory was forgotten.
-    #[serde(default)]
-    pub forgotten: bool,
 }
 
 impl Operation for History {
@@ -139,7 +128,7 @@ impl Operation for History {
     type Output = Page<Memory>;
 
     async fn call(self, ctx: &Ctx) -> Result<Page<Memory>> {
-        let memory = remembered(ctx.db(), MemoryId(self.id), self.forgotten).await?;
+        let memory = remembered(ctx.db(), MemoryId(self.id)).await?;
         Ok(Page {
             items: sql::versions(ctx.db(), memory.project_id, memory.lineage).await?,
             next_cursor: None,

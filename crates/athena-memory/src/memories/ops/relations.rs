@@ -112,7 +112,7 @@ impl Operation for Relations {
     type Output = Page<Relation>;
 
     async fn call(self, ctx: &Ctx) -> Result<Page<Relation>> {
-        let memory = remembered(ctx.db(), MemoryId(self.id), false).await?;
+        let memory = remembered(ctx.db(), MemoryId(self.id)).await?;
         Ok(Page {
             items: sql::relations(ctx.db(), memory.id, 10_000).await?,
             next_cursor: None,
