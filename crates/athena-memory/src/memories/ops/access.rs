@@ -6,7 +6,7 @@
 use super::existing;
 use crate::memories::sql;
 use athena_core::{Ctx, Env, MemoryId, Operation, Result, Spec};
-use athena_db::{BoxFuture, TxOptions};
+use athena_db::BoxFuture;
 use athena_store::{Chore, Intent, write};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -90,17 +90,18 @@ impl Chore for FlushRetrievals {
             if counts.is_empty() {
                 return Ok(());
             }
-            env.db()
-                .transaction_with(TxOptions::default(), |tx| {
-                    let counts = Arc::clone(&counts);
-                    Box::pin(async move {
-                        for (id, (times, at)) in &*counts {
-                            sql::count_access(tx, *id, *times, *at).await?;
-                        }
-                        Ok(())
-                    })
+            let ctx = Ctx::for_caller(Arc::clone(env), "athena");
+            let intent = Intent::new("memory.count_retrievals").of_items(counts.len());
+            write(&ctx, intent, move |write| {
+                let counts = Arc::clone(&counts);
+                Box::pin(async move {
+                    for (id, (times, at)) in &*counts {
+                        sql::count_access(write.tx(), *id, *times, *at).await?;
+                    }
+                    Ok(())
                 })
-                .await
+            })
+            .await
         })
     }
 }
