@@ -64,8 +64,8 @@ pub use params::Params;
 pub use plan::Sql;
 pub use row::{Columns, FromRow, Row, Scalar};
 pub use sql::{
-    ColumnChange, ColumnDef, LogicalType, Rewritten, Slot, SqlError, column_changes, columns,
-    rewrite, token_checksum, translate,
+    ColumnChange, ColumnDef, Expanded, LogicalType, Rewritten, Slot, SourceMap, SqlError,
+    column_changes, columns, expand_lists, rewrite, token_checksum, translate,
 };
 pub use transaction::{Access, Isolation, Savepoint, Tx, TxOptions};
 pub use value::{FromValue, ListItem, Value};

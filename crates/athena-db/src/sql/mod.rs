@@ -4,7 +4,8 @@
 //! table per dialect, serves two readers:
 //!
 //! - [`rewrite`] turns `:name` into what a driver understands. It changes parameters (and the `IN` before a
-//!   list) and never another byte.
+//!   list) and never another byte. [`SourceMap`] leads back from its output to the caller's text, and
+//!   [`expand_lists`] makes room for lists where a database has no parameter for one.
 //! - [`translate`] turns a migration written in the portable subset into statements for one dialect, and
 //!   refuses what it does not know, by line and column. [`columns`] and [`column_changes`] tell which logical
 //!   types the script declares, [`token_checksum`] tells whether a script changed in meaning.
@@ -17,12 +18,16 @@ use std::fmt;
 mod checksum;
 mod ddl;
 mod lexer;
+mod lists;
 mod named;
+mod source_map;
 mod translate;
 
 pub use self::checksum::token_checksum;
 pub use self::ddl::{ColumnChange, ColumnDef, LogicalType, column_changes, columns};
+pub use self::lists::{Expanded, expand_lists};
 pub use self::named::{Rewritten, Slot, rewrite};
+pub use self::source_map::SourceMap;
 pub use self::translate::translate;
 
 /// A piece of SQL text that cannot be accepted, and where it is.

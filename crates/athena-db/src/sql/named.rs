@@ -18,6 +18,7 @@ use std::fmt::Write;
 
 use super::SqlError;
 use super::lexer::{Grammar, Kind, Lexer, Token, continues_name};
+use super::source_map::SourceMap;
 use crate::dialect::Dialect;
 
 #[cfg(test)]
@@ -30,6 +31,8 @@ pub struct Rewritten {
     pub text: String,
     /// What to bind, in the order of the placeholders' numbers.
     pub slots: Vec<Slot>,
+    /// Where the text differs from its source.
+    pub map: SourceMap,
 }
 
 /// A value that a statement wants.
@@ -40,8 +43,10 @@ pub struct Slot {
     /// The name without its colon.
     pub name: String,
     /// Whether the text around it was rewritten for a list: an array on PostgreSQL, a JSON array on SQLite,
-    /// on MySQL a `?` to be repeated.
+    /// on MySQL a `?` to be repeated (see [`expand_lists`](super::expand_lists)).
     pub list: bool,
+    /// The byte of the rewritten text at which its first placeholder starts; on MySQL there is no other.
+    pub at: usize,
 }
 
 /// Replaces the named parameters of a statement by placeholders of the dialect.
@@ -67,6 +72,7 @@ pub fn rewrite(dialect: Dialect, sql: &str) -> Result<Rewritten, SqlError> {
     Ok(Rewritten {
         text: rewriter.text,
         slots: rewriter.slots,
+        map: rewriter.map,
     })
 }
 
@@ -77,6 +83,7 @@ struct Rewriter<'a> {
     text: String,
     /// How much of the source is in `text` already.
     copied: usize,
+    map: SourceMap,
     slots: Vec<Slot>,
     /// The number of each (name, list) that was seen; unused where placeholders have no numbers.
     numbers: HashMap<(&'a str, bool), usize>,
@@ -101,6 +108,7 @@ impl<'a> Rewriter<'a> {
             lexer: Lexer::new(source, Grammar::of(dialect)),
             text: String::with_capacity(source.len() + 16),
             copied: 0,
+            map: SourceMap::default(),
             slots: Vec::new(),
             numbers: HashMap::new(),
             previous: None,
@@ -189,47 +197,43 @@ impl<'a> Rewriter<'a> {
     fn write_any_or_all(&mut self, word: Token) {
         match self.previous.filter(|&not| self.is_word(not, "NOT")) {
             Some(not) => {
-                self.replace(not, "<>");
-                self.replace(word, "ALL");
+                self.replace(not, |text| text.push_str("<>"));
+                self.replace(word, |text| text.push_str("ALL"));
             }
-            None => self.replace(word, "= ANY"),
+            None => self.replace(word, |text| text.push_str("= ANY")),
         }
     }
 
     fn list_parameter(&mut self, list: &List) -> Result<(), SqlError> {
-        self.check_name(list.parameter)?;
-        let number = self.slot(list.parameter, true);
-        self.copy_until(list.parameter.start);
-        self.copied = list.parameter.end;
-        let (open, close) = if list.parenthesised {
-            ("", "")
-        } else {
-            ("(", ")")
+        let (open, close) = match (self.dialect, list.parenthesised) {
+            (Dialect::Sqlite, true) => ("SELECT value FROM json_each(", ")"),
+            (Dialect::Sqlite, false) => ("(SELECT value FROM json_each(", "))"),
+            (Dialect::Postgres | Dialect::MySql, true) => ("", ""),
+            (Dialect::Postgres | Dialect::MySql, false) => ("(", ")"),
         };
-        self.text.push_str(open);
-        match self.dialect {
-            Dialect::Sqlite => {
-                self.text.push_str("SELECT value FROM json_each(");
-                self.placeholder(number);
-                self.text.push(')');
-            }
-            Dialect::Postgres | Dialect::MySql => self.placeholder(number),
-        }
-        self.text.push_str(close);
+        self.bind(list.parameter, true, open, close)?;
         self.copy_until(list.end);
         Ok(())
     }
 
     fn parameter(&mut self, token: Token) -> Result<(), SqlError> {
+        let before = self.source[..token.start].bytes().last();
+        let grows_together =
+            self.dialect == Dialect::Postgres && before.is_some_and(continues_name);
+        self.bind(token, false, if grows_together { " " } else { "" }, "")
+    }
+
+    /// Writes a placeholder for a parameter, between two pieces of text.
+    fn bind(&mut self, token: Token, list: bool, open: &str, close: &str) -> Result<(), SqlError> {
         self.check_name(token)?;
-        let number = self.slot(token, false);
         self.copy_until(token.start);
-        self.copied = token.end;
-        if self.dialect == Dialect::Postgres && self.text.bytes().last().is_some_and(continues_name)
-        {
-            self.text.push(' ');
-        }
-        self.placeholder(number);
+        let number = self.slot(token, list, self.text.len() + open.len());
+        let dialect = self.dialect;
+        self.replace(token, |text| {
+            text.push_str(open);
+            write_placeholder(text, dialect, number);
+            text.push_str(close);
+        });
         Ok(())
     }
 
@@ -249,8 +253,8 @@ impl<'a> Rewriter<'a> {
         Ok(())
     }
 
-    /// Returns the slot number of a parameter, from 1.
-    fn slot(&mut self, token: Token, list: bool) -> usize {
+    /// Returns the slot number, from 1, of a parameter whose placeholder will stand `at` this byte.
+    fn slot(&mut self, token: Token, list: bool, at: usize) -> usize {
         let name = &self.source[token.start + 1..token.end];
         let next = self.slots.len() + 1;
         let number = match self.dialect {
@@ -263,23 +267,19 @@ impl<'a> Rewriter<'a> {
             self.slots.push(Slot {
                 name: name.to_owned(),
                 list,
+                at,
             });
         }
         number
     }
 
-    fn placeholder(&mut self, number: usize) {
-        let written = match self.dialect {
-            Dialect::Sqlite => write!(self.text, "?{number}"),
-            Dialect::Postgres => write!(self.text, "${number}"),
-            Dialect::MySql => self.text.write_char('?'),
-        };
-        debug_assert!(written.is_ok(), "writing to a string cannot fail");
-    }
-
-    fn replace(&mut self, token: Token, by: &str) {
+    /// Lets something else be written for a token, and notes where.
+    fn replace(&mut self, token: Token, write: impl FnOnce(&mut String)) {
         self.copy_until(token.start);
-        self.text.push_str(by);
+        let start = self.text.len();
+        write(&mut self.text);
+        self.map
+            .note(token.start..token.end, start..self.text.len());
         self.copied = token.end;
     }
 
@@ -303,4 +303,13 @@ impl<'a> Rewriter<'a> {
     fn error(&self, token: Token, message: impl Into<String>) -> SqlError {
         SqlError::at(self.source, token.start, message)
     }
+}
+
+fn write_placeholder(text: &mut String, dialect: Dialect, number: usize) {
+    let written = match dialect {
+        Dialect::Sqlite => write!(text, "?{number}"),
+        Dialect::Postgres => write!(text, "${number}"),
+        Dialect::MySql => text.write_char('?'),
+    };
+    debug_assert!(written.is_ok(), "writing to a string cannot fail");
 }
