@@ -2,7 +2,7 @@
 //!
 //! Continuous integration runs exactly these. Everything they download or start stays
 //! below `target/` or in one temporary directory per checkout; nothing is installed into
-//! the system except, for root, one system user, because PostgreSQL refuses to run as root.
+//! the system except, for root, one system user, because servers refuse to run as root.
 
 #![expect(
     clippy::print_stdout,
@@ -15,8 +15,10 @@ mod check;
 mod clients;
 mod guard;
 mod licences;
+mod mariadb;
 mod metadata;
 mod postgres;
+mod server;
 mod services;
 mod stage;
 mod test;

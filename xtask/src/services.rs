@@ -9,21 +9,24 @@ use std::fs::{self, File, TryLockError};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::postgres::{self, Postgres};
+use crate::mariadb::MariaDb;
+use crate::postgres::Postgres;
+use crate::server::{self, Server, Service};
 use crate::workspace;
 
-/// What a test run is given.
-pub(crate) struct Services {
-    pub(crate) postgres: Postgres,
-}
+/// Every service, in the order in which they are started.
+pub(crate) const ALL: &[&dyn Service] = &[&Postgres, &MariaDb];
+
+/// The services and their servers.
+pub(crate) type Started = Vec<(&'static dyn Service, Server)>;
 
 /// Starts what is missing, prints the URLs, and keeps it running until [`down`].
 pub(crate) fn up() -> Result<()> {
     let _lock = exclusive()?;
-    let services = ensure_running(Lifetime::UntilDown)?;
-    services.print();
+    let started = ensure_running(ALL, Lifetime::UntilDown)?;
+    started.iter().for_each(print);
     Ok(())
 }
 
@@ -36,33 +39,37 @@ pub(crate) fn down() -> Result<()> {
 /// Prints what runs; `false` when something does not.
 pub(crate) fn status() -> Result<bool> {
     let _lock = exclusive()?;
-    match running()? {
-        Some(services) => {
-            services.print();
-            Ok(true)
-        }
-        None => {
-            println!("postgres: not running (`cargo xtask services up` starts it)");
-            Ok(false)
+    let mut running = read_state().map_or_else(Vec::new, |state| state.started);
+    running.retain(answers);
+    for service in ALL {
+        match running.iter().find(|(s, _)| s.name() == service.name()) {
+            Some(found) => print(found),
+            None => println!(
+                "{}: not running (`cargo xtask services up` starts it)",
+                service.name()
+            ),
         }
     }
+    Ok(running.len() == ALL.len())
 }
 
-/// Starts what is missing for a test run and calls `while_locked` before anyone could stop it.
+/// Starts what is missing of `wanted` for a test run and calls `while_locked` before anyone
+/// could stop it.
 pub(crate) fn start_for_tests<T>(
+    wanted: &[&'static dyn Service],
     while_locked: impl FnOnce() -> Result<T>,
-) -> Result<(Services, T)> {
+) -> Result<(Started, T)> {
     let _lock = exclusive()?;
-    let services = ensure_running(Lifetime::UntilLastRun)?;
-    services.print();
+    let started = ensure_running(wanted, Lifetime::UntilLastRun)?;
+    started.iter().for_each(print);
     let held = while_locked()?;
-    Ok((services, held))
+    Ok((started, held))
 }
 
-/// Returns the programs of PostgreSQL and who is to run them, and starts nothing.
-pub(crate) fn postgres_programs() -> Result<(PathBuf, Option<String>)> {
+/// Returns the programs of a service and who is to run them, and starts nothing.
+pub(crate) fn programs(service: &dyn Service) -> Result<(PathBuf, Option<String>)> {
     let _lock = exclusive()?;
-    postgres::programs()
+    server::programs(service)
 }
 
 /// Opens the lock file that says "a test run uses the services".
@@ -85,56 +92,69 @@ pub(crate) fn stop_if_unused() -> Result<()> {
     }
 }
 
-impl Services {
-    fn print(&self) {
-        let Postgres { url, .. } = &self.postgres;
-        println!(
-            "postgres: {url}\n          {}\n          export ATHENA_TEST_POSTGRES_URL='{url}'",
-            self.postgres.describe()
-        );
-    }
+fn print((service, server): &(&'static dyn Service, Server)) {
+    let (name, url) = (service.name(), &server.url);
+    println!("{name}: {url}");
+    println!("          {}", server.describe());
+    println!("          export {}_URL='{url}'", service.variables());
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// How long the servers stay; the later one wins.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Lifetime {
-    UntilDown,
     UntilLastRun,
+    UntilDown,
 }
 
 struct State {
-    postgres: Postgres,
+    started: Started,
     lifetime: Lifetime,
 }
 
-fn ensure_running(lifetime: Lifetime) -> Result<Services> {
-    if let Some(services) = running()? {
-        if lifetime == Lifetime::UntilDown {
-            write_state(&services.postgres, lifetime)?;
+/// Starts those of `wanted` that do not run, and returns the servers of `wanted`.
+fn ensure_running(wanted: &[&'static dyn Service], lifetime: Lifetime) -> Result<Started> {
+    let known = read_state().unwrap_or(State {
+        started: Vec::new(),
+        lifetime,
+    });
+    let mut state = State {
+        started: known.started.into_iter().filter(answers).collect(),
+        lifetime: known.lifetime.max(lifetime),
+    };
+    for service in ALL {
+        let runs = state
+            .started
+            .iter()
+            .any(|(s, _)| s.name() == service.name());
+        if runs {
+            continue;
         }
-        return Ok(services);
+        // Also when it is not wanted: what does not answer is cleared away.
+        server::stop(*service)?;
+        if wanted.iter().any(|s| s.name() == service.name()) {
+            state.started.push((*service, server::start(*service)?));
+            write_state(&state)?;
+        }
     }
-    stop_everything()?;
-    let postgres = postgres::start()?;
-    write_state(&postgres, lifetime)?;
-    Ok(Services { postgres })
+    write_state(&state)?;
+    let is_wanted = |service: &dyn Service| wanted.iter().any(|s| s.name() == service.name());
+    state.started.retain(|(service, _)| is_wanted(*service));
+    Ok(state.started)
 }
 
-/// Returns the services of the state file if they answer.
-fn running() -> Result<Option<Services>> {
-    let Some(state) = read_state() else {
-        return Ok(None);
-    };
-    if let Err(error) = state.postgres.check_health() {
-        println!("postgres: was started but does not answer: {error:#}");
-        return Ok(None);
+fn answers((service, server): &(&'static dyn Service, Server)) -> bool {
+    let answer = service.query(&server.bin, &server.url, "SELECT 1");
+    if let Err(error) = &answer {
+        let name = service.name();
+        println!("{name}: was started but does not answer: {error:#}");
     }
-    Ok(Some(Services {
-        postgres: state.postgres,
-    }))
+    answer.is_ok()
 }
 
 fn stop_everything() -> Result<()> {
-    postgres::stop()?;
+    for service in ALL {
+        server::stop(*service)?;
+    }
     match fs::remove_file(state_path()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
@@ -150,16 +170,27 @@ fn read_state() -> Option<State> {
     } else {
         Lifetime::UntilLastRun
     };
-    Some(State {
-        postgres: Postgres::from_json(&value["postgres"])?,
-        lifetime,
-    })
+    let started = ALL
+        .iter()
+        .filter_map(|service| {
+            Some((
+                *service,
+                Server::from_json(&value["servers"][service.name()])?,
+            ))
+        })
+        .collect();
+    Some(State { started, lifetime })
 }
 
-fn write_state(postgres: &Postgres, lifetime: Lifetime) -> Result<()> {
+fn write_state(state: &State) -> Result<()> {
+    let servers: Map<String, Value> = state
+        .started
+        .iter()
+        .map(|(service, server)| (service.name().to_owned(), server.to_json()))
+        .collect();
     let state = json!({
-        "until_down": lifetime == Lifetime::UntilDown,
-        "postgres": postgres.to_json(),
+        "until_down": state.lifetime == Lifetime::UntilDown,
+        "servers": servers,
     });
     fs::write(state_path(), format!("{state:#}\n")).context("the state file cannot be written")
 }

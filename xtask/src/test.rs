@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that must pass, from unit tests to other people's clients.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::Backend;
 use crate::clients;
 use crate::guard::Guard;
-use crate::postgres::Postgres;
+use crate::server::Service;
 use crate::services;
 use crate::stage::{Stages, Tally, run_tests};
 use crate::workspace::{self, cargo, has_cargo_subcommand};
@@ -34,11 +34,11 @@ pub(crate) fn run(backend: Option<Backend>, filters: &[String]) -> Result<bool> 
     let guard = match backend {
         _ if only_clients => None,
         Some(Backend::Sqlite) => {
-            println!("*** SQLite only: nothing is tested on PostgreSQL in this run ***");
+            println!("*** SQLite only: nothing is tested on a server in this run ***");
             environment.push(("ATHENA_TEST_BACKEND".to_owned(), "sqlite".to_owned()));
             None
         }
-        None => provide_postgres(&mut stages, &mut environment)?,
+        None => provide_servers(&mut stages, &mut environment)?,
     };
     let ready = only_clients && !own_binary;
     if ready || stages.run("build", || build(only_clients)) {
@@ -50,60 +50,72 @@ pub(crate) fn run(backend: Option<Backend>, filters: &[String]) -> Result<bool> 
     }
     drop(guard);
     if backend.is_some() {
-        println!("*** SQLite only: nothing was tested on PostgreSQL in this run ***");
+        println!("*** SQLite only: nothing was tested on a server in this run ***");
     }
     Ok(stages.finish(workspace::is_ci()))
 }
 
 type Environment = Vec<(String, String)>;
 
-/// Uses the caller's server if there is one, else starts ours and a guard that stops it.
-fn provide_postgres(stages: &mut Stages, environment: &mut Environment) -> Result<Option<Guard>> {
-    if std::env::var_os("ATHENA_TEST_POSTGRES_URL").is_some() {
-        println!("using the PostgreSQL of ATHENA_TEST_POSTGRES_URL");
-        if std::env::var_os("ATHENA_TEST_POSTGRES_BIN").is_none() {
-            // Nobody else's server is killed.
-            match services::postgres_programs() {
-                Ok((bin, user)) => describe_programs(&bin, user.as_deref(), environment),
-                Err(error) => stages.not_run("tests that kill PostgreSQL", &format!("{error:#}")),
-            }
-        }
+/// Uses the caller's servers where there are some, else starts ours and a guard that stops them.
+fn provide_servers(stages: &mut Stages, environment: &mut Environment) -> Result<Option<Guard>> {
+    let (theirs, ours): (Vec<_>, Vec<_>) = services::ALL
+        .iter()
+        .copied()
+        .partition(|service| std::env::var_os(variable(*service, "URL")).is_some());
+    for service in theirs {
+        use_callers(service, stages, environment);
+    }
+    if ours.is_empty() {
         return Ok(None);
     }
     let mut started = None;
     stages.run("services", || {
-        started = Some(services::start_for_tests(Guard::start)?);
+        started = Some(services::start_for_tests(&ours, Guard::start)?);
         Ok(Tally::PASSED)
     });
-    let Some((services, guard)) = started else {
+    let Some((servers, guard)) = started else {
         bail!("the services do not start; `--backend sqlite` runs without them");
     };
-    describe_postgres(&services.postgres, environment);
-    if services.postgres.pgvector.is_none() {
-        stages.not_run(
-            "every test of the `native` search mode",
-            "this PostgreSQL has no pgvector",
-        );
+    for (service, server) in servers {
+        environment.push((variable(service, "URL"), server.url));
+        describe_programs(service, server.bin, server.system_user, environment);
+        if let Some((what, why)) = server.lacks {
+            stages.not_run(&what, &why);
+        }
     }
     Ok(Some(guard))
 }
 
-/// Tells the tests where the server is.
-fn describe_postgres(postgres: &Postgres, environment: &mut Environment) {
-    environment.push(("ATHENA_TEST_POSTGRES_URL".to_owned(), postgres.url.clone()));
-    describe_programs(&postgres.bin, postgres.system_user.as_deref(), environment);
+/// The caller's server is used but never killed: tests that kill one start their own.
+fn use_callers(service: &dyn Service, stages: &mut Stages, environment: &mut Environment) {
+    println!("using the server of {}", variable(service, "URL"));
+    if std::env::var_os(variable(service, "BIN")).is_some() {
+        return;
+    }
+    match services::programs(service) {
+        Ok((bin, user)) => describe_programs(service, bin, user, environment),
+        Err(error) => stages.not_run(
+            &format!("tests that kill {}", service.name()),
+            &format!("{error:#}"),
+        ),
+    }
 }
 
 /// Tells the tests how to start a server of their own to be killed.
-fn describe_programs(bin: &Path, user: Option<&str>, environment: &mut Environment) {
-    let mut set = |name: &str, value: String| environment.push((name.to_owned(), value));
-    set(
-        "ATHENA_TEST_POSTGRES_BIN",
-        bin.to_string_lossy().into_owned(),
-    );
-    if let Some(user) = user {
-        set("ATHENA_TEST_POSTGRES_USER", user.to_owned());
-    }
+fn describe_programs(
+    service: &dyn Service,
+    bin: PathBuf,
+    user: Option<String>,
+    environment: &mut Environment,
+) {
+    environment.push((variable(service, "BIN"), bin.to_string_lossy().into_owned()));
+    environment.extend(user.map(|user| (variable(service, "USER"), user)));
+}
+
+/// The name of a variable that tells tests about a service.
+fn variable(service: &dyn Service, what: &str) -> String {
+    format!("{}_{what}", service.variables())
 }
 
 /// Builds all tests and, in the same step, the binary that some of them run.
