@@ -268,8 +268,11 @@ fn database_code(error: &athena_db::Error) -> (Code, Cow<'static, str>) {
             Code::Busy,
             "the database was busy with other writers; try again".into(),
         ),
-        Kind::Timeout | Kind::CommitUnknown => (Code::Timeout, said()),
-        Kind::PoolExhausted { .. } => (Code::Busy, said()),
+        Kind::Timeout(_) | Kind::CommitUnknown => (Code::Timeout, said()),
+        Kind::PoolExhausted { .. } => (
+            Code::Busy,
+            "no connection to the database became free in time; try again".into(),
+        ),
         Kind::Connection | Kind::Auth => (Code::Unavailable, said()),
         Kind::ReadOnly => (
             Code::ReadOnly,

@@ -2,18 +2,22 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+use tracing::Instrument as _;
 
+use crate::conn::{BackendConn, Conn};
 use crate::dialect::Dialect;
-use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::error::{Error, ErrorKind, Holder, Result, Retry};
+use crate::executor::{Executor, Run};
 use crate::migrate::{MigrationSet, Migrator};
+use crate::observe::{StatementStats, Watch};
 use crate::params::Params;
 use crate::plan::{Outcome, PlanCache, Sql, Work};
 use crate::postgres::Postgres;
-use crate::row::{FromRow, Row, Scalar};
+use crate::row::Scalar;
 use crate::sqlite::Sqlite;
 use crate::transaction::{BackendTx, Tx, TxOptions};
 
@@ -29,7 +33,6 @@ pub struct Database {
 struct Inner {
     backend: Backend,
     plans: Arc<PlanCache>,
-    dialect: Dialect,
 }
 
 enum Backend {
@@ -50,7 +53,10 @@ pub(crate) struct Settings {
     pub(crate) max_connections: usize,
     pub(crate) min_connections: usize,
     pub(crate) acquire_timeout: Duration,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
     pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) slow_statement: Duration,
     pub(crate) durability: Durability,
     pub(crate) read_only: bool,
     pub(crate) application_name: String,
@@ -81,98 +87,8 @@ pub struct Health {
     pub idle: usize,
     /// Callers that wait for one.
     pub waiting: usize,
-}
-
-/// What runs statements: a [`Database`] or a [`Tx`].
-///
-/// Functions that take `db: &impl Executor` work inside and outside a transaction.
-///
-/// The futures are boxed, so that they are `Send` wherever they are awaited, whatever type the
-/// text of the statement had.
-pub trait Executor: Send + Sync {
-    /// Returns the dialect of the database.
-    fn dialect(&self) -> Dialect;
-
-    /// Runs a statement and returns the number of rows that it changed.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::MissingParam`], [`ErrorKind::UnusedParam`] and [`ErrorKind::Type`] before
-    /// anything is sent, else what the database says.
-    fn execute(&self, sql: impl Into<Sql> + Send, params: Params) -> BoxFuture<'_, Result<u64>>;
-
-    /// Runs a statement once for each set of parameters, all or nothing, and returns the number
-    /// of rows changed altogether. No sets at all is no error and does nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`Executor::execute`].
-    fn execute_many(
-        &self,
-        sql: impl Into<Sql> + Send,
-        rows: Vec<Params>,
-    ) -> BoxFuture<'_, Result<u64>>;
-
-    /// Runs a statement and returns at most `limit` of its rows.
-    ///
-    /// # Errors
-    ///
-    /// As [`Executor::execute`].
-    fn fetch_rows(
-        &self,
-        sql: impl Into<Sql> + Send,
-        params: Params,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Row>>>;
-
-    /// Returns all rows.
-    ///
-    /// # Errors
-    ///
-    /// As [`Executor::execute`], and [`ErrorKind::Type`] for a row that does not fit.
-    fn fetch_all<T: FromRow>(
-        &self,
-        sql: impl Into<Sql> + Send,
-        params: Params,
-    ) -> BoxFuture<'_, Result<Vec<T>>> {
-        let rows = self.fetch_rows(sql, params, usize::MAX);
-        Box::pin(async move { rows.await?.iter().map(T::from_row).collect() })
-    }
-
-    /// Returns the only row.
-    ///
-    /// # Errors
-    ///
-    /// As [`Executor::fetch_all`], [`ErrorKind::NotFound`] for none and
-    /// [`ErrorKind::TooManyRows`] for several.
-    fn fetch_one<T: FromRow>(
-        &self,
-        sql: impl Into<Sql> + Send,
-        params: Params,
-    ) -> BoxFuture<'_, Result<T>> {
-        let row = self.fetch_opt(sql, params);
-        Box::pin(async move { row.await?.ok_or_else(Error::not_found) })
-    }
-
-    /// Returns the only row, or `None` if there is none.
-    ///
-    /// # Errors
-    ///
-    /// As [`Executor::fetch_all`], and [`ErrorKind::TooManyRows`] for several.
-    fn fetch_opt<T: FromRow>(
-        &self,
-        sql: impl Into<Sql> + Send,
-        params: Params,
-    ) -> BoxFuture<'_, Result<Option<T>>> {
-        let rows = self.fetch_rows(sql, params, 2);
-        Box::pin(async move {
-            match rows.await?.as_slice() {
-                [] => Ok(None),
-                [row] => T::from_row(row).map(Some),
-                _ => Err(Error::too_many_rows()),
-            }
-        })
-    }
+    /// The connection that has been in use for longest.
+    pub oldest: Option<Holder>,
 }
 
 impl Database {
@@ -202,7 +118,7 @@ impl Database {
     /// Returns the dialect that the database speaks.
     #[must_use]
     pub fn dialect(&self) -> Dialect {
-        self.inner.dialect
+        self.inner.plans.dialect()
     }
 
     /// Waits for what is running and closes all connections; later calls fail.
@@ -235,6 +151,12 @@ impl Database {
         }
     }
 
+    /// Tells what the statements have cost since the database was opened, the most expensive first.
+    #[must_use]
+    pub fn statements(&self) -> Vec<StatementStats> {
+        self.inner.plans.statistics()
+    }
+
     /// Begins a transaction that is ended by [`Tx::commit`] and undone when it is dropped.
     ///
     /// On SQLite a writing one keeps the only writer for itself, until it ends or its deadline
@@ -245,6 +167,21 @@ impl Database {
     /// [`ErrorKind::PoolExhausted`] or [`ErrorKind::Busy`] if no turn came in time.
     pub async fn begin(&self, options: TxOptions) -> Result<Tx<'static>> {
         self.begin_as(options, false).await
+    }
+
+    /// Borrows one connection; on SQLite a reader. See [`Conn`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::PoolExhausted`] if none became free in time.
+    pub async fn acquire(&self) -> Result<Conn> {
+        let backend = match &self.inner.backend {
+            Backend::Sqlite(sqlite) => BackendConn::Sqlite(sqlite.acquire().await?),
+            Backend::Postgres(postgres) => {
+                BackendConn::Postgres(Box::new(postgres.acquire().await?))
+            }
+        };
+        Ok(Conn::new(backend, Arc::clone(&self.inner.plans)))
     }
 
     /// Runs a closure in a transaction: `Ok` commits, `Err` rolls back.
@@ -303,7 +240,7 @@ impl Database {
             if attempt == MAX_ATTEMPTS || !error.retry_cause().is_some_and(Error::is_retryable) {
                 return Err(error);
             }
-            tracing::debug!(target: "athena_db", system = self.inner.dialect.name(), attempt, "running a transaction again");
+            tracing::debug!(target: "athena_db", system = self.inner.plans.dialect().name(), attempt, "running a transaction again");
             tokio::time::sleep(pause_after(attempt)).await;
             attempt += 1;
         }
@@ -375,51 +312,36 @@ impl Database {
                 BackendTx::Postgres(Box::new(postgres.begin(options).await?))
             }
         };
-        Ok(Tx::new(
-            backend,
-            Arc::clone(&self.inner.plans),
-            self.inner.dialect,
-        ))
-    }
-
-    async fn run(&self, work: Work) -> Result<Outcome> {
-        let watch = Watch::start(self.inner.dialect, &work);
-        let result = match &self.inner.backend {
-            Backend::Sqlite(sqlite) => sqlite.run(work).await,
-            Backend::Postgres(postgres) => postgres.run(work).await,
-        };
-        watch.stop(&result);
-        result
+        Ok(Tx::new(backend, Arc::clone(&self.inner.plans)))
     }
 }
 
-impl Executor for Database {
-    fn dialect(&self) -> Dialect {
-        self.inner.dialect
+impl Run for Database {
+    fn plans(&self) -> &PlanCache {
+        &self.inner.plans
     }
 
-    fn execute(&self, sql: impl Into<Sql> + Send, params: Params) -> BoxFuture<'_, Result<u64>> {
-        let work = self.inner.plans.execute(sql.into(), params);
-        Box::pin(async move { self.run(work?).await.map(Outcome::count) })
+    async fn run(&self, work: Work) -> Result<Outcome> {
+        let watch = Watch::start(&self.inner.plans, &work);
+        let run = async {
+            match &self.inner.backend {
+                Backend::Sqlite(sqlite) => sqlite.run(work).await,
+                Backend::Postgres(postgres) => postgres.run(work).await,
+            }
+        };
+        let result = run.instrument(watch.span()).await;
+        watch.stop(&result);
+        result
     }
 
-    fn execute_many(
-        &self,
-        sql: impl Into<Sql> + Send,
-        rows: Vec<Params>,
-    ) -> BoxFuture<'_, Result<u64>> {
-        let work = self.inner.plans.execute_many(sql.into(), rows);
-        Box::pin(async move { self.run(work?).await.map(Outcome::count) })
-    }
-
-    fn fetch_rows(
-        &self,
-        sql: impl Into<Sql> + Send,
-        params: Params,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Row>>> {
-        let work = self.inner.plans.fetch(sql.into(), params, limit);
-        Box::pin(async move { self.run(work?).await.map(Outcome::rows) })
+    fn run_stream(&self, work: Work) -> BoxFuture<'_, Result<Outcome>> {
+        Box::pin(async move {
+            let options = TxOptions::read_only().with_deadline(STREAM_DEADLINE);
+            let tx = self.begin(options).await?;
+            let outcome = tx.run(work).await?;
+            tx.rollback().await?;
+            Ok(outcome)
+        })
     }
 }
 
@@ -427,7 +349,7 @@ impl fmt::Debug for Database {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Database")
-            .field("dialect", &self.inner.dialect)
+            .field("dialect", &self.inner.plans.dialect())
             .finish_non_exhaustive()
     }
 }
@@ -456,6 +378,26 @@ impl Builder {
     /// On SQLite it ends reads only: a write inside a group commit is never interrupted.
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {
         self.settings.statement_timeout = (!timeout.is_zero()).then_some(timeout);
+        self
+    }
+
+    /// Sets how old a connection may get before it is replaced; zero: any age. Default 30 minutes.
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.settings.max_lifetime = (!lifetime.is_zero()).then_some(lifetime);
+        self
+    }
+
+    /// Sets how long a connection above the least number may idle before it is closed; zero: for
+    /// ever. Default 10 minutes.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.idle_timeout = (!timeout.is_zero()).then_some(timeout);
+        self
+    }
+
+    /// Sets from which duration on a statement is reported in the log as slow, without its
+    /// values. Default 1 second.
+    pub fn slow_statement(mut self, duration: Duration) -> Self {
+        self.settings.slow_statement = duration;
         self
     }
 
@@ -489,6 +431,7 @@ impl Builder {
     ///
     /// As [`Database::open`].
     pub async fn open(self) -> Result<Database> {
+        let slow = self.settings.slow_statement;
         let scheme = self.url.split_once(':').map_or("", |(scheme, _)| scheme);
         let (backend, dialect) = match scheme {
             "sqlite" => (
@@ -508,13 +451,9 @@ impl Builder {
             }
             _ => return Err(unknown_scheme(scheme)),
         };
-        let plans = Arc::new(PlanCache::new(dialect));
+        let plans = Arc::new(PlanCache::new(dialect, slow));
         Ok(Database {
-            inner: Arc::new(Inner {
-                backend,
-                plans,
-                dialect,
-            }),
+            inner: Arc::new(Inner { backend, plans }),
         })
     }
 }
@@ -525,7 +464,10 @@ impl Default for Settings {
             max_connections: 10,
             min_connections: 1,
             acquire_timeout: Duration::from_secs(30),
+            max_lifetime: Some(Duration::from_secs(30 * 60)),
+            idle_timeout: Some(Duration::from_secs(10 * 60)),
             statement_timeout: Some(Duration::from_secs(60)),
+            slow_statement: Duration::from_secs(1),
             durability: Durability::Full,
             read_only: false,
             application_name: "athena".to_owned(),
@@ -533,6 +475,9 @@ impl Default for Settings {
         }
     }
 }
+
+/// A stream lasts as long as its reader takes; one that nobody polls must end some day.
+const STREAM_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 
 /// Runs of one closure, the first included.
 const MAX_ATTEMPTS: u32 = 10;
@@ -553,40 +498,4 @@ fn unknown_scheme(scheme: &str) -> Error {
         )
     };
     Error::new(ErrorKind::Connection, message)
-}
-
-/// Times one statement and tells the log, without values.
-pub(crate) struct Watch {
-    dialect: Dialect,
-    statement: Option<Arc<crate::plan::Plan>>,
-    started: Instant,
-}
-
-impl Watch {
-    pub(crate) fn start(dialect: Dialect, work: &Work) -> Self {
-        Self {
-            dialect,
-            statement: work.plan().cloned(),
-            started: Instant::now(),
-        }
-    }
-
-    pub(crate) fn stop(self, result: &Result<Outcome>) {
-        let statement = self
-            .statement
-            .as_ref()
-            .filter(|plan| plan.is_static)
-            .map_or("(built)", |plan| plan.text.as_str());
-        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let system = self.dialect.name();
-        match result {
-            Ok(outcome) => {
-                let rows = outcome.len();
-                tracing::debug!(target: "athena_db", system, rows, micros, statement, "statement");
-            }
-            Err(error) => {
-                tracing::debug!(target: "athena_db", system, micros, statement, %error, "statement failed")
-            }
-        }
-    }
 }

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::dialect::Dialect;
 use crate::sql::SqlError;
 
@@ -40,7 +42,10 @@ pub enum ErrorKind {
     /// A referenced row is missing, or a row is still referenced.
     ForeignKey,
     /// A column that needs a value got none.
-    NotNull,
+    NotNull {
+        /// The column, where the backend names it.
+        column: Option<String>,
+    },
     /// A check constraint refused a value.
     Check,
     /// The transaction met a concurrent one and can be run again.
@@ -49,19 +54,24 @@ pub enum ErrorKind {
     Deadlock,
     /// Somebody else held the database for longer than the generous wait.
     Busy,
-    /// A statement or a transaction took longer than it may.
-    Timeout,
+    /// Something took longer than it may.
+    Timeout(Stage),
     /// No connection became free in time.
     PoolExhausted {
         /// How long the caller waited.
         waited: Duration,
+        /// Who has had a connection for longest.
+        holder: Option<Holder>,
     },
     /// The database cannot be reached or opened, or the connection was lost.
     Connection,
     /// The server refused the credentials or the permission.
     Auth,
     /// The statement is wrong: its syntax, or a table or column that does not exist.
-    Syntax,
+    Syntax {
+        /// Where, in the text as the caller wrote it, if the backend says.
+        at: Option<Position>,
+    },
     /// The statement names a parameter that was not given.
     MissingParam {
         /// The parameter in the statement.
@@ -103,6 +113,38 @@ pub enum ErrorKind {
     TxAborted,
     /// Anything else; [`Error::code`] has the backend's code.
     Other,
+}
+
+/// What was going on when the time was up.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// A new connection did not come about.
+    Connect,
+    /// One statement ran for longer than the statement timeout.
+    Statement,
+    /// A transaction was open for longer than its deadline.
+    Transaction,
+    /// A lock of somebody else's was not released.
+    Lock,
+}
+
+/// A place in the text of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in characters, from 1.
+    pub column: u32,
+}
+
+/// A connection in use, and what for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    /// The statement that runs, or ran last, without the values in it; empty before the first.
+    pub sql: String,
+    /// How long the connection has been out.
+    pub held: Duration,
 }
 
 /// Why the migrations of a store and of a programme do not fit together.
@@ -266,7 +308,11 @@ impl Error {
         let message = format!(
             "the transaction was rolled back because it was open longer than its deadline of {after:?}"
         );
-        Self::new(ErrorKind::Timeout, message)
+        Self::new(ErrorKind::Timeout(Stage::Transaction), message)
+    }
+
+    pub(crate) fn syntax(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Syntax { at: None }, message)
     }
 
     pub(crate) fn aborted() -> Self {
@@ -284,11 +330,17 @@ impl Error {
         )
     }
 
-    pub(crate) fn pool_exhausted(waited: Duration) -> Self {
+    pub(crate) fn pool_exhausted(waited: Duration, holder: Option<Holder>) -> Self {
+        let culprit = holder.as_ref().map_or_else(String::new, |holder| {
+            format!(
+                "; the oldest has been in use for {:?} by `{}`",
+                holder.held, holder.sql
+            )
+        });
         let message = format!(
-            "no connection became free within {waited:?}; raise `max_connections` or shorten transactions"
+            "no connection became free within {waited:?}{culprit}; raise `max_connections` or shorten transactions"
         );
-        Self::new(ErrorKind::PoolExhausted { waited }, message)
+        Self::new(ErrorKind::PoolExhausted { waited, holder }, message)
     }
 
     pub(crate) fn not_found() -> Self {
@@ -326,7 +378,11 @@ impl From<SqlError> for Error {
             "line {}, column {}: {}",
             error.line, error.column, error.message
         );
-        Self::new(ErrorKind::Syntax, message)
+        let at = Some(Position {
+            line: error.line,
+            column: error.column,
+        });
+        Self::new(ErrorKind::Syntax { at }, message)
     }
 }
 

@@ -40,26 +40,35 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod conn;
 mod database;
+mod decimal;
 mod dialect;
 mod error;
+mod executor;
 mod migrate;
+mod observe;
 mod params;
 mod plan;
 mod postgres;
 mod row;
 mod sql;
 mod sqlite;
+mod stream;
 mod transaction;
 mod value;
 
-pub use database::{Builder, Database, Durability, Executor, Health};
+pub use conn::Conn;
+pub use database::{Builder, Database, Durability, Health};
+pub use decimal::{Decimal, DecimalError};
 pub use dialect::Dialect;
-pub use error::{Error, ErrorKind, MigrationError, Result, Retry};
+pub use error::{Error, ErrorKind, Holder, MigrationError, Position, Result, Retry, Stage};
+pub use executor::Executor;
 pub use futures_util::future::BoxFuture;
 pub use migrate::{
     Applied, MigrationFile, MigrationSet, MigrationState, MigrationStatus, Migrator,
 };
+pub use observe::StatementStats;
 pub use params::Params;
 pub use plan::Sql;
 pub use row::{Columns, FromRow, Row, Scalar};
@@ -67,5 +76,6 @@ pub use sql::{
     ColumnChange, ColumnDef, Expanded, LogicalType, Rewritten, Slot, SourceMap, SqlError,
     column_changes, columns, expand_lists, rewrite, token_checksum, translate,
 };
+pub use stream::RowStream;
 pub use transaction::{Access, Isolation, Savepoint, Tx, TxOptions};
 pub use value::{FromValue, ListItem, Value};

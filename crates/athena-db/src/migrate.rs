@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::database::{Database, Executor};
+use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, MigrationError, Result};
+use crate::executor::Executor;
 use crate::params;
 use crate::params::Params;
 use crate::sql;

@@ -118,7 +118,7 @@ fn unused(name: &str, nearest: Option<&str>) -> Error {
     Error::new(ErrorKind::UnusedParam(name.to_owned()), message)
 }
 
-fn check_value(name: &str, list: bool, value: &Value) -> Result<()> {
+pub(crate) fn check_value(name: &str, list: bool, value: &Value) -> Result<()> {
     match value {
         Value::List(items) => items.iter().try_for_each(|item| match item {
             Value::List(_) => Err(Error::mismatch(

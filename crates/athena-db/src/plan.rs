@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
 
 use crate::dialect::Dialect;
-use crate::error::{Error, ErrorKind, Result};
-use crate::params::Params;
+use crate::error::{Error, Result};
+use crate::observe::{StatementStats, Statistics, summarise};
+use crate::params::{Params, check_value};
 use crate::postgres::Hint;
 use crate::row::Row;
-use crate::sql::{Slot, rewrite};
+use crate::sql::{Slot, fingerprint, rewrite};
+use crate::stream::{RowSender, channel};
 use crate::value::Value;
 
 /// The text of one SQL statement with `:name` parameters.
@@ -47,12 +52,14 @@ impl From<String> for Sql {
 
 /// A statement ready to be prepared: positional parameters and what is known about it.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     pub(crate) text: String,
     pub(crate) slots: Vec<Slot>,
     pub(crate) class: Class,
-    /// The text may go to the log: it is part of the programme.
-    pub(crate) is_static: bool,
+    /// What it has cost so far.
+    pub(crate) statistics: Statistics,
+    fingerprint: OnceLock<(u64, String)>,
+    dialect: Dialect,
     /// SQLite's answer whether the statement leaves the database alone.
     pub(crate) readonly: OnceLock<bool>,
     /// What PostgreSQL had to be told about the parameter types.
@@ -74,7 +81,7 @@ pub(crate) enum Class {
 
 /// Something to do on a connection; kept so that it can be replayed.
 #[derive(Debug)]
-pub(crate) enum Work {
+pub enum Work {
     Execute {
         plan: Arc<Plan>,
         values: Vec<Value>,
@@ -89,13 +96,19 @@ pub(crate) enum Work {
         values: Vec<Value>,
         limit: usize,
     },
+    /// Reads all rows and sends them away in chunks while it goes on.
+    Stream {
+        plan: Arc<Plan>,
+        values: Vec<Value>,
+        rows: RowSender,
+    },
     /// One or more statements without parameters, as they are.
     Batch(String),
 }
 
 /// What came of a [`Work`].
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     Count(u64),
     Rows(Vec<Row>),
 }
@@ -126,7 +139,8 @@ impl Work {
         match self {
             Self::Execute { plan, .. }
             | Self::ExecuteMany { plan, .. }
-            | Self::Fetch { plan, .. } => Some(plan),
+            | Self::Fetch { plan, .. }
+            | Self::Stream { plan, .. } => Some(plan),
             Self::Batch(_) => None,
         }
     }
@@ -134,8 +148,9 @@ impl Work {
 
 /// The plans of a database: by address for text in the programme, by content for built text.
 #[derive(Debug)]
-pub(crate) struct PlanCache {
+pub struct PlanCache {
     dialect: Dialect,
+    slow: Duration,
     by_address: RwLock<HashMap<(usize, usize), Arc<Plan>>>,
     by_text: RwLock<HashMap<String, Arc<Plan>>>,
 }
@@ -144,9 +159,11 @@ pub(crate) struct PlanCache {
 const MAX_BUILT_PLANS: usize = 1024;
 
 impl PlanCache {
-    pub(crate) fn new(dialect: Dialect) -> Self {
+    /// `slow` is how long a statement runs before the log speaks of it.
+    pub(crate) fn new(dialect: Dialect, slow: Duration) -> Self {
         Self {
             dialect,
+            slow,
             by_address: RwLock::default(),
             by_text: RwLock::default(),
         }
@@ -177,6 +194,58 @@ impl PlanCache {
         })
     }
 
+    pub(crate) fn stream(
+        &self,
+        sql: Sql,
+        params: Params,
+    ) -> Result<(Work, mpsc::Receiver<Vec<Row>>)> {
+        let plan = self.plan(sql)?;
+        let values = params.bind(&plan)?;
+        let (sender, receiver) = channel();
+        let work = Work::Stream {
+            plan,
+            values,
+            rows: sender,
+        };
+        Ok((work, receiver))
+    }
+
+    pub(crate) fn insert_rows(
+        &self,
+        table: &str,
+        columns: &[&str],
+        rows: Vec<Vec<Value>>,
+    ) -> Result<Work> {
+        let names: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+        let slots: Vec<String> = (1..=columns.len()).map(|n| format!(":v{n}")).collect();
+        let text = format!(
+            "INSERT INTO {} ({}) VALUES ({})",
+            quoted(table),
+            names.join(", "),
+            slots.join(", ")
+        );
+        let plan = self.built_plan(text)?;
+        for row in &rows {
+            check_row(&plan, table, columns, row)?;
+        }
+        Ok(Work::ExecuteMany { plan, rows })
+    }
+
+    pub(crate) fn slow(&self) -> Duration {
+        self.slow
+    }
+
+    /// What the statements have cost so far.
+    pub(crate) fn statistics(&self) -> Vec<StatementStats> {
+        let mut plans: Vec<Arc<Plan>> = read(&self.by_address).values().cloned().collect();
+        plans.extend(read(&self.by_text).values().cloned());
+        summarise(&plans)
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     fn plan(&self, sql: Sql) -> Result<Arc<Plan>> {
         match sql {
             Sql::Static(text) => self.static_plan(text),
@@ -190,7 +259,7 @@ impl PlanCache {
         if let Some(plan) = read(&self.by_address).get(&address) {
             return Ok(Arc::clone(plan));
         }
-        let plan = Arc::new(Plan::new(self.dialect, text, true)?);
+        let plan = Arc::new(Plan::new(self.dialect, text)?);
         write(&self.by_address).insert(address, Arc::clone(&plan));
         Ok(plan)
     }
@@ -199,7 +268,7 @@ impl PlanCache {
         if let Some(plan) = read(&self.by_text).get(&text) {
             return Ok(Arc::clone(plan));
         }
-        let plan = Arc::new(Plan::new(self.dialect, &text, false)?);
+        let plan = Arc::new(Plan::new(self.dialect, &text)?);
         let mut plans = write(&self.by_text);
         if plans.len() >= MAX_BUILT_PLANS {
             plans.clear();
@@ -210,17 +279,25 @@ impl PlanCache {
 }
 
 impl Plan {
-    fn new(dialect: Dialect, text: &str, is_static: bool) -> Result<Self> {
+    fn new(dialect: Dialect, text: &str) -> Result<Self> {
         let class = classify(dialect, text)?;
         let rewritten = rewrite(dialect, text)?;
         Ok(Self {
             text: rewritten.text,
             slots: rewritten.slots,
             class,
-            is_static,
+            statistics: Statistics::default(),
+            fingerprint: OnceLock::new(),
+            dialect,
             readonly: OnceLock::new(),
             hint: RwLock::new(Hint::Unknown),
         })
+    }
+
+    /// The hash and the text without literals.
+    pub(crate) fn fingerprint(&self) -> &(u64, String) {
+        self.fingerprint
+            .get_or_init(|| fingerprint(self.dialect, &self.text))
     }
 
     pub(crate) fn parameter(&self, index: usize) -> String {
@@ -229,6 +306,26 @@ impl Plan {
             |slot| format!(":{}", slot.name),
         )
     }
+}
+
+/// A name as it stands in SQL; every backend reads double quotes so.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn check_row(plan: &Plan, table: &str, columns: &[&str], row: &[Value]) -> Result<()> {
+    if row.len() != columns.len() {
+        return Err(Error::mismatch(
+            table,
+            format!("{} values in a row", columns.len()),
+            row.len().to_string(),
+        ));
+    }
+    let pairs = plan.slots.iter().zip(columns).zip(row);
+    for ((slot, column), value) in pairs {
+        check_value(column, slot.list, value)?;
+    }
+    Ok(())
 }
 
 fn choose(dialect: Dialect, texts: &'static [(Dialect, &'static str)]) -> Result<&'static str> {
@@ -249,7 +346,7 @@ fn choose(dialect: Dialect, texts: &'static [(Dialect, &'static str)]) -> Result
 fn classify(dialect: Dialect, text: &str) -> Result<Class> {
     let word = first_word(text).to_ascii_uppercase();
     match word.as_str() {
-        "" => Err(Error::new(ErrorKind::Syntax, "the statement is empty")),
+        "" => Err(Error::syntax("the statement is empty")),
         "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE" => {
             Err(Error::unsupported(
                 format!("`{word}` as a statement"),
@@ -300,6 +397,7 @@ fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn first_words_are_found_behind_comments() {
@@ -325,7 +423,7 @@ mod tests {
         }
         assert!(matches!(
             classify(Dialect::Sqlite, " -- nothing").unwrap_err().kind(),
-            ErrorKind::Syntax
+            ErrorKind::Syntax { .. }
         ));
     }
 }

@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tracing::Instrument as _;
 
-use crate::database::{Executor, Watch};
-use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
-use crate::params::Params;
-use crate::plan::{Outcome, PlanCache, Sql, Work};
-use crate::row::Row;
+use crate::executor::Run;
+use crate::observe::Watch;
+use crate::plan::{Outcome, PlanCache, Work};
 use crate::{postgres, sqlite};
 
 /// How a transaction runs.
@@ -55,14 +54,13 @@ pub enum Isolation {
 
 /// An open transaction. Dropping it rolls back.
 ///
-/// It runs statements through [`Executor`]. The lifetime bounds what a closure given to
+/// It runs statements through [`Executor`](crate::Executor). The lifetime bounds what a closure given to
 /// [`Database::transaction`](crate::Database::transaction) may borrow; in signatures it can be
 /// left out (`tx: &Tx<'_>`), and [`Database::begin`](crate::Database::begin) gives a `Tx<'static>`.
 #[derive(Debug)]
 pub struct Tx<'scope> {
     backend: BackendTx,
     plans: Arc<PlanCache>,
-    dialect: Dialect,
     health: AtomicU8,
     /// A future of this transaction was dropped before it was done.
     interrupted: AtomicBool,
@@ -133,11 +131,10 @@ impl Default for TxOptions {
 }
 
 impl<'scope> Tx<'scope> {
-    pub(crate) fn new(backend: BackendTx, plans: Arc<PlanCache>, dialect: Dialect) -> Self {
+    pub(crate) fn new(backend: BackendTx, plans: Arc<PlanCache>) -> Self {
         Self {
             backend,
             plans,
-            dialect,
             health: AtomicU8::new(HEALTHY),
             interrupted: AtomicBool::new(false),
             savepoints: AtomicU64::new(0),
@@ -218,27 +215,6 @@ impl<'scope> Tx<'scope> {
         self.run(Work::Batch(text)).await.map(|_| ())
     }
 
-    async fn run(&self, work: Work) -> Result<Outcome> {
-        self.settle().await?;
-        self.check_health()?;
-        let watch = Watch::start(self.dialect, &work);
-        let result = self.uninterrupted(work).await;
-        watch.stop(&result);
-        if let Err(error) = &result
-            && error.code().is_some()
-        {
-            self.health.store(
-                if error.is_retryable() {
-                    FAILED_RETRYABLE
-                } else {
-                    FAILED
-                },
-                Ordering::SeqCst,
-            );
-        }
-        result
-    }
-
     /// Runs work on the backend and notes if the future is dropped half-way.
     async fn uninterrupted(&self, work: Work) -> Result<Outcome> {
         let flight = Flight {
@@ -293,33 +269,30 @@ impl<'scope> Tx<'scope> {
     }
 }
 
-impl Executor for Tx<'_> {
-    fn dialect(&self) -> Dialect {
-        self.dialect
+impl Run for Tx<'_> {
+    fn plans(&self) -> &PlanCache {
+        &self.plans
     }
 
-    fn execute(&self, sql: impl Into<Sql> + Send, params: Params) -> BoxFuture<'_, Result<u64>> {
-        let work = self.plans.execute(sql.into(), params);
-        Box::pin(async move { self.run(work?).await.map(Outcome::count) })
-    }
-
-    fn execute_many(
-        &self,
-        sql: impl Into<Sql> + Send,
-        rows: Vec<Params>,
-    ) -> BoxFuture<'_, Result<u64>> {
-        let work = self.plans.execute_many(sql.into(), rows);
-        Box::pin(async move { self.run(work?).await.map(Outcome::count) })
-    }
-
-    fn fetch_rows(
-        &self,
-        sql: impl Into<Sql> + Send,
-        params: Params,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Row>>> {
-        let work = self.plans.fetch(sql.into(), params, limit);
-        Box::pin(async move { self.run(work?).await.map(Outcome::rows) })
+    async fn run(&self, work: Work) -> Result<Outcome> {
+        self.settle().await?;
+        self.check_health()?;
+        let watch = Watch::start(&self.plans, &work);
+        let result = self.uninterrupted(work).instrument(watch.span()).await;
+        watch.stop(&result);
+        if let Err(error) = &result
+            && error.code().is_some()
+        {
+            self.health.store(
+                if error.is_retryable() {
+                    FAILED_RETRYABLE
+                } else {
+                    FAILED
+                },
+                Ordering::SeqCst,
+            );
+        }
+        result
     }
 }
 

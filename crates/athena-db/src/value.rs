@@ -7,13 +7,17 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use crate::decimal::Decimal;
+
 /// A value of a parameter or a column.
 ///
-/// SQLite has fewer types than this: booleans are read as `Int`, times as `Int` (microseconds
-/// since 1970), JSON and UUIDs as `Text`. [`FromValue`] knows that; use it rather than matching.
+/// Some databases have fewer types than this. SQLite reads booleans as `Int`, times as `Int`
+/// (microseconds since 1970), decimals, dates, JSON and UUIDs as `Text`; vectors are `Bytes` there
+/// and on MySQL, where JSON is `Text` too. [`FromValue`] knows that; use it rather than matching.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// SQL `NULL`.
@@ -24,6 +28,8 @@ pub enum Value {
     Int(i64),
     /// A double. NaN is refused as a parameter, because SQLite would store `NULL`.
     Real(f64),
+    /// An exact decimal number.
+    Decimal(Decimal),
     /// Text without NUL characters.
     Text(String),
     /// Bytes.
@@ -34,6 +40,11 @@ pub enum Value {
     Uuid(Uuid),
     /// A moment in UTC, to the microsecond.
     Time(Timestamp),
+    /// A day of the calendar.
+    Date(Date),
+    /// A vector of single-precision numbers; stored as little-endian bytes where there is no type
+    /// for it (pgvector's `vector` and `real[]` are known on PostgreSQL).
+    Vector(Vec<f32>),
     /// A list, for `IN :ids` (and for array columns on PostgreSQL).
     List(Vec<Value>),
 }
@@ -47,11 +58,14 @@ impl Value {
             Self::Bool(_) => "a boolean",
             Self::Int(_) => "an integer",
             Self::Real(_) => "a real number",
+            Self::Decimal(_) => "a decimal number",
             Self::Text(_) => "text",
             Self::Bytes(_) => "bytes",
             Self::Json(_) => "JSON",
             Self::Uuid(_) => "a UUID",
             Self::Time(_) => "a time",
+            Self::Date(_) => "a date",
+            Self::Vector(_) => "a vector",
             Self::List(_) => "a list",
         }
     }
@@ -70,7 +84,8 @@ pub trait FromValue: Sized + Send + 'static {
     fn from_value(value: &Value) -> Option<Self>;
 }
 
-/// A type whose `Vec` becomes a [`Value::List`]. `u8` is not one: `Vec<u8>` is bytes.
+/// A type whose `Vec` becomes a [`Value::List`]. `u8` and `f32` are none: `Vec<u8>` is bytes and
+/// `Vec<f32>` a vector.
 pub trait ListItem: Into<Value> {}
 
 impl FromValue for Value {
@@ -124,6 +139,7 @@ macro_rules! integers {
             fn from_value(value: &Value) -> Option<Self> {
                 match value {
                     Value::Int(value) => Self::try_from(*value).ok(),
+                    Value::Decimal(value) => Self::try_from(value.to_i64()?).ok(),
                     _ => None,
                 }
             }
@@ -154,6 +170,7 @@ impl FromValue for f64 {
                 reason = "SQL converts integers to doubles the same way"
             )]
             Value::Int(value) => Some(*value as Self),
+            Value::Decimal(value) => Some(value.to_f64()),
             _ => None,
         }
     }
@@ -179,6 +196,8 @@ impl FromValue for String {
             Value::Text(value) => Some(value.clone()),
             Value::Json(value) => Some(value.to_string()),
             Value::Uuid(value) => Some(value.to_string()),
+            Value::Decimal(value) => Some(value.to_string()),
+            Value::Date(value) => Some(value.to_string()),
             _ => None,
         }
     }
@@ -248,6 +267,59 @@ impl FromValue for Timestamp {
     }
 }
 
+impl FromValue for Decimal {
+    const WANT: &'static str = "a decimal number";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Decimal(value) => Some(value.clone()),
+            Value::Int(value) => Some((*value).into()),
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for Date {
+    const WANT: &'static str = "a date";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Date(value) => Some(*value),
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+impl FromValue for Vec<f32> {
+    const WANT: &'static str = "a vector";
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Vector(value) => Some(value.clone()),
+            Value::Bytes(bytes) => from_bytes(bytes),
+            Value::List(items) => items.iter().map(f32::from_value).collect(),
+            _ => None,
+        }
+    }
+}
+
+/// The stored form of a vector: little-endian single-precision numbers, one after the other.
+pub(crate) fn to_bytes(vector: &[f32]) -> Vec<u8> {
+    vector
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect()
+}
+
+fn from_bytes(bytes: &[u8]) -> Option<Vec<f32>> {
+    let (numbers, []) = bytes.as_chunks::<4>() else {
+        return None;
+    };
+    Some(numbers.iter().copied().map(f32::from_le_bytes).collect())
+}
+
 macro_rules! scalars {
     ($($type:ty => |$value:ident| $convert:expr),+ $(,)?) => {$(
         impl From<$type> for Value {
@@ -275,13 +347,38 @@ scalars! {
     u32 => |value| Self::Int(value.into()),
     u16 => |value| Self::Int(value.into()),
     f64 => |value| Self::Real(value),
-    f32 => |value| Self::Real(value.into()),
+    Decimal => |value| Self::Decimal(value),
+    Date => |value| Self::Date(value),
     String => |value| Self::Text(value),
     Arc<str> => |value| Self::Text(value.as_ref().to_owned()),
     Json => |value| Self::Json(value),
     Uuid => |value| Self::Uuid(value),
     Timestamp => |value| Self::Time(value),
     bytes::Bytes => |value| Self::Bytes(value.into()),
+}
+
+impl From<f32> for Value {
+    fn from(value: f32) -> Self {
+        Self::Real(value.into())
+    }
+}
+
+impl From<Vec<f32>> for Value {
+    fn from(value: Vec<f32>) -> Self {
+        Self::Vector(value)
+    }
+}
+
+impl From<&Vec<f32>> for Value {
+    fn from(value: &Vec<f32>) -> Self {
+        Self::Vector(value.clone())
+    }
+}
+
+impl From<&[f32]> for Value {
+    fn from(value: &[f32]) -> Self {
+        Self::Vector(value.to_vec())
+    }
 }
 
 impl From<u8> for Value {

@@ -13,6 +13,7 @@ use super::types::{Decoded, Misfit, Parameter, encode_all, type_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
 use crate::row::{Columns, Row};
+use crate::stream::{CHUNK, RowSender};
 use crate::value::Value;
 
 /// What PostgreSQL had to be told about the parameter types of a statement.
@@ -92,6 +93,17 @@ async fn run_once(client: &Object, work: &Work, in_transaction: bool) -> Result<
                 .map(Outcome::Count)
                 .map_err(|error| lost_after(&error, plan.class != Class::Query))
         }
+        Work::Stream { plan, values, rows } => {
+            let (statement, parameters) = prepare(client, plan, values, in_transaction).await?;
+            let writes = plan.class != Class::Query;
+            let stream = client
+                .query_raw(&statement, &parameters)
+                .await
+                .map_err(|error| lost_after(&error, writes))?;
+            send_rows(stream, &statement, rows, writes)
+                .await
+                .map(Outcome::Count)
+        }
         Work::ExecuteMany { plan, rows } => execute_many(client, plan, rows, in_transaction)
             .await
             .map(Outcome::Count),
@@ -151,13 +163,7 @@ async fn read_rows(
     limit: usize,
     writes: bool,
 ) -> Result<Vec<Row>, Failure> {
-    let columns = Columns::new(
-        statement
-            .columns()
-            .iter()
-            .map(|column| column.name().to_owned())
-            .collect(),
-    );
+    let columns = columns_of(statement);
     let mut stream = std::pin::pin!(stream);
     let mut rows = Vec::new();
     while rows.len() < limit {
@@ -171,6 +177,42 @@ async fn read_rows(
         rows.push(read_row(&row, &columns).map_err(|error| Failure { error, sent: true })?);
     }
     Ok(rows)
+}
+
+/// Sends the rows away in chunks, waiting for the reader; returns their number.
+async fn send_rows(
+    stream: RowStream,
+    statement: &Statement,
+    to: &RowSender,
+    writes: bool,
+) -> Result<u64, Failure> {
+    let columns = columns_of(statement);
+    let mut stream = std::pin::pin!(stream);
+    let mut chunk = Vec::with_capacity(CHUNK);
+    let mut count = 0;
+    while let Some(row) = stream
+        .try_next()
+        .await
+        .map_err(|error| lost_after(&error, writes))?
+    {
+        chunk.push(read_row(&row, &columns).map_err(|error| Failure { error, sent: true })?);
+        count += 1;
+        if chunk.len() == CHUNK {
+            let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK));
+            if !to.send(full).await {
+                return Ok(count);
+            }
+        }
+    }
+    if !chunk.is_empty() {
+        to.send(chunk).await;
+    }
+    Ok(count)
+}
+
+fn columns_of(statement: &Statement) -> Arc<Columns> {
+    let names = statement.columns().iter();
+    Columns::new(names.map(|column| column.name().to_owned()).collect())
 }
 
 fn read_row(row: &tokio_postgres::Row, columns: &Arc<Columns>) -> Result<Row> {

@@ -5,7 +5,7 @@ use std::error::Error as _;
 use tokio_postgres::error::DbError;
 
 use crate::dialect::Dialect;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Stage};
 
 /// The plan of a prepared statement no longer fits the tables it reads.
 pub(super) const STALE_PLAN: &str = "cached plan must not change result type";
@@ -76,7 +76,9 @@ fn from_server(error: &DbError) -> Error {
         ErrorKind::Type { .. } => {
             format!("a value does not fit its type or range (SQLSTATE {code})")
         }
-        ErrorKind::Timeout => "the statement was interrupted because it took too long".to_owned(),
+        ErrorKind::Timeout(_) => {
+            "the statement was interrupted because it took too long".to_owned()
+        }
         ErrorKind::Full => "the server's disk is full".to_owned(),
         _ if code.starts_with("22") => {
             format!("the statement met data that it cannot process (SQLSTATE {code})")
@@ -95,13 +97,16 @@ fn kind_of(code: &str, error: &DbError) -> ErrorKind {
             columns: error.detail().map(key_columns).unwrap_or_default(),
         },
         "23503" | "23001" => ErrorKind::ForeignKey,
-        "23502" => ErrorKind::NotNull,
+        "23502" => ErrorKind::NotNull {
+            column: error.column().map(str::to_owned),
+        },
         // Text that is too long for its column: on SQLite a check constraint does the same.
         "23514" | "22001" => ErrorKind::Check,
         "40001" => ErrorKind::Serialization,
         "40P01" => ErrorKind::Deadlock,
         "55P03" => ErrorKind::Busy,
-        "57014" | "25P03" | "25P04" => ErrorKind::Timeout,
+        "57014" => ErrorKind::Timeout(Stage::Statement),
+        "25P03" | "25P04" => ErrorKind::Timeout(Stage::Transaction),
         "25006" => ErrorKind::ReadOnly,
         "25P02" => ErrorKind::TxAborted,
         "53100" => ErrorKind::Full,
@@ -115,7 +120,7 @@ fn kind_of(code: &str, error: &DbError) -> ErrorKind {
         "53300" | "57P01" | "57P02" | "57P03" | "57P05" | "3D000" => ErrorKind::Connection,
         _ if code.starts_with("08") => ErrorKind::Connection,
         _ if code.starts_with("28") => ErrorKind::Auth,
-        _ if code.starts_with("42") || code == "3F000" => ErrorKind::Syntax,
+        _ if code.starts_with("42") || code == "3F000" => ErrorKind::Syntax { at: None },
         _ => ErrorKind::Other,
     }
 }

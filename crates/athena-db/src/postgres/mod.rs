@@ -9,6 +9,7 @@ mod types;
 use std::time::Duration;
 
 pub(crate) use connection::Hint;
+pub(crate) use pool::Lease as Borrowed;
 pub(crate) use transaction::Transaction;
 
 use crate::database::{Health, Settings};
@@ -66,6 +67,10 @@ impl Postgres {
         Transaction::begin(self.pool.acquire().await?, options).await
     }
 
+    pub(crate) async fn acquire(&self) -> Result<Borrowed> {
+        self.pool.acquire().await
+    }
+
     pub(crate) fn close(&self) {
         self.pool.close();
     }
@@ -78,6 +83,7 @@ impl Postgres {
             size,
             idle,
             waiting,
+            oldest: None,
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Pool {
 
 /// A connection in use.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(crate) struct Lease {
     client: Option<Object>,
     in_flight: AtomicUsize,
     in_transaction: AtomicBool,
@@ -98,7 +98,7 @@ impl Pool {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 cannot_connect(error, &self.place)
             }
-            PoolError::Timeout(TimeoutType::Wait) => Error::pool_exhausted(waited),
+            PoolError::Timeout(TimeoutType::Wait) => Error::pool_exhausted(waited, None),
             PoolError::Timeout(_) => {
                 let message = format!(
                     "cannot connect to PostgreSQL at {}: no answer within {CONNECT_TIMEOUT:?}",
@@ -125,6 +125,12 @@ impl Lease {
         let result = run(client, work, in_transaction).await;
         landing.done();
         result
+    }
+
+    /// Runs one piece of work as a transaction of its own.
+    pub(crate) async fn run_alone(&self, work: Work) -> Result<Outcome> {
+        let result = self.run(&work, false).await;
+        result.map_err(|failure| failure.error)
     }
 
     /// Sends `BEGIN …`; from now on the lease has an open transaction.

@@ -8,12 +8,13 @@ use std::error::Error as StdError;
 
 use bytes::{BufMut, BytesMut};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use postgres_types::{Format, FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::value::Value;
+use crate::value::{Value, to_bytes};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's clock starts.
 const EPOCH: i64 = 946_684_800_000_000;
@@ -67,6 +68,9 @@ pub(super) fn type_of(value: &Value) -> Type {
         Value::Json(_) => Type::JSONB,
         Value::Uuid(_) => Type::UUID,
         Value::Time(_) => Type::TIMESTAMPTZ,
+        Value::Decimal(_) => Type::NUMERIC,
+        Value::Date(_) => Type::DATE,
+        Value::Vector(_) => Type::FLOAT4_ARRAY,
         Value::List(items) => array_of(items.iter().find(|item| **item != Value::Null)),
     }
 }
@@ -80,6 +84,8 @@ fn array_of(item: Option<&Value>) -> Type {
         Some(Value::Json(_)) => Type::JSONB_ARRAY,
         Some(Value::Uuid(_)) => Type::UUID_ARRAY,
         Some(Value::Time(_)) => Type::TIMESTAMPTZ_ARRAY,
+        Some(Value::Decimal(_)) => Type::NUMERIC_ARRAY,
+        Some(Value::Date(_)) => Type::DATE_ARRAY,
         _ => Type::TEXT_ARRAY,
     }
 }
@@ -132,6 +138,8 @@ fn as_text(value: &Value, ty: &Type) -> Option<String> {
     match (value, ty.clone()) {
         (Value::Int(value), Type::NUMERIC) => Some(value.to_string()),
         (Value::Real(value), Type::NUMERIC) => Some(value.to_string()),
+        (Value::Decimal(value), Type::NUMERIC) => Some(value.to_string()),
+        (Value::Date(value), Type::DATE) => Some(value.to_string()),
         (Value::Time(value), Type::DATE) => Some(value.strftime("%Y-%m-%d").to_string()),
         (Value::Text(value), Type::NUMERIC | Type::DATE) => Some(value.clone()),
         (Value::Text(value), _) if !has_binary_form(ty) => Some(value.clone()),
@@ -158,6 +166,7 @@ fn has_binary_form(ty: &Type) -> bool {
                 | Type::JSON
                 | Type::JSONB
         )
+        || ty.name() == "vector"
 }
 
 fn is_text(ty: &Type) -> bool {
@@ -172,11 +181,21 @@ fn binary(value: &Value, ty: &Type) -> Result<Vec<u8>, Reason> {
     if let Kind::Array(element) = ty.kind() {
         return match value {
             Value::List(items) => array(items, element),
+            Value::Vector(vector) => {
+                let items: Vec<Value> = vector.iter().map(|number| Value::from(*number)).collect();
+                array(&items, element)
+            }
             _ => Err(Reason::Kind),
         };
     }
     if is_text(ty) {
         return text(value).map(String::into_bytes).ok_or(Reason::Kind);
+    }
+    if ty.name() == "vector" {
+        return match value {
+            Value::Vector(vector) => pgvector(vector),
+            _ => Err(Reason::Kind),
+        };
     }
     match (ty.clone(), value) {
         (Type::BOOL, Value::Bool(value)) => Ok(vec![u8::from(*value)]),
@@ -193,6 +212,7 @@ fn binary(value: &Value, ty: &Type) -> Result<Vec<u8>, Reason> {
         (Type::FLOAT4, value) => number(value).map(|value| narrow(value).to_be_bytes().to_vec()),
         (Type::FLOAT8, value) => number(value).map(|value| value.to_be_bytes().to_vec()),
         (Type::BYTEA, Value::Bytes(bytes)) => Ok(bytes.clone()),
+        (Type::BYTEA, Value::Vector(vector)) => Ok(to_bytes(vector)),
         (Type::UUID, Value::Uuid(uuid)) => Ok(uuid.as_bytes().to_vec()),
         (Type::UUID, Value::Text(text)) => Uuid::try_parse(text)
             .map(|uuid| uuid.as_bytes().to_vec())
@@ -215,8 +235,20 @@ fn text(value: &Value) -> Option<String> {
         Value::Text(text) => Some(text.clone()),
         Value::Uuid(uuid) => Some(uuid.to_string()),
         Value::Json(json) => Some(json.to_string()),
+        Value::Decimal(decimal) => Some(decimal.to_string()),
+        Value::Date(date) => Some(date.to_string()),
         _ => None,
     }
+}
+
+/// pgvector's form: the number of dimensions, a reserved number, the numbers.
+fn pgvector(vector: &[f32]) -> Result<Vec<u8>, Reason> {
+    let dimensions = i16::try_from(vector.len()).map_err(|_| Reason::Range)?;
+    let mut bytes = Vec::with_capacity(4 + vector.len() * 4);
+    bytes.put_i16(dimensions);
+    bytes.put_i16(0);
+    vector.iter().for_each(|number| bytes.put_f32(*number));
+    Ok(bytes)
 }
 
 fn number(value: &Value) -> Result<f64, Reason> {
@@ -334,6 +366,9 @@ fn decode(ty: &Type, raw: &[u8]) -> Option<Value> {
     if is_text(ty) {
         return decode_text(raw);
     }
+    if ty.name() == "vector" {
+        return decode_pgvector(raw);
+    }
     Some(match *ty {
         Type::BOOL => Value::Bool(*raw.first()? != 0),
         Type::CHAR => Value::Text(char::from(*raw.first()?).to_string()),
@@ -349,7 +384,7 @@ fn decode(ty: &Type, raw: &[u8]) -> Option<Value> {
         Type::JSON => Value::Json(serde_json::from_slice(raw).ok()?),
         Type::JSONB => Value::Json(serde_json::from_slice(raw.strip_prefix(&[1])?).ok()?),
         Type::TIMESTAMP | Type::TIMESTAMPTZ => Value::Time(decode_time(raw)?),
-        Type::DATE => Value::Text(decode_date(raw)?),
+        Type::DATE => Value::Date(decode_date(raw)?),
         Type::VOID => Value::Null,
         _ => return None,
     })
@@ -367,12 +402,19 @@ fn decode_time(raw: &[u8]) -> Option<Timestamp> {
     Timestamp::from_microsecond(micros.checked_add(EPOCH)?).ok()
 }
 
-fn decode_date(raw: &[u8]) -> Option<String> {
+fn decode_date(raw: &[u8]) -> Option<Date> {
     let days = i32::from_be_bytes(raw.try_into().ok()?);
-    let day = jiff::civil::date(2000, 1, 1)
+    jiff::civil::date(2000, 1, 1)
         .checked_add(jiff::Span::new().try_days(days).ok()?)
-        .ok()?;
-    Some(day.to_string())
+        .ok()
+}
+
+fn decode_pgvector(raw: &[u8]) -> Option<Value> {
+    let (numbers, []) = raw.get(4..)?.as_chunks::<4>() else {
+        return None;
+    };
+    let numbers = numbers.iter().copied().map(f32::from_be_bytes);
+    Some(Value::Vector(numbers.collect()))
 }
 
 fn decode_array(element: &Type, raw: &[u8]) -> Option<Value> {
@@ -440,21 +482,13 @@ fn decode_numeric(raw: &[u8]) -> Option<Value> {
         .rev()
         .map(|power| format!("{:04}", digit(power)))
         .collect();
-    if places == 0 {
-        let text = format!("{sign}{whole}");
-        return Some(text.parse().map_or_else(
-            |_| Value::Real(text.parse().unwrap_or(f64::NAN)),
-            Value::Int,
-        ));
-    }
     let groups = i16::try_from(places.div_ceil(4)).ok()?;
     let fraction: String = (1..=groups)
         .map(|power| format!("{:04}", digit(-power)))
         .collect();
-    format!("{sign}{whole}.{fraction}")
-        .parse()
-        .ok()
-        .map(Value::Real)
+    let fraction = fraction.get(..usize::from(places)).unwrap_or(&fraction);
+    let text = format!("{sign}{whole}.{fraction}");
+    text.parse().ok().map(Value::Decimal)
 }
 
 #[cfg(test)]
@@ -473,14 +507,16 @@ mod tests {
 
     #[test]
     fn numbers_are_read_digit_by_digit() {
-        let check =
-            |bytes: Vec<u8>, expected: Value| assert_eq!(decode_numeric(&bytes), Some(expected));
-        check(numeric(0, 0, 0, &[]), Value::Int(0));
-        check(numeric(1, 0, 0, &[1, 2345]), Value::Int(12345));
-        check(numeric(2, 0x4000, 0, &[3]), Value::Int(-300_000_000));
-        check(numeric(0, 0, 2, &[12, 3400]), Value::Real(12.34));
-        check(numeric(-1, 0x4000, 4, &[25]), Value::Real(-0.0025));
-        check(numeric(-2, 0, 8, &[1]), Value::Real(0.00000001));
+        let check = |bytes: Vec<u8>, expected: &str| match decode_numeric(&bytes) {
+            Some(Value::Decimal(decimal)) => assert_eq!(decimal.as_str(), expected),
+            other => panic!("{other:?}"),
+        };
+        check(numeric(0, 0, 0, &[]), "0");
+        check(numeric(1, 0, 0, &[1, 2345]), "12345");
+        check(numeric(2, 0x4000, 0, &[3]), "-300000000");
+        check(numeric(0, 0, 2, &[12, 3400]), "12.34");
+        check(numeric(-1, 0x4000, 4, &[25]), "-0.0025");
+        check(numeric(-2, 0, 8, &[1]), "0.00000001");
     }
 
     #[test]

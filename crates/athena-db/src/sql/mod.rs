@@ -17,6 +17,7 @@ use std::fmt;
 
 mod checksum;
 mod ddl;
+mod fingerprint;
 mod lexer;
 mod lists;
 mod named;
@@ -25,6 +26,7 @@ mod translate;
 
 pub use self::checksum::token_checksum;
 pub use self::ddl::{ColumnChange, ColumnDef, LogicalType, column_changes, columns};
+pub(crate) use self::fingerprint::fingerprint;
 pub use self::lists::{Expanded, expand_lists};
 pub use self::named::{Rewritten, Slot, rewrite};
 pub use self::source_map::SourceMap;

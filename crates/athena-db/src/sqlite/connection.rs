@@ -14,6 +14,7 @@ use crate::database::Durability;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
 use crate::row::{Columns, Row};
+use crate::stream::{CHUNK, RowSender};
 use crate::value::Value;
 
 /// How long SQLite itself waits for a lock of another process before it reports "busy".
@@ -200,6 +201,7 @@ pub(super) fn run(conn: &Connection, work: &Work) -> Result<Outcome> {
             values,
             limit,
         } => fetch(conn, plan, values, *limit).map(Outcome::Rows),
+        Work::Stream { plan, values, rows } => stream(conn, plan, values, rows).map(Outcome::Count),
         Work::Batch(text) => conn
             .execute_batch(text)
             .map(|()| Outcome::Count(0))
@@ -243,15 +245,44 @@ fn execute(conn: &Connection, plan: &Plan, rows: &[Vec<Value>]) -> Result<u64> {
 }
 
 fn fetch(conn: &Connection, plan: &Plan, values: &[Value], limit: usize) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    if limit > 0 {
+        each_row(conn, plan, values, |row| {
+            rows.push(row);
+            rows.len() < limit
+        })?;
+    }
+    Ok(rows)
+}
+
+/// Sends the rows away in chunks, waiting for the reader; returns their number.
+fn stream(conn: &Connection, plan: &Plan, values: &[Value], to: &RowSender) -> Result<u64> {
+    let mut count = 0;
+    let mut chunk = Vec::with_capacity(CHUNK);
+    each_row(conn, plan, values, |row| {
+        chunk.push(row);
+        count += 1;
+        chunk.len() < CHUNK
+            || to.send_blocking(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))
+    })?;
+    if !chunk.is_empty() {
+        to.send_blocking(chunk);
+    }
+    Ok(count)
+}
+
+/// Reads rows until there are no more or `take` has enough.
+fn each_row(
+    conn: &Connection,
+    plan: &Plan,
+    values: &[Value],
+    mut take: impl FnMut(Row) -> bool,
+) -> Result<()> {
     prepared(conn, plan, |statement| {
         bind(statement, plan, values)?;
         let mut cursor = statement.raw_query();
         let mut columns: Option<Arc<Columns>> = None;
-        let mut rows = Vec::new();
-        while rows.len() < limit {
-            let Some(row) = cursor.next().map_err(translate)? else {
-                break;
-            };
+        while let Some(row) = cursor.next().map_err(translate)? {
             // Asked only now: a change of the schema lets SQLite prepare the statement again when it starts.
             let columns = columns.get_or_insert_with(|| {
                 Columns::new(row.as_ref().column_names().map(str::to_owned).collect())
@@ -261,9 +292,11 @@ fn fetch(conn: &Connection, plan: &Plan, values: &[Value], limit: usize) -> Resu
                 .enumerate()
                 .map(|(index, column)| decode(row.get_ref(index).map_err(translate)?, column))
                 .collect::<Result<_>>()?;
-            rows.push(Row::new(Arc::clone(columns), values));
+            if !take(Row::new(Arc::clone(columns), values)) {
+                break;
+            }
         }
-        Ok(rows)
+        Ok(())
     })
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::ffi;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Stage};
 
 /// Turns the error of a running statement into ours. What SQLite says about one may quote data;
 /// that part is cut off.
@@ -24,22 +24,18 @@ fn translate_as(error: rusqlite::Error, text_alone: bool) -> Error {
         rusqlite::Error::SqlInputError { error, msg, .. } => {
             failure_of(error.extended_code, &msg, true)
         }
-        rusqlite::Error::MultipleStatement => Error::new(
-            ErrorKind::Syntax,
-            "the text holds several statements; send them one by one",
-        ),
+        rusqlite::Error::MultipleStatement => {
+            Error::syntax("the text holds several statements; send them one by one")
+        }
         rusqlite::Error::Utf8Error(column, _) => Error::mismatch(
             format!("column {}", column + 1),
             "text in UTF-8",
             "other bytes",
         ),
-        rusqlite::Error::NulError(_) => {
-            Error::new(ErrorKind::Syntax, "the statement has a NUL character")
+        rusqlite::Error::NulError(_) => Error::syntax("the statement has a NUL character"),
+        rusqlite::Error::InvalidParameterCount(..) => {
+            Error::syntax("the statement has parameters that are not of the form `:name`")
         }
-        rusqlite::Error::InvalidParameterCount(..) => Error::new(
-            ErrorKind::Syntax,
-            "the statement has parameters that are not of the form `:name`",
-        ),
         _ => Error::new(ErrorKind::Other, "the SQLite driver failed"),
     }
 }
@@ -55,7 +51,7 @@ fn failure_of(code: i32, message: &str, text_alone: bool) -> Error {
     let kind = kind_of(code, message, text_alone);
     let message = match (&kind, code & 0xff) {
         (ErrorKind::Other, _) if !text_alone => redacted(message),
-        (ErrorKind::Timeout, _) => {
+        (ErrorKind::Timeout(_), _) => {
             "the statement was interrupted because it took too long".to_owned()
         }
         (ErrorKind::Full, _) => "the disk, or the space the database may use, is full".to_owned(),
@@ -74,18 +70,20 @@ fn kind_of(code: i32, message: &str, text_alone: bool) -> ErrorKind {
         | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
         | ffi::SQLITE_CONSTRAINT_ROWID => unique(message),
         ffi::SQLITE_CONSTRAINT_FOREIGNKEY => ErrorKind::ForeignKey,
-        ffi::SQLITE_CONSTRAINT_NOTNULL => ErrorKind::NotNull,
+        ffi::SQLITE_CONSTRAINT_NOTNULL => ErrorKind::NotNull {
+            column: columns_of(message).pop(),
+        },
         ffi::SQLITE_CONSTRAINT_CHECK => ErrorKind::Check,
         ffi::SQLITE_CONSTRAINT_DATATYPE => mismatch(message),
         _ => match code & 0xff {
             ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => ErrorKind::Busy,
-            ffi::SQLITE_INTERRUPT => ErrorKind::Timeout,
+            ffi::SQLITE_INTERRUPT => ErrorKind::Timeout(Stage::Statement),
             ffi::SQLITE_READONLY => ErrorKind::ReadOnly,
             ffi::SQLITE_FULL => ErrorKind::Full,
             ffi::SQLITE_CANTOPEN | ffi::SQLITE_NOTADB => ErrorKind::Connection,
             ffi::SQLITE_AUTH | ffi::SQLITE_PERM => ErrorKind::Auth,
             ffi::SQLITE_MISMATCH => mismatch(message),
-            ffi::SQLITE_ERROR if text_alone => ErrorKind::Syntax,
+            ffi::SQLITE_ERROR if text_alone => ErrorKind::Syntax { at: None },
             _ => ErrorKind::Other,
         },
     }
@@ -102,18 +100,25 @@ fn unique(message: &str) -> ErrorKind {
             columns: Vec::new(),
         };
     }
+    ErrorKind::Unique {
+        constraint: None,
+        columns: columns_of(message),
+    }
+}
+
+/// `… constraint failed: t.a, t.b`
+fn columns_of(message: &str) -> Vec<String> {
+    let subject = message
+        .split_once("failed: ")
+        .map_or("", |(_, subject)| subject);
     let columns = subject.split(", ").filter(|name| !name.is_empty());
-    let columns = columns
+    columns
         .map(|name| {
             name.rsplit_once('.')
                 .map_or(name, |(_, column)| column)
                 .to_owned()
         })
-        .collect();
-    ErrorKind::Unique {
-        constraint: None,
-        columns,
-    }
+        .collect()
 }
 
 /// `cannot store TEXT value in INTEGER column t.a`

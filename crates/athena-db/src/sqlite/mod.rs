@@ -17,7 +17,7 @@ mod writer;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use transaction::Transaction;
+pub(crate) use transaction::{Reader, Transaction};
 
 use crate::database::{Health, Settings};
 use crate::dialect::Dialect;
@@ -102,6 +102,10 @@ impl Sqlite {
         }
     }
 
+    pub(crate) async fn acquire(&self) -> Result<Reader> {
+        Reader::borrow(&self.pool).await
+    }
+
     pub(crate) async fn close(&self) {
         self.pool.close(self.acquire_timeout).await;
         if let Some(writer) = &self.writer {
@@ -117,6 +121,7 @@ impl Sqlite {
             size,
             idle,
             waiting,
+            oldest: None,
         }
     }
 

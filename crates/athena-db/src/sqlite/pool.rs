@@ -129,7 +129,8 @@ impl Pool {
         )
     }
 
-    async fn acquire(&self) -> Result<Lease> {
+    /// Takes a reader out of the pool.
+    pub(super) async fn acquire(&self) -> Result<Lease> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
         let permit = tokio::time::timeout(
@@ -138,7 +139,7 @@ impl Pool {
         )
         .await;
         let permit = permit
-            .map_err(|_| Error::pool_exhausted(self.acquire_timeout))?
+            .map_err(|_| Error::pool_exhausted(self.acquire_timeout, None))?
             .map_err(|_| Error::closed())?;
         let reader = self.shared.idle().pop();
         let guard = reader

@@ -1,4 +1,5 @@
-//! A transaction on SQLite: a session with the writer, or a snapshot on a reader.
+//! A transaction on SQLite: a session with the writer, or a snapshot on a reader; and a reader that
+//! somebody has borrowed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +8,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
-use super::connection::run;
+use super::connection::{is_readonly, run};
 use super::pool::{Lease, Pool, blocking};
 use super::writer::Session;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Outcome, Work};
 
 /// An open transaction.
@@ -23,12 +24,65 @@ pub(crate) enum Transaction {
 /// A reader that is pinned to one state of the database.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
-    lease: Arc<Mutex<Option<Lease>>>,
+    reader: Reader,
     expired: Arc<AtomicBool>,
     deadline: Duration,
-    statement_timeout: Option<Duration>,
     alarm: AbortHandle,
 }
+
+/// A reader out of the pool. The lock travels with the lease, so that a dropped future cannot
+/// lose it.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    lease: Arc<Mutex<Option<Lease>>>,
+    statement_timeout: Option<Duration>,
+}
+
+impl Reader {
+    pub(super) async fn borrow(pool: &Pool) -> Result<Self> {
+        Ok(Self::of(pool.acquire().await?, pool))
+    }
+
+    fn of(lease: Lease, pool: &Pool) -> Self {
+        Self {
+            lease: Arc::new(Mutex::new(Some(lease))),
+            statement_timeout: pool.statement_timeout(),
+        }
+    }
+
+    /// Runs a statement that reads.
+    pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
+        let result = self.on_thread(move |lease| {
+            let conn = lease.conn()?;
+            if let Some(plan) = work.plan()
+                && !is_readonly(conn, plan)?
+            {
+                return Err(Error::new(ErrorKind::ReadOnly, WRITES_ELSEWHERE));
+            }
+            run(conn, &work)
+        });
+        result.await.unwrap_or_else(|| Err(Error::interrupted()))
+    }
+
+    /// Returns `None` if the lease is gone.
+    async fn on_thread(
+        &self,
+        task: impl FnOnce(&mut Lease) -> Result<Outcome> + Send + 'static,
+    ) -> Option<Result<Outcome>> {
+        let mut place = Arc::clone(&self.lease).lock_owned().await;
+        let lease = place.take()?;
+        let timeout = self.statement_timeout;
+        let returned = tokio::spawn(async move {
+            let (lease, result) = blocking(lease, timeout, task).await;
+            *place = lease;
+            result
+        });
+        returned.await.ok()
+    }
+}
+
+const WRITES_ELSEWHERE: &str = "a borrowed connection only reads on SQLite, where all writes share one connection; \
+     write through the `Database` or in a transaction";
 
 impl Transaction {
     pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
@@ -55,39 +109,32 @@ impl Transaction {
 
 impl Snapshot {
     pub(super) async fn begin(pool: &Pool, deadline: Duration) -> Result<Self> {
-        let lease = Arc::new(Mutex::new(Some(pool.snapshot().await?)));
+        let reader = Reader::of(pool.snapshot().await?, pool);
         let expired = Arc::new(AtomicBool::new(false));
         let alarm = tokio::spawn(release_after(
             deadline,
-            Arc::clone(&lease),
+            Arc::clone(&reader.lease),
             Arc::clone(&expired),
         ))
         .abort_handle();
         Ok(Self {
-            lease,
+            reader,
             expired,
             deadline,
-            statement_timeout: pool.statement_timeout(),
             alarm,
         })
     }
 
-    /// The lock travels with the lease, so that a dropped future cannot lose it.
     async fn run(&self, work: Work) -> Result<Outcome> {
-        let mut place = Arc::clone(&self.lease).lock_owned().await;
-        let lease = place.take().ok_or_else(|| self.why_gone())?;
-        let timeout = self.statement_timeout;
-        let returned = tokio::spawn(async move {
-            let (lease, result) =
-                blocking(lease, timeout, move |lease| run(lease.conn()?, &work)).await;
-            *place = lease;
-            result
-        });
-        returned.await.unwrap_or_else(|_| Err(self.why_gone()))
+        let result = self
+            .reader
+            .on_thread(move |lease| run(lease.conn()?, &work));
+        result.await.unwrap_or_else(|| Err(self.why_gone()))
     }
 
     async fn finish(&self) -> Result<()> {
-        self.lease
+        self.reader
+            .lease
             .lock()
             .await
             .take()

@@ -1,14 +1,14 @@
 //! Values on their way into and out of SQLite.
 //!
-//! Booleans travel as integers, times as integers (microseconds since 1970), JSON and UUIDs as
-//! text, lists as a JSON array for `json_each`.
+//! Booleans travel as integers, times as integers (microseconds since 1970), decimals, dates, JSON
+//! and UUIDs as text, vectors as bytes, lists as a JSON array for `json_each`.
 
 use rusqlite::types::{ToSqlOutput, Value as Sqlite, ValueRef};
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::value::Value;
+use crate::value::{Value, to_bytes};
 
 /// Binds the values to a prepared statement, in slot order.
 pub(super) fn bind(
@@ -57,6 +57,9 @@ fn encode(value: &Value) -> Result<ToSqlOutput<'_>, &'static str> {
         Value::Json(value) => ToSqlOutput::Owned(Sqlite::Text(value.to_string())),
         Value::Uuid(value) => ToSqlOutput::Owned(Sqlite::Text(value.to_string())),
         Value::Time(value) => ToSqlOutput::Owned(Sqlite::Integer(value.as_microsecond())),
+        Value::Decimal(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_str().as_bytes())),
+        Value::Date(value) => ToSqlOutput::Owned(Sqlite::Text(value.to_string())),
+        Value::Vector(value) => ToSqlOutput::Owned(Sqlite::Blob(to_bytes(value))),
         Value::List(items) => {
             let items = items
                 .iter()
@@ -78,6 +81,8 @@ fn list_item(value: &Value) -> Result<Json, &'static str> {
         Value::Json(value) => value.to_string().into(),
         Value::Uuid(value) => value.to_string().into(),
         Value::Time(value) => value.as_microsecond().into(),
-        Value::Bytes(_) | Value::List(_) => return Err(value.type_name()),
+        Value::Decimal(value) => value.as_str().into(),
+        Value::Date(value) => value.to_string().into(),
+        Value::Bytes(_) | Value::Vector(_) | Value::List(_) => return Err(value.type_name()),
     })
 }

@@ -200,7 +200,7 @@ impl Writer {
         let jobs = lock(&self.jobs).clone().ok_or_else(Error::closed)?;
         match tokio::time::timeout(self.acquire_timeout, jobs.send(job)).await {
             Ok(sent) => sent.map_err(|_| stopped()),
-            Err(_) => Err(Error::pool_exhausted(self.acquire_timeout)),
+            Err(_) => Err(Error::pool_exhausted(self.acquire_timeout, None)),
         }
     }
 
@@ -208,7 +208,7 @@ impl Writer {
     async fn await_start<T>(&self, mut answer: oneshot::Receiver<T>, ticket: &Ticket) -> Result<T> {
         match tokio::time::timeout(self.acquire_timeout, &mut answer).await {
             Ok(answer) => answer.map_err(|_| stopped()),
-            Err(_) if ticket.claim() => Err(Error::pool_exhausted(self.acquire_timeout)),
+            Err(_) if ticket.claim() => Err(Error::pool_exhausted(self.acquire_timeout, None)),
             Err(_) => answer.await.map_err(|_| stopped()),
         }
     }

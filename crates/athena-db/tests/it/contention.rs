@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use athena_db::{Database, ErrorKind, Executor, Result, Row, Scalar, TxOptions, params};
+use athena_db::{Database, ErrorKind, Executor, Result, Row, Scalar, Stage, TxOptions, params};
 
 use crate::backends::everywhere;
 
@@ -182,7 +182,7 @@ async fn an_exhausted_pool_says_how_long_it_was_waited_for() {
         let db = store.builder().max_connections(1).acquire_timeout(Duration::from_millis(50)).open().await.unwrap();
         let held = db.begin(TxOptions::read_only()).await.unwrap();
         let error = db.begin(TxOptions::read_only()).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::PoolExhausted { waited } if *waited >= Duration::from_millis(50)), "{error:?}");
+        assert!(matches!(error.kind(), ErrorKind::PoolExhausted { waited, .. } if *waited >= Duration::from_millis(50)), "{error:?}");
         drop(held);
         // A dropped PostgreSQL transaction is rolled back in the background first.
         let again = store.builder().max_connections(1).open().await.unwrap();
@@ -200,7 +200,7 @@ async fn slow_statements_are_interrupted_and_leave_the_connection_usable() {
             postgres: "SELECT pg_sleep(60)",
         };
         let error = db.fetch_all::<Row>(slow.clone(), params! {}).await.unwrap_err();
-        assert_eq!(*error.kind(), ErrorKind::Timeout, "{error}");
+        assert_eq!(*error.kind(), ErrorKind::Timeout(Stage::Statement), "{error}");
         let Scalar(one): Scalar<i64> = db.fetch_one("SELECT CAST(1 AS BIGINT)", params! {}).await.unwrap();
         assert_eq!(one, 1);
 

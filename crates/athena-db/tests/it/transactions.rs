@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use athena_db::{
-    BoxFuture, Database, Error, ErrorKind, Executor, Result, Retry, Tx, TxOptions, params,
+    BoxFuture, Database, Error, ErrorKind, Executor, Result, Retry, Stage, Tx, TxOptions, params,
 };
 
 use crate::backends::everywhere;
@@ -308,8 +308,15 @@ async fn a_transaction_past_its_deadline_says_so_and_holds_nothing() {
             .execute("UPDATE t SET note = 'later' WHERE id = 1", params! {})
             .await
             .unwrap_err();
-        assert_eq!(*error.kind(), ErrorKind::Timeout, "{error}");
-        assert_eq!(*tx.commit().await.unwrap_err().kind(), ErrorKind::Timeout);
+        assert_eq!(
+            *error.kind(),
+            ErrorKind::Timeout(Stage::Transaction),
+            "{error}"
+        );
+        assert_eq!(
+            *tx.commit().await.unwrap_err().kind(),
+            ErrorKind::Timeout(Stage::Transaction)
+        );
         let (note,): (String,) = store
             .db
             .fetch_one("SELECT note FROM t", params! {})

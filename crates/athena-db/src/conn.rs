@@ -1,0 +1,57 @@
+//! One borrowed connection.
+
+use std::sync::Arc;
+
+use tracing::Instrument as _;
+
+use crate::error::Result;
+use crate::executor::Run;
+use crate::observe::Watch;
+use crate::plan::{Outcome, PlanCache, Work};
+use crate::{postgres, sqlite};
+
+/// A connection out of the pool, for statements that belong together on one: temporary tables,
+/// session settings, advisory locks. Dropping it gives it back.
+///
+/// It runs statements through [`Executor`](crate::Executor). Each is a transaction of its own; for
+/// more, use [`Database::begin`](crate::Database::begin). Undo what you set before you give it
+/// back: the next user gets the connection as you left it.
+///
+/// On SQLite it is a reader: a write through it is refused, because writes have one connection
+/// that everybody shares.
+#[derive(Debug)]
+pub struct Conn {
+    backend: BackendConn,
+    plans: Arc<PlanCache>,
+}
+
+#[derive(Debug)]
+pub(crate) enum BackendConn {
+    Sqlite(sqlite::Reader),
+    Postgres(Box<postgres::Borrowed>),
+}
+
+impl Conn {
+    pub(crate) fn new(backend: BackendConn, plans: Arc<PlanCache>) -> Self {
+        Self { backend, plans }
+    }
+}
+
+impl Run for Conn {
+    fn plans(&self) -> &PlanCache {
+        &self.plans
+    }
+
+    async fn run(&self, work: Work) -> Result<Outcome> {
+        let watch = Watch::start(&self.plans, &work);
+        let run = async {
+            match &self.backend {
+                BackendConn::Sqlite(reader) => reader.run(work).await,
+                BackendConn::Postgres(borrowed) => borrowed.run_alone(work).await,
+            }
+        };
+        let result = run.instrument(watch.span()).await;
+        watch.stop(&result);
+        result
+    }
+}

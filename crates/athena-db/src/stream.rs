@@ -1,0 +1,137 @@
+//! Rows that come while a statement goes on, no faster than they are taken.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::future::BoxFuture;
+use futures_util::{Stream, StreamExt};
+use tokio::sync::mpsc;
+
+use crate::error::{Error, Result};
+use crate::plan::Outcome;
+use crate::row::{FromRow, Row};
+
+/// Rows that travel together; one wake-up for each.
+pub(crate) const CHUNK: usize = 128;
+
+/// Chunks that may wait to be taken.
+const WAITING_CHUNKS: usize = 2;
+
+/// The rows of a statement, one after the other; see [`Executor::stream`](crate::Executor::stream).
+///
+/// It is a [`Stream`](futures_util::Stream), and [`RowStream::next`] spares the import of its
+/// extensions.
+#[must_use = "nothing is read before the stream is polled"]
+pub struct RowStream<'a, T> {
+    /// The statement; gone when it is done.
+    work: Option<BoxFuture<'a, Result<Outcome>>>,
+    rows: mpsc::Receiver<Vec<Row>>,
+    chunk: std::vec::IntoIter<Row>,
+    /// What the statement failed with; told after the rows that came before.
+    error: Option<Error>,
+    row: PhantomData<fn() -> T>,
+}
+
+/// The far end of a stream, where a backend puts rows.
+#[derive(Debug, Clone)]
+pub struct RowSender(mpsc::Sender<Vec<Row>>);
+
+/// Makes both ends.
+pub(crate) fn channel() -> (RowSender, mpsc::Receiver<Vec<Row>>) {
+    let (sender, receiver) = mpsc::channel(WAITING_CHUNKS);
+    (RowSender(sender), receiver)
+}
+
+impl RowSender {
+    /// Sends a chunk; `false` says that nobody reads any more.
+    pub(crate) async fn send(&self, rows: Vec<Row>) -> bool {
+        self.0.send(rows).await.is_ok()
+    }
+
+    /// Sends a chunk from a thread of its own, never from a task.
+    pub(crate) fn send_blocking(&self, rows: Vec<Row>) -> bool {
+        self.0.blocking_send(rows).is_ok()
+    }
+}
+
+impl<'a, T: FromRow> RowStream<'a, T> {
+    pub(crate) fn new(
+        work: BoxFuture<'a, Result<Outcome>>,
+        rows: mpsc::Receiver<Vec<Row>>,
+    ) -> Self {
+        Self {
+            work: Some(work),
+            rows,
+            chunk: Vec::new().into_iter(),
+            error: None,
+            row: PhantomData,
+        }
+    }
+
+    pub(crate) fn failed(error: Error) -> Self {
+        Self {
+            work: None,
+            rows: mpsc::channel(1).1,
+            chunk: Vec::new().into_iter(),
+            error: Some(error),
+            row: PhantomData,
+        }
+    }
+
+    /// Returns the next row, or `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<T>> {
+        StreamExt::next(self).await
+    }
+
+    /// Lets the statement go on as far as it can.
+    fn advance(&mut self, context: &mut Context<'_>) {
+        if let Some(work) = &mut self.work
+            && let Poll::Ready(result) = work.as_mut().poll(context)
+        {
+            self.work = None;
+            self.error = result.err();
+        }
+    }
+
+    /// Nothing comes after an error.
+    fn end(&mut self) {
+        self.work = None;
+        self.error = None;
+        self.chunk = Vec::new().into_iter();
+        self.rows.close();
+        while self.rows.try_recv().is_ok() {}
+    }
+}
+
+impl<T: FromRow> Stream for RowStream<'_, T> {
+    type Item = Result<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        loop {
+            if let Some(row) = self.chunk.next() {
+                let row = T::from_row(&row);
+                if row.is_err() {
+                    self.end();
+                }
+                return Poll::Ready(Some(row));
+            }
+            self.advance(context);
+            match ready!(self.rows.poll_recv(context)) {
+                Some(rows) => self.chunk = rows.into_iter(),
+                // The sender lives in the work, so the work is done.
+                None => return Poll::Ready(self.error.take().map(Err)),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for RowStream<'_, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RowStream")
+            .field("done", &self.work.is_none())
+            .finish_non_exhaustive()
+    }
+}
