@@ -10,7 +10,8 @@ use crate::workspace;
 
 /// The crates from the bottom up: one may depend on those in the lines above its own.
 const LAYERS: &[&[&str]] = &[
-    &["athena-db", "athena-search"],
+    &["athena-db-derive", "athena-search"],
+    &["athena-db"],
     &["athena-core"],
     &["athena-privacy"],
     &["athena-store"],

@@ -63,7 +63,7 @@ impl Decimal {
     }
 
     /// The part before the point, with the sign, and the part behind.
-    fn halves(&self) -> (&str, &str) {
+    pub(crate) fn halves(&self) -> (&str, &str) {
         self.text.split_once('.').unwrap_or((&self.text, ""))
     }
 

@@ -102,7 +102,7 @@ pub trait Executor: Run {
         params: Params,
     ) -> BoxFuture<'_, Result<Vec<T>>> {
         let rows = self.fetch_rows(sql, params, usize::MAX);
-        Box::pin(async move { rows.await?.iter().map(T::from_row).collect() })
+        Box::pin(async move { rows.await?.into_iter().map(T::take_row).collect() })
     }
 
     /// Returns the only row.
@@ -133,9 +133,10 @@ pub trait Executor: Run {
     ) -> BoxFuture<'_, Result<Option<T>>> {
         let rows = self.fetch_rows(sql, params, 2);
         Box::pin(async move {
-            match rows.await?.as_slice() {
-                [] => Ok(None),
-                [row] => T::from_row(row).map(Some),
+            let mut rows = rows.await?.into_iter();
+            match (rows.next(), rows.next()) {
+                (None, _) => Ok(None),
+                (Some(row), None) => T::take_row(row).map(Some),
                 _ => Err(Error::too_many_rows()),
             }
         })

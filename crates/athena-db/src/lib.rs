@@ -40,6 +40,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+// The derive writes `::athena_db`, also in our own tests.
+extern crate self as athena_db;
+
 mod conn;
 mod database;
 mod decimal;
@@ -58,6 +61,7 @@ mod stream;
 mod transaction;
 mod value;
 
+pub use athena_db_derive::FromRow;
 pub use conn::Conn;
 pub use database::{Builder, Database, Durability, Health};
 pub use decimal::{Decimal, DecimalError};

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
 use crate::error::{Error, Result};
 use crate::value::{FromValue, Value};
 
@@ -18,7 +21,44 @@ pub struct Columns {
     names: Vec<String>,
 }
 
-/// A type that can be read from a row.
+/// A type that can be read from a row: by hand, as a tuple by position, or derived by name.
+///
+/// ```
+/// # async fn example() -> athena_db::Result<()> {
+/// use athena_db::{Database, Executor, FromRow, params};
+///
+/// #[derive(FromRow)]
+/// struct Note {
+///     id: i64,
+///     #[db(rename = "body")]
+///     text: String,
+///     #[db(json)]
+///     tags: Vec<String>,
+///     embedding: Option<Vec<f32>>,
+/// }
+///
+/// let db = Database::open("sqlite::memory:").await?;
+/// let note: Note = db
+///     .fetch_one(
+///         "SELECT 7 AS id, :body AS body, :tags AS tags, NULL AS embedding",
+///         params! { body: "text", tags: serde_json::json!(["a", "b"]) },
+///     )
+///     .await?;
+/// assert_eq!((note.id, note.text.as_str(), note.tags.len()), (7, "text", 2));
+/// assert!(note.embedding.is_none());
+/// # Ok(()) }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+///
+/// The derive knows, in `#[db(…)]` on a field:
+///
+/// | option | meaning |
+/// |---|---|
+/// | `rename = "column"` | the column has another name than the field |
+/// | `json` | the column holds JSON that [`serde`] reads into the field; `NULL` is JSON's `null` |
+/// | `default` | a missing column leaves the field at its default |
+/// | `skip` | the field is not read and keeps its default |
+/// | `flatten` | the field's own type is read from the same row |
 pub trait FromRow: Sized + Send + 'static {
     /// Reads the row.
     ///
@@ -26,6 +66,15 @@ pub trait FromRow: Sized + Send + 'static {
     ///
     /// [`ErrorKind::Type`](crate::ErrorKind::Type) if a column is missing or does not fit.
     fn from_row(row: &Row) -> Result<Self>;
+
+    /// Reads a row that nobody else wants, moving the values out of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`FromRow::from_row`].
+    fn take_row(row: Row) -> Result<Self> {
+        Self::from_row(&row)
+    }
 }
 
 /// The first column of a row: `fetch_one::<Scalar<i64>>`.
@@ -68,6 +117,49 @@ impl Row {
             T::WANT,
             format!("the columns {}", self.columns.listed()),
         ))
+    }
+
+    /// Reads a column of JSON into a type of the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Row::get`].
+    pub fn get_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
+        let json: Option<Json> = self.get(name)?;
+        // What serde says about a misfit may quote the document.
+        serde_json::from_value(json.unwrap_or_default()).map_err(|_| {
+            Error::mismatch(name, std::any::type_name::<T>(), "JSON that does not fit")
+        })
+    }
+
+    /// Moves a column out by position, counted from 0; `NULL` stays behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Row::get`].
+    pub fn take_at<T: FromValue>(&mut self, index: usize) -> Result<T> {
+        let taken = self.values.get_mut(index).and_then(T::take);
+        taken.map_or_else(|| self.get_at(index), Ok)
+    }
+
+    /// Reads a column by name that probably stands at a position.
+    #[doc(hidden)]
+    pub fn get_near<T: FromValue>(&self, index: usize, name: &str) -> Result<T> {
+        if self.columns.names.get(index).is_some_and(|at| at == name) {
+            self.convert(index)
+        } else {
+            self.get(name)
+        }
+    }
+
+    /// Moves a column out by name that probably stands at a position.
+    #[doc(hidden)]
+    pub fn take_near<T: FromValue>(&mut self, index: usize, name: &str) -> Result<T> {
+        if self.columns.names.get(index).is_some_and(|at| at == name) {
+            self.take_at(index)
+        } else {
+            self.get(name)
+        }
     }
 
     /// Returns the column names in order.
@@ -119,6 +211,12 @@ impl Columns {
         self.names.is_empty()
     }
 
+    /// Whether there is a column of that name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.iter().any(|column| column == name)
+    }
+
     /// Lists the names in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
@@ -134,6 +232,10 @@ impl FromRow for Row {
     fn from_row(row: &Row) -> Result<Self> {
         Ok(row.clone())
     }
+
+    fn take_row(row: Row) -> Result<Self> {
+        Ok(row)
+    }
 }
 
 impl FromRow for () {
@@ -146,6 +248,10 @@ impl<T: FromValue> FromRow for Scalar<T> {
     fn from_row(row: &Row) -> Result<Self> {
         row.get_at(0).map(Self)
     }
+
+    fn take_row(mut row: Row) -> Result<Self> {
+        row.take_at(0).map(Self)
+    }
 }
 
 macro_rules! tuples {
@@ -153,6 +259,10 @@ macro_rules! tuples {
         impl<$($type: FromValue),+> FromRow for ($($type,)+) {
             fn from_row(row: &Row) -> Result<Self> {
                 Ok(($(row.get_at::<$type>($index)?,)+))
+            }
+
+            fn take_row(mut row: Row) -> Result<Self> {
+                Ok(($(row.take_at::<$type>($index)?,)+))
             }
         }
     )+};

@@ -111,7 +111,7 @@ impl<T: FromRow> Stream for RowStream<'_, T> {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
         loop {
             if let Some(row) = self.chunk.next() {
-                let row = T::from_row(&row);
+                let row = T::take_row(row);
                 if row.is_err() {
                     self.end();
                 }
@@ -120,7 +120,8 @@ impl<T: FromRow> Stream for RowStream<'_, T> {
             self.advance(context);
             match ready!(self.rows.poll_recv(context)) {
                 Some(rows) => self.chunk = rows.into_iter(),
-                // The sender lives in the work, so the work is done.
+                // All rows are there; how the statement ended is told when it has ended.
+                None if self.work.is_some() => return Poll::Pending,
                 None => return Poll::Ready(self.error.take().map(Err)),
             }
         }

@@ -82,6 +82,12 @@ pub trait FromValue: Sized + Send + 'static {
 
     /// Converts, or returns `None` if the value does not fit.
     fn from_value(value: &Value) -> Option<Self>;
+
+    /// Converts a value that nobody else wants, moving text and bytes; leaves it alone if it does
+    /// not fit.
+    fn take(value: &mut Value) -> Option<Self> {
+        Self::from_value(value)
+    }
 }
 
 /// A type whose `Vec` becomes a [`Value::List`]. `u8` and `f32` are none: `Vec<u8>` is bytes and
@@ -94,6 +100,10 @@ impl FromValue for Value {
     fn from_value(value: &Value) -> Option<Self> {
         Some(value.clone())
     }
+
+    fn take(value: &mut Value) -> Option<Self> {
+        Some(std::mem::replace(value, Self::Null))
+    }
 }
 
 impl<T: FromValue> FromValue for Option<T> {
@@ -103,6 +113,13 @@ impl<T: FromValue> FromValue for Option<T> {
         match value {
             Value::Null => Some(None),
             value => T::from_value(value).map(Some),
+        }
+    }
+
+    fn take(value: &mut Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            value => T::take(value).map(Some),
         }
     }
 }
@@ -201,6 +218,13 @@ impl FromValue for String {
             _ => None,
         }
     }
+
+    fn take(value: &mut Value) -> Option<Self> {
+        match value {
+            Value::Text(value) => Some(std::mem::take(value)),
+            value => Self::from_value(value),
+        }
+    }
 }
 
 impl FromValue for Arc<str> {
@@ -220,6 +244,13 @@ impl FromValue for Vec<u8> {
             _ => None,
         }
     }
+
+    fn take(value: &mut Value) -> Option<Self> {
+        match value {
+            Value::Bytes(value) => Some(std::mem::take(value)),
+            value => Self::from_value(value),
+        }
+    }
 }
 
 impl FromValue for bytes::Bytes {
@@ -227,6 +258,10 @@ impl FromValue for bytes::Bytes {
 
     fn from_value(value: &Value) -> Option<Self> {
         Vec::from_value(value).map(|bytes: Vec<u8>| Self::from(bytes))
+    }
+
+    fn take(value: &mut Value) -> Option<Self> {
+        Vec::take(value).map(|bytes: Vec<u8>| Self::from(bytes))
     }
 }
 
@@ -238,6 +273,13 @@ impl FromValue for Json {
             Value::Json(value) => Some(value.clone()),
             Value::Text(text) => serde_json::from_str(text).ok(),
             _ => None,
+        }
+    }
+
+    fn take(value: &mut Value) -> Option<Self> {
+        match value {
+            Value::Json(value) => Some(std::mem::take(value)),
+            value => Self::from_value(value),
         }
     }
 }
@@ -301,6 +343,13 @@ impl FromValue for Vec<f32> {
             Value::Bytes(bytes) => from_bytes(bytes),
             Value::List(items) => items.iter().map(f32::from_value).collect(),
             _ => None,
+        }
+    }
+
+    fn take(value: &mut Value) -> Option<Self> {
+        match value {
+            Value::Vector(value) => Some(std::mem::take(value)),
+            value => Self::from_value(value),
         }
     }
 }

@@ -12,6 +12,7 @@ use jiff::civil::Date;
 use postgres_types::{Format, FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
+use crate::decimal::Decimal;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::value::{Value, to_bytes};
@@ -138,8 +139,6 @@ fn as_text(value: &Value, ty: &Type) -> Option<String> {
     match (value, ty.clone()) {
         (Value::Int(value), Type::NUMERIC) => Some(value.to_string()),
         (Value::Real(value), Type::NUMERIC) => Some(value.to_string()),
-        (Value::Decimal(value), Type::NUMERIC) => Some(value.to_string()),
-        (Value::Date(value), Type::DATE) => Some(value.to_string()),
         (Value::Time(value), Type::DATE) => Some(value.strftime("%Y-%m-%d").to_string()),
         (Value::Text(value), Type::NUMERIC | Type::DATE) => Some(value.clone()),
         (Value::Text(value), _) if !has_binary_form(ty) => Some(value.clone()),
@@ -213,6 +212,8 @@ fn binary(value: &Value, ty: &Type) -> Result<Vec<u8>, Reason> {
         (Type::FLOAT8, value) => number(value).map(|value| value.to_be_bytes().to_vec()),
         (Type::BYTEA, Value::Bytes(bytes)) => Ok(bytes.clone()),
         (Type::BYTEA, Value::Vector(vector)) => Ok(to_bytes(vector)),
+        (Type::NUMERIC, Value::Decimal(value)) => numeric(value),
+        (Type::DATE, Value::Date(value)) => days(*value).map(|days| days.to_be_bytes().to_vec()),
         (Type::UUID, Value::Uuid(uuid)) => Ok(uuid.as_bytes().to_vec()),
         (Type::UUID, Value::Text(text)) => Uuid::try_parse(text)
             .map(|uuid| uuid.as_bytes().to_vec())
@@ -239,6 +240,36 @@ fn text(value: &Value) -> Option<String> {
         Value::Date(date) => Some(date.to_string()),
         _ => None,
     }
+}
+
+/// Days since 2000.
+fn days(date: Date) -> Result<i32, Reason> {
+    let span = date - jiff::civil::date(2000, 1, 1);
+    in_range(span.get_days().try_into())
+}
+
+/// Digits to base 10,000: how many, the power of the first, the sign, the places shown.
+fn numeric(value: &Decimal) -> Result<Vec<u8>, Reason> {
+    let (whole, fraction) = value.halves();
+    let whole = whole.trim_start_matches('-');
+    let whole = format!(
+        "{}{whole}",
+        "0".repeat(whole.len().next_multiple_of(4) - whole.len())
+    );
+    let padding = fraction.len().next_multiple_of(4) - fraction.len();
+    let digits = format!("{whole}{fraction}{}", "0".repeat(padding));
+    let groups = digits.as_bytes().chunks(4).map(|group| {
+        group
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
+    });
+    let mut bytes = Vec::with_capacity(8 + digits.len() / 2);
+    bytes.put_i16(in_range(i16::try_from(digits.len() / 4))?);
+    bytes.put_i16(in_range(i16::try_from(whole.len() / 4))? - 1);
+    bytes.put_u16(if value.is_negative() { 0x4000 } else { 0 });
+    bytes.put_u16(in_range(u16::try_from(fraction.len()))?);
+    groups.for_each(|group| bytes.put_u16(group));
+    Ok(bytes)
 }
 
 /// pgvector's form: the number of dimensions, a reserved number, the numbers.
@@ -517,6 +548,26 @@ mod tests {
         check(numeric(0, 0, 2, &[12, 3400]), "12.34");
         check(numeric(-1, 0x4000, 4, &[25]), "-0.0025");
         check(numeric(-2, 0, 8, &[1]), "0.00000001");
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are_read() {
+        for text in [
+            "0",
+            "-1",
+            "9999",
+            "10000",
+            "123456789.000100020003",
+            "-0.00001",
+            "0.5",
+        ] {
+            let decimal: Decimal = text.parse().unwrap();
+            let bytes = super::numeric(&decimal).unwrap_or_else(|_| panic!("{text}"));
+            match decode_numeric(&bytes) {
+                Some(Value::Decimal(read)) => assert_eq!(read.as_str(), text),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -8,5 +8,6 @@ mod errors;
 mod faults;
 mod migrations;
 mod parameters;
+mod rows;
 mod transactions;
 mod values;
