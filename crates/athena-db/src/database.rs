@@ -12,6 +12,7 @@ use crate::conn::{BackendConn, Conn};
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Holder, Result, Retry};
 use crate::executor::{Executor, Run};
+use crate::listen::{self, Bus};
 use crate::migrate::{MigrationSet, Migrator};
 use crate::observe::{StatementStats, Watch};
 use crate::params::Params;
@@ -33,6 +34,7 @@ pub struct Database {
 struct Inner {
     backend: Backend,
     plans: Arc<PlanCache>,
+    bus: Arc<Bus>,
 }
 
 enum Backend {
@@ -246,6 +248,24 @@ impl Database {
         }
     }
 
+    /// Says something on a channel: everybody who listens to it gets a hint.
+    ///
+    /// To say it with a commit, use [`Tx::notify`]. It reaches other processes on PostgreSQL;
+    /// elsewhere they notice the commits instead (see [`Notification`]).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Type`] for a channel name that is empty or longer than 63 bytes and for a
+    /// payload of more than 7,999 bytes, else as a statement.
+    pub async fn notify(&self, channel: &str, payload: &str) -> Result<()> {
+        listen::check(channel, payload)?;
+        if self.dialect() == Dialect::Postgres {
+            return listen::notify(self, channel, payload).await;
+        }
+        self.inner.bus.publish(channel, payload);
+        Ok(())
+    }
+
     /// Runs a statement outside any transaction, for the few that databases refuse inside one:
     /// `VACUUM`, `PRAGMA wal_checkpoint`, `CREATE INDEX CONCURRENTLY`. Rows are not returned.
     ///
@@ -312,7 +332,11 @@ impl Database {
                 BackendTx::Postgres(Box::new(postgres.begin(options).await?))
             }
         };
-        Ok(Tx::new(backend, Arc::clone(&self.inner.plans)))
+        Ok(Tx::new(
+            backend,
+            Arc::clone(&self.inner.plans),
+            Arc::clone(&self.inner.bus),
+        ))
     }
 }
 
@@ -453,7 +477,11 @@ impl Builder {
         };
         let plans = Arc::new(PlanCache::new(dialect, slow));
         Ok(Database {
-            inner: Arc::new(Inner { backend, plans }),
+            inner: Arc::new(Inner {
+                backend,
+                plans,
+                bus: Arc::default(),
+            }),
         })
     }
 }

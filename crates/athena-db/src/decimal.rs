@@ -135,6 +135,13 @@ fn shifted(whole: &str, fraction: &str, exponent: i32) -> Result<(String, String
     }
 }
 
+impl Default for Decimal {
+    /// Zero.
+    fn default() -> Self {
+        Self::from(0)
+    }
+}
+
 impl From<i64> for Decimal {
     fn from(value: i64) -> Self {
         Self {

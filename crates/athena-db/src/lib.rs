@@ -1,18 +1,25 @@
-//! One asynchronous database for SQLite and PostgreSQL: raw SQL, named parameters, no surprises.
+//! One asynchronous database for SQLite, PostgreSQL and MySQL: raw SQL, named parameters, no surprises.
 //!
 //! ```
 //! # async fn example() -> athena_db::Result<()> {
-//! use athena_db::{Database, Executor, TxOptions, params};
+//! use athena_db::{Database, Executor, FromRow, TxOptions, params};
+//!
+//! #[derive(FromRow)]
+//! struct Tag {
+//!     id: i64,
+//!     name: String,
+//! }
 //!
 //! let db = Database::open("sqlite::memory:").await?;
 //! db.execute("CREATE TABLE tags (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT", params! {}).await?;
 //! let name = "rust";
 //! db.execute("INSERT INTO tags (name) VALUES (:name)", params! { name: name }).await?;
 //!
-//! let (id, name): (i64, String) = db
-//!     .fetch_one("SELECT id, name FROM tags WHERE name IN :names", params! { names: vec!["rust", "sql"] })
+//! let names = vec!["rust", "sql"];
+//! let tag: Tag = db
+//!     .fetch_one("SELECT id, name FROM tags WHERE name IN :names", params! { names: names })
 //!     .await?;
-//! assert_eq!((id, name.as_str()), (1, "rust"));
+//! assert_eq!((tag.id, tag.name.as_str()), (1, "rust"));
 //!
 //! db.transaction(TxOptions::default(), |tx| {
 //!     Box::pin(async move { tx.execute("DELETE FROM tags", params! {}).await })
@@ -23,6 +30,24 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 //! ```
 //!
+//! # Where to find what
+//!
+//! | to | see |
+//! |---|---|
+//! | open a database, set its pool, close it | [`Database::open`], [`Database::builder`], [`Database::close`] |
+//! | run statements, here, in a transaction, on one connection | [`Executor`] |
+//! | bind values | [`params!`], [`Value`], [`Params`] for statements that are built |
+//! | read rows | [`FromRow`] (derived, tuples, by hand), [`Scalar`], [`Row`] |
+//! | read many rows | [`Executor::stream`] |
+//! | write many rows | [`Executor::execute_many`], [`Executor::insert_rows`] |
+//! | say the same thing in several dialects | [`sql!`], [`Database::dialect`](Executor::dialect) |
+//! | change several things or nothing | [`Database::transaction`], [`Database::begin`], [`Tx::nested`] |
+//! | make and change tables | [`Migrator`], [`MigrationSet`] |
+//! | look at tables | [`Database::schema`] |
+//! | hear of changes | [`Database::listen`], [`Tx::notify`] |
+//! | act on a failure | [`Error::kind`], [`ErrorKind`] |
+//! | watch it | [`Database::ping`], [`Database::statements`], `tracing` spans of the target `athena_db` |
+//!
 //! # What it promises
 //!
 //! - The same statement, parameters and rows mean the same on every backend; what cannot is an
@@ -31,12 +56,17 @@
 //! - A missing or an unused parameter is an error that names its nearest relative.
 //! - An acknowledged write is durable (see [`Durability`]) and every later read sees it.
 //! - A transaction that is dropped is rolled back; a failed one can only be rolled back.
-//! - Errors and logs carry SQL and names, never values.
+//! - A statement whose future is dropped never answers somebody else's question.
+//! - Errors, logs and statistics carry SQL and names, never values.
 //!
 //! # What it does not do
 //!
-//! It knows no table of its own except the migration ledger ([`Migrator`]), builds no SQL and
+//! It knows no table of its own except those of the migrations ([`Migrator`]), builds no SQL and
 //! maps no objects.
+//!
+//! # Features
+//!
+//! `mysql` (default): MySQL and MariaDB.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
@@ -49,6 +79,7 @@ mod decimal;
 mod dialect;
 mod error;
 mod executor;
+mod listen;
 mod migrate;
 mod observe;
 mod params;
@@ -69,6 +100,7 @@ pub use dialect::Dialect;
 pub use error::{Error, ErrorKind, Holder, MigrationError, Position, Result, Retry, Stage};
 pub use executor::Executor;
 pub use futures_util::future::BoxFuture;
+pub use listen::{Notification, Notifications};
 pub use migrate::{
     Applied, MigrationFile, MigrationSet, MigrationState, MigrationStatus, Migrator,
 };

@@ -11,8 +11,10 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tracing::Instrument as _;
 
+use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
-use crate::executor::Run;
+use crate::executor::{Executor as _, Run};
+use crate::listen::{self, Bus};
 use crate::observe::Watch;
 use crate::plan::{Outcome, PlanCache, Work};
 use crate::{postgres, sqlite};
@@ -67,6 +69,8 @@ pub struct Tx<'scope> {
     savepoints: AtomicU64,
     /// Savepoints that were dropped; the next statement rolls them back first.
     abandoned: Mutex<Vec<String>>,
+    said: Mutex<Said>,
+    bus: Arc<Bus>,
     scope: PhantomData<&'scope ()>,
 }
 
@@ -81,6 +85,28 @@ pub struct Savepoint<'tx> {
     open: bool,
     abandoned: &'tx Mutex<Vec<String>>,
     tx: &'tx dyn SavepointHost,
+}
+
+/// What is to be said at the commit, where the database does not carry it itself.
+#[derive(Debug, Default)]
+struct Said {
+    messages: Vec<(String, String)>,
+    /// How many messages there were when each savepoint was set.
+    marks: Vec<(String, usize)>,
+}
+
+impl Said {
+    fn mark(&mut self, savepoint: &str) {
+        self.marks.push((savepoint.to_owned(), self.messages.len()));
+    }
+
+    /// Forgets what was said since a savepoint.
+    fn take_back(&mut self, savepoint: &str) {
+        if let Some(index) = self.marks.iter().rposition(|(name, _)| name == savepoint) {
+            self.messages.truncate(self.marks[index].1);
+            self.marks.truncate(index);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -131,7 +157,7 @@ impl Default for TxOptions {
 }
 
 impl<'scope> Tx<'scope> {
-    pub(crate) fn new(backend: BackendTx, plans: Arc<PlanCache>) -> Self {
+    pub(crate) fn new(backend: BackendTx, plans: Arc<PlanCache>, bus: Arc<Bus>) -> Self {
         Self {
             backend,
             plans,
@@ -139,6 +165,8 @@ impl<'scope> Tx<'scope> {
             interrupted: AtomicBool::new(false),
             savepoints: AtomicU64::new(0),
             abandoned: Mutex::default(),
+            said: Mutex::default(),
+            bus,
             scope: PhantomData,
         }
     }
@@ -155,7 +183,28 @@ impl<'scope> Tx<'scope> {
         if let Err(error) = self.settle().await.and_then(|()| self.check_health()) {
             return self.backend.rollback().await.and(Err(error));
         }
-        self.backend.commit().await
+        self.backend.commit().await?;
+        for (channel, payload) in self.said().messages.drain(..) {
+            self.bus.publish(&channel, &payload);
+        }
+        Ok(())
+    }
+
+    /// Says something on a channel when the transaction is committed; see
+    /// [`Database::notify`](crate::Database::notify).
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::notify`](crate::Database::notify).
+    pub async fn notify(&self, channel: &str, payload: &str) -> Result<()> {
+        listen::check(channel, payload)?;
+        if self.dialect() == Dialect::Postgres {
+            return listen::notify(self, channel, payload).await;
+        }
+        self.check_health()?;
+        let message = (channel.to_owned(), payload.to_owned());
+        self.said().messages.push(message);
+        Ok(())
     }
 
     /// Undoes the work of the transaction.
@@ -177,6 +226,7 @@ impl<'scope> Tx<'scope> {
         let number = self.savepoints.fetch_add(1, Ordering::SeqCst) + 1;
         let name = format!("athena_savepoint_{number}");
         self.control(format!("SAVEPOINT {name}")).await?;
+        self.said().mark(&name);
         Ok(Savepoint {
             name,
             open: true,
@@ -253,8 +303,13 @@ impl<'scope> Tx<'scope> {
             "ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}"
         )))
         .await?;
+        self.said().take_back(name);
         self.health.store(HEALTHY, Ordering::SeqCst);
         Ok(())
+    }
+
+    fn said(&self) -> std::sync::MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_health(&self) -> Result<()> {
