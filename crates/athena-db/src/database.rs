@@ -19,6 +19,7 @@ use crate::params::Params;
 use crate::plan::{Outcome, PlanCache, Sql, Work};
 use crate::postgres::Postgres;
 use crate::row::Scalar;
+use crate::schema::Schema;
 use crate::sqlite::Sqlite;
 use crate::transaction::{BackendTx, Tx, TxOptions};
 
@@ -286,19 +287,10 @@ impl Database {
         Migrator::new(self, set)
     }
 
-    /// Lists the tables (of the current schema), in alphabetic order.
-    ///
-    /// # Errors
-    ///
-    /// As [`Executor::fetch_all`].
-    pub async fn table_names(&self) -> Result<Vec<String>> {
-        let sql = crate::sql! {
-            sqlite: "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
-            postgres: "SELECT c.relname::text AS name FROM pg_class c \
-                       WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') ORDER BY c.relname COLLATE \"C\"",
-        };
-        let names: Vec<Scalar<String>> = self.fetch_all(sql, Params::new()).await?;
-        Ok(names.into_iter().map(|Scalar(name)| name).collect())
+    /// Looks at the tables of the current schema.
+    #[must_use]
+    pub const fn schema(&self) -> Schema<'_> {
+        Schema::of(self)
     }
 
     async fn attempt<'scope, T, E, F>(

@@ -29,6 +29,14 @@ impl Dialect {
             Self::MySql => "mysql",
         }
     }
+
+    /// Quotes the name of a table or a column, so that any name can stand in a statement.
+    #[must_use]
+    pub fn quote(self, name: &str) -> String {
+        let quote = if self == Self::MySql { '`' } else { '"' };
+        let doubled = name.replace(quote, &format!("{quote}{quote}"));
+        format!("{quote}{doubled}{quote}")
+    }
 }
 
 impl fmt::Display for Dialect {

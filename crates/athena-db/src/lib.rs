@@ -86,6 +86,7 @@ mod params;
 mod plan;
 mod postgres;
 mod row;
+pub mod schema;
 mod sql;
 mod sqlite;
 mod stream;
@@ -108,6 +109,7 @@ pub use observe::StatementStats;
 pub use params::Params;
 pub use plan::Sql;
 pub use row::{Columns, FromRow, Row, Scalar};
+pub use schema::Schema;
 pub use sql::{
     ColumnChange, ColumnDef, Expanded, LogicalType, Rewritten, Slot, SourceMap, SqlError,
     column_changes, columns, expand_lists, rewrite, token_checksum, translate,

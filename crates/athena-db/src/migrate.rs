@@ -22,6 +22,7 @@ use crate::error::{Error, ErrorKind, MigrationError, Result};
 use crate::executor::Executor;
 use crate::params;
 use crate::params::Params;
+use crate::schema::LEDGER;
 use crate::sql;
 use crate::sql::{ColumnChange, SqlError, column_changes, token_checksum, translate};
 use crate::transaction::{Tx, TxOptions};
@@ -272,12 +273,7 @@ impl<'a> Migrator<'a> {
     }
 
     async fn read_ledger(&self) -> Result<Vec<Line>> {
-        let exists = self
-            .db
-            .table_names()
-            .await?
-            .iter()
-            .any(|name| name == "athena_migrations");
+        let exists = self.db.schema().table_exists(LEDGER).await?;
         if exists {
             read_lines(self.db, self.set.name).await
         } else {

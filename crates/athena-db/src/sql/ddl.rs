@@ -13,6 +13,9 @@
 //! names are lower-cased, as PostgreSQL does, because every name is quoted when it is written out.
 
 use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
 
 use super::SqlError;
 use super::lexer::{Grammar, Kind, Lexer, Token};
@@ -76,6 +79,37 @@ impl fmt::Display for LogicalType {
             Self::Timestamp => "TIMESTAMP",
             Self::Blob => "BLOB",
         })
+    }
+}
+
+impl LogicalType {
+    /// Returns the condition that stands in for the type on SQLite, about a quoted name.
+    pub(crate) fn sqlite_check(self, name: &str) -> Option<String> {
+        match self {
+            Self::Boolean => Some(format!("{name} IN (0, 1)")),
+            Self::LimitedText(length) => Some(format!("length({name}) <= {length}")),
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for LogicalType {
+    type Err = SqlError;
+
+    /// Reads a type as it is written in a migration.
+    fn from_str(text: &str) -> Result<Self, SqlError> {
+        let mut parser = Parser::new(text)?;
+        let logical_type = parser.logical_type()?;
+        match parser.peek() {
+            Some(_) => Err(parser.unexpected("the end")),
+            None => Ok(logical_type),
+        }
+    }
+}
+
+impl Serialize for LogicalType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

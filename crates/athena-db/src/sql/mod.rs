@@ -17,6 +17,7 @@ use std::fmt;
 
 mod checksum;
 mod ddl;
+mod declaration;
 mod fingerprint;
 mod lexer;
 mod lists;
@@ -26,11 +27,14 @@ mod translate;
 
 pub use self::checksum::token_checksum;
 pub use self::ddl::{ColumnChange, ColumnDef, LogicalType, column_changes, columns};
+pub(crate) use self::declaration::{IndexText, TableText};
 pub(crate) use self::fingerprint::fingerprint;
 pub use self::lists::{Expanded, expand_lists};
 pub use self::named::{Rewritten, Slot, rewrite};
 pub use self::source_map::SourceMap;
 pub use self::translate::translate;
+
+pub(crate) use self::translate::SQLITE_NOW;
 
 /// A piece of SQL text that cannot be accepted, and where it is.
 ///

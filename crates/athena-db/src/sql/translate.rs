@@ -32,7 +32,7 @@ use crate::dialect::Dialect;
 mod tests;
 
 /// The clock of SQLite in microseconds since 1970; it runs in milliseconds.
-const SQLITE_NOW: &str =
+pub(crate) const SQLITE_NOW: &str =
     "(CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)";
 
 /// The longest key of InnoDB, in characters of `utf8mb4`.
@@ -206,12 +206,8 @@ impl Writer<'_> {
 
     /// Returns the check that stands in for a type that SQLite lacks.
     fn type_check(&self, column: &Column) -> Option<String> {
-        let name = self.name(&column.name);
-        match column.logical_type {
-            LogicalType::Boolean => Some(format!("CHECK ({name} IN (0, 1))")),
-            LogicalType::LimitedText(length) => Some(format!("CHECK (length({name}) <= {length})")),
-            _ => None,
-        }
+        let condition = column.logical_type.sqlite_check(&self.name(&column.name))?;
+        Some(format!("CHECK ({condition})"))
     }
 
     fn default(&self, column: &Column, default: &ColumnDefault) -> String {
@@ -561,13 +557,7 @@ impl Writer<'_> {
     }
 
     fn quote(&self, name: &str) -> String {
-        let quote = if self.dialect == Dialect::MySql {
-            '`'
-        } else {
-            '"'
-        };
-        let doubled = name.replace(quote, &format!("{quote}{quote}"));
-        format!("{quote}{doubled}{quote}")
+        self.dialect.quote(name)
     }
 
     fn refuse(&self, at: usize, message: &str) -> SqlError {

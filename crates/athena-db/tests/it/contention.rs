@@ -243,6 +243,6 @@ async fn a_memory_database_is_shared_by_its_clones_and_by_nobody_else() {
     one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT", params! {})
         .await
         .unwrap();
-    assert_eq!(one.clone().table_names().await.unwrap(), ["t"]);
-    assert!(other.table_names().await.unwrap().is_empty());
+    assert_eq!(one.clone().schema().table_names().await.unwrap(), ["t"]);
+    assert!(other.schema().table_names().await.unwrap().is_empty());
 }

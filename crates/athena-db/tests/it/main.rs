@@ -9,5 +9,6 @@ mod faults;
 mod migrations;
 mod parameters;
 mod rows;
+mod schema;
 mod transactions;
 mod values;

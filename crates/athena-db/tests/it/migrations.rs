@@ -54,7 +54,7 @@ async fn up_applies_what_is_pending_and_only_once() {
         assert_eq!(db.migrations(&long).up().await.unwrap(), Applied { versions: vec![2, 3], current: 3 });
         assert_eq!(db.migrations(&long).up().await.unwrap(), Applied { versions: vec![], current: 3 });
         assert_eq!(states(&long).await, [true, true, true]);
-        assert_eq!(db.table_names().await.unwrap(), ["athena_columns", "athena_migrations", "extra", "notes"]);
+        assert_eq!(db.schema().table_names().await.unwrap(), ["extra", "notes"]);
         assert_eq!(store.count("notes").await, 1);
 
         let types: Vec<(String, String)> = db
@@ -157,7 +157,7 @@ async fn a_failed_migration_leaves_nothing_and_names_its_statement() {
         assert_eq!(*error.kind(), ErrorKind::Migration(MigrationError::Failed { set: "notes".to_owned(), version: 2, statement: 2 }));
         let cause = std::error::Error::source(&error).unwrap();
         assert!(matches!(cause.downcast_ref::<athena_db::Error>().unwrap().kind(), ErrorKind::NotNull { .. }));
-        assert_eq!(store.db.table_names().await.unwrap(), ["athena_columns", "athena_migrations", "notes"]);
+        assert_eq!(store.db.schema().table_names().await.unwrap(), ["notes"]);
         assert_eq!(kind(&store.db, &set(FOREIGN)).await, MigrationError::Invalid { set: "notes".to_owned(), version: 2 });
         assert_eq!(store.db.migrations(&set(FILES)).up().await.unwrap().versions, [2, 3]);
     })

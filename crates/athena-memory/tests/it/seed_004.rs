@@ -47,7 +47,7 @@ story! {
 
     /// 3: the tables of projects and memories have the names that the document gives them.
     async fn s03_schema(app: TestApp) {
-        let tables = app.env.db().table_names().await.unwrap();
+        let tables = app.env.db().schema().table_names().await.unwrap();
         for table in ["projects", "memory_vectors", "memory_relationships"] {
             assert!(tables.iter().any(|name| name == table), "{table} is missing from {tables:?}");
         }
