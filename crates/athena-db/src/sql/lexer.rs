@@ -73,8 +73,8 @@ pub(super) struct Grammar {
     open_comments: bool,
     /// `?` is an operator rather than a parameter.
     question_operators: bool,
-    /// `[1:2]` is a slice: a colon before a digit or `NULL` is no parameter.
-    slices: bool,
+    /// `$` may start a name.
+    dollar_names: bool,
     /// `@x`, `#x`, `:1` are parameters too.
     sigil_parameters: bool,
 }
@@ -92,7 +92,7 @@ const COMMON: Grammar = Grammar {
     return_ends_comment: true,
     open_comments: false,
     question_operators: false,
-    slices: false,
+    dollar_names: false,
     sigil_parameters: false,
 };
 
@@ -101,7 +101,6 @@ static POSTGRES: Grammar = Grammar {
     dollar_quotes: true,
     nested_comments: true,
     question_operators: true,
-    slices: true,
     ..COMMON
 };
 
@@ -122,6 +121,7 @@ static MYSQL: Grammar = Grammar {
     dashes_need_space: true,
     code_comments: true,
     return_ends_comment: false,
+    dollar_names: true,
     ..COMMON
 };
 
@@ -204,6 +204,7 @@ impl<'a> Lexer<'a> {
             b'"' => (Kind::Name, self.quoted(start, b'"', "quoted name")?),
             b'`' if grammar.backticks => (Kind::Name, self.quoted(start, b'`', "quoted name")?),
             b'[' if grammar.brackets => (Kind::Name, self.bracketed(start)?),
+            b'$' if grammar.dollar_names => (Kind::Word, self.name_end(start)),
             b'$' => self.dollar(start)?,
             b':' => self.colon(start),
             b'?' if !grammar.question_operators => (Kind::Positional, start + 1),
@@ -398,11 +399,7 @@ impl<'a> Lexer<'a> {
         while self.is_name_byte(end) && self.byte(end) != Some(b'$') {
             end += 1;
         }
-        if self.grammar.slices && self.source[start + 1..end].eq_ignore_ascii_case("null") {
-            (Kind::Symbol, start + 1)
-        } else {
-            (Kind::Parameter, end)
-        }
+        (Kind::Parameter, end)
     }
 
     fn symbol_end(&self, start: usize) -> usize {
@@ -427,6 +424,10 @@ impl<'a> Lexer<'a> {
     fn continues_number(&self, at: usize, decimal: bool) -> bool {
         match self.byte(at) {
             Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_') => true,
+            // Not a number at all then, but `1a$b$` opens no literal.
+            Some(b'$' | 0x80..) => !self
+                .byte(at - 1)
+                .is_some_and(|byte| byte.is_ascii_digit() || byte == b'.'),
             Some(b'.') => self.byte(at + 1) != Some(b'.'),
             Some(b'+' | b'-') => {
                 decimal && matches!(self.byte(at - 1), Some(b'e' | b'E')) && self.is_digit(at + 1)

@@ -1,7 +1,9 @@
 //! Named parameters: `:name` becomes what the driver of a dialect understands.
 //!
 //! A name starts with a letter or `_` and goes on with letters, digits and `_`, as far as it can. Literals,
-//! quoted names and comments are left alone, `::` is a cast and `:=` an assignment. `IN :ids` and `IN (:ids)`
+//! quoted names and comments are left alone, `::` is a cast and `:=` an assignment. Between the bounds of a
+//! PostgreSQL slice a colon that touches the bound before it separates, as in `a[1:n]`; a bound that is itself a
+//! parameter has a colon of its own, as in `a[:lo : :hi]`. `IN :ids` and `IN (:ids)`
 //! bind a list as one parameter, so that one statement serves every length:
 //!
 //! | | `:name` | `x IN :ids` | `x NOT IN (:ids)` |
@@ -57,9 +59,9 @@ pub struct Slot {
 ///
 /// # Errors
 ///
-/// A literal or comment without end, a NUL byte, positional parameters (`?` outside PostgreSQL, `$1`), `::`
-/// outside PostgreSQL, and parameter syntax of the engine itself (`@x`, `:1` on SQLite) that would be bound to
-/// NULL unseen.
+/// A literal or comment without end, a NUL byte, positional parameters (`?` outside PostgreSQL; `$1` beside
+/// names, while a statement like `PREPARE` may hold it), `::` outside PostgreSQL, and parameter syntax of the
+/// engine itself (`@x`, `:1` on SQLite) that would be bound to NULL unseen.
 pub fn rewrite(dialect: Dialect, sql: &str) -> Result<Rewritten, SqlError> {
     if let Some(offset) = sql.bytes().position(|byte| byte == 0) {
         return Err(SqlError::at(sql, offset, "SQL text cannot hold a NUL byte"));
@@ -68,12 +70,7 @@ pub fn rewrite(dialect: Dialect, sql: &str) -> Result<Rewritten, SqlError> {
     while let Some(token) = rewriter.lexer.next_token()? {
         rewriter.take(token)?;
     }
-    rewriter.copy_until(sql.len());
-    Ok(Rewritten {
-        text: rewriter.text,
-        slots: rewriter.slots,
-        map: rewriter.map,
-    })
+    rewriter.finish()
 }
 
 struct Rewriter<'a> {
@@ -88,8 +85,20 @@ struct Rewriter<'a> {
     /// The number of each (name, list) that was seen; unused where placeholders have no numbers.
     numbers: HashMap<(&'a str, bool), usize>,
     previous: Option<Token>,
-    /// For each open parenthesis: whether it belongs to `POSITION(a IN b)`, whose `IN` takes no list.
-    parentheses: Vec<bool>,
+    brackets: Vec<Bracket>,
+    /// The first `$1` of a PostgreSQL statement.
+    positional: Option<Token>,
+}
+
+/// An open bracket, by what the text in it may mean.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bracket {
+    /// A parenthesis like any other.
+    Round,
+    /// `POSITION(a IN b)`, whose `IN` takes no list.
+    Position,
+    /// `a[1:n]` and `JSON_OBJECT(k:v)` on PostgreSQL, where a colon separates.
+    Colons,
 }
 
 /// A list parameter found behind `IN`.
@@ -112,14 +121,32 @@ impl<'a> Rewriter<'a> {
             slots: Vec::new(),
             numbers: HashMap::new(),
             previous: None,
-            parentheses: Vec::new(),
+            brackets: Vec::new(),
+            positional: None,
         }
     }
 
-    fn take(&mut self, token: Token) -> Result<(), SqlError> {
+    fn finish(mut self) -> Result<Rewritten, SqlError> {
+        self.copy_until(self.source.len());
+        match self.positional {
+            Some(token) if !self.slots.is_empty() => Err(self.not_named(token)),
+            _ => Ok(Rewritten {
+                text: self.text,
+                slots: self.slots,
+                map: self.map,
+            }),
+        }
+    }
+
+    fn take(&mut self, mut token: Token) -> Result<(), SqlError> {
         match token.kind {
+            Kind::Parameter if self.is_separator(token) => {
+                token.kind = Kind::Symbol;
+                token.end = token.start + 1;
+                self.lexer.skip_to(token.end);
+            }
             Kind::Parameter => self.parameter(token)?,
-            Kind::Positional => return Err(self.positional(token)),
+            Kind::Positional => self.positional(token)?,
             Kind::Word if self.is_word(token, "IN") => self.take_in(token)?,
             Kind::Symbol => self.symbol(token)?,
             Kind::Word | Kind::Number | Kind::Text | Kind::Name => {}
@@ -130,14 +157,10 @@ impl<'a> Rewriter<'a> {
 
     fn symbol(&mut self, token: Token) -> Result<(), SqlError> {
         match self.lexer.text(token) {
-            "(" => {
-                let position = self
-                    .previous
-                    .is_some_and(|word| self.is_word(word, "POSITION"));
-                self.parentheses.push(position);
-            }
-            ")" => {
-                self.parentheses.pop();
+            "(" => self.brackets.push(self.parenthesis()),
+            "[" => self.brackets.push(Bracket::Colons),
+            ")" | "]" => {
+                self.brackets.pop();
             }
             "::" if self.dialect != Dialect::Postgres => {
                 let message = format!(
@@ -151,8 +174,41 @@ impl<'a> Rewriter<'a> {
         Ok(())
     }
 
+    /// Tells what the parenthesis behind the previous word is for.
+    fn parenthesis(&self) -> Bracket {
+        let follows = |word| self.previous.is_some_and(|token| self.is_word(token, word));
+        if follows("POSITION") {
+            Bracket::Position
+        } else if self.dialect == Dialect::Postgres
+            && (follows("JSON_OBJECT") || follows("JSON_OBJECTAGG"))
+        {
+            Bracket::Colons
+        } else {
+            Bracket::Round
+        }
+    }
+
+    /// Tells whether the colon of what looks like a parameter stands between two expressions: as in `a[1:n]`,
+    /// `a[:f(x)]`, `a[1 :NULL]` and `JSON_OBJECT(k:v)`, none of which would make sense with a parameter.
+    fn is_separator(&self, token: Token) -> bool {
+        if self.dialect != Dialect::Postgres || self.brackets.last() != Some(&Bracket::Colons) {
+            return false;
+        }
+        let before = self.previous.filter(|before| before.end == token.start);
+        self.source[token.end..].starts_with('(')
+            || self.lexer.text(token).eq_ignore_ascii_case(":null")
+            || before.is_some_and(|before| self.ends_operand(before))
+    }
+
+    fn ends_operand(&self, token: Token) -> bool {
+        match token.kind {
+            Kind::Symbol => matches!(self.lexer.text(token), ")" | "]"),
+            _ => true,
+        }
+    }
+
     fn take_in(&mut self, word: Token) -> Result<(), SqlError> {
-        if self.parentheses.last() == Some(&true) {
+        if self.brackets.last() == Some(&Bracket::Position) {
             return Ok(());
         }
         let Some(list) = self.list_behind()? else {
@@ -292,7 +348,18 @@ impl<'a> Rewriter<'a> {
         token.kind == Kind::Word && self.lexer.text(token).eq_ignore_ascii_case(word)
     }
 
-    fn positional(&self, token: Token) -> SqlError {
+    /// Lets `$1` stand in a statement of PostgreSQL without names, such as `PREPARE`; refuses all other
+    /// parameters that are not named.
+    fn positional(&mut self, token: Token) -> Result<(), SqlError> {
+        let numbered = self.source[token.start + 1..].starts_with(|c: char| c.is_ascii_digit());
+        if self.dialect != Dialect::Postgres || !numbered {
+            return Err(self.not_named(token));
+        }
+        self.positional.get_or_insert(token);
+        Ok(())
+    }
+
+    fn not_named(&self, token: Token) -> SqlError {
         let message = format!(
             "`{}` is parameter syntax of the engine; Athena takes only `:name`, starting with a letter or `_`",
             self.lexer.text(token)

@@ -242,6 +242,42 @@ fn slices_are_not_parameters() {
     );
     check(Postgres, "arr[:lo : :hi]", "arr[$1 : $2]", &["lo", "hi"]);
     check(Postgres, "arr[:lo:2]", "arr[$1:2]", &["lo"]);
+    check(Postgres, "arr[1: :hi]", "arr[1: $1]", &["hi"]);
+    check(
+        Postgres,
+        "arr[:a], arr[a+:b]",
+        "arr[$1], arr[a+$2]",
+        &["a", "b"],
+    );
+    check(
+        Postgres,
+        "ARRAY[:a, :b,:c]",
+        "ARRAY[$1, $2,$3]",
+        &["a", "b", "c"],
+    );
+}
+
+#[test]
+fn a_colon_between_two_expressions_is_no_parameter() {
+    untouched(
+        &[Postgres],
+        "SELECT arr[1:n], arr[lo:hi], arr[f(x):n], arr[m[1]:n], arr[\"n\":n], arr[:f(x)], arr[1:cardinality(arr)]",
+    );
+    untouched(
+        &[Postgres],
+        "SELECT JSON_OBJECT('a':b, c:d, 'e' : f), json_objectagg (k:v), JSON_OBJECT('k':null)",
+    );
+    check(Postgres, "arr[:lo:hi]", "arr[$1:hi]", &["lo"]);
+    check(
+        Postgres,
+        "JSON_OBJECT('a' : :a, :b : c, 'd': (:e), f VALUE :g)",
+        "JSON_OBJECT('a' : $1, $2 : c, 'd': ($3), f VALUE $4)",
+        &["a", "b", "e", "g"],
+    );
+    check(Postgres, "arr[f(LIMIT:n)]", "arr[f(LIMIT $1)]", &["n"]);
+    check(Postgres, "arr[1] + b.x:n", "arr[1] + b.x $1", &["n"]);
+    check(Postgres, ":null, (:null)", "$1, ($1)", &["null"]);
+    check(Sqlite, "json_object(k,:v)", "json_object(k,?1)", &["v"]);
 }
 
 #[test]
@@ -282,12 +318,32 @@ fn operators_around_a_parameter_stay() {
 
 #[test]
 fn the_engines_own_parameters_are_refused() {
-    refused(&DIALECTS, "SELECT $1", (1, 8), "`$1`");
-    refused(&DIALECTS, "SELECT $name", (1, 8), "`$name`");
+    refused(&[Sqlite], "SELECT $1", (1, 8), "`$1`");
+    refused(&[Sqlite, Postgres], "SELECT $name", (1, 8), "`$name`");
     refused(&[Sqlite], "SELECT @x", (1, 8), "`@x`");
     refused(&[Sqlite], "SELECT #x", (1, 8), "`#x`");
     refused(&[Sqlite], "SELECT :1", (1, 8), "`:1`");
-    untouched(&[MySql], "SELECT @x, @@y");
+    refused(&[Sqlite], "SELECT :$x", (1, 8), "`:$x`");
+    untouched(&[MySql], "SELECT @x, @@y, @'a :b', $1, $x$, a$b");
+}
+
+#[test]
+fn numbered_parameters_stand_in_postgres_statements_without_names() {
+    untouched(
+        &[Postgres],
+        "PREPARE q (int) AS SELECT $1, $2::text, arr[$1:$2], $1 IN ($2)",
+    );
+    untouched(
+        &[Postgres],
+        "CREATE FUNCTION f(int) RETURNS int LANGUAGE SQL RETURN $1 + 1",
+    );
+    refused(
+        &[Postgres],
+        "PREPARE q AS SELECT :a, $1, $2",
+        (1, 25),
+        "`$1`",
+    );
+    refused(&[Postgres], "PREPARE q AS SELECT $1, :a", (1, 21), "`$1`");
 }
 
 #[test]
@@ -296,7 +352,6 @@ fn what_would_be_read_differently_from_how_it_looks_is_refused() {
     refused(&DIALECTS, r"SELECT \:a", (1, 9), "does not escape");
     refused(&DIALECTS, "SELECT 1 \0 WHERE :a", (1, 10), "NUL");
     // Without the space PostgreSQL would read the name `lo$1`.
-    check(Postgres, "arr[lo:hi]", "arr[lo $1]", &["hi"]);
     check(Postgres, "LIMIT:n", "LIMIT $1", &["n"]);
     check(Sqlite, "LIMIT:n", "LIMIT?1", &["n"]);
 }
@@ -498,7 +553,7 @@ proptest! {
     fn parameters_between_pieces_are_replaced_and_nothing_else(
         picks in prop::collection::vec((0..PIECES.len(), prop::option::of("[a-z_][a-z0-9_]{0,3}")), 0..12)
     ) {
-        let named = picks.iter().map(|(piece, name)| (PIECES[*piece], name.as_deref().filter(|name| *name != "null")));
+        let named = picks.iter().map(|(piece, name)| (PIECES[*piece], name.as_deref()));
         let mut sql = String::new();
         let mut want = String::new();
         let mut slots: Vec<&str> = Vec::new();
