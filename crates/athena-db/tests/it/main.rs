@@ -4,6 +4,7 @@
 
 mod backends;
 mod contention;
+mod corpus;
 mod errors;
 mod faults;
 mod migrations;
