@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast and how small the released binary is.
+//! `cargo xtask bench`: how fast and how small the released binary is, and how fast its parts are.
 //!
 //! A benchmark prints what it measured beside what was aimed at. It decides no test: a number of
 //! one machine on one day says little, its medians over some runs say more, and the processor time
@@ -9,11 +9,12 @@
 
 mod client;
 mod corpus;
+mod db;
 mod process;
 mod smoke;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Subcommand;
@@ -33,6 +34,8 @@ pub(crate) enum Bench {
         #[arg(long, value_name = "FILE")]
         binary: Option<PathBuf>,
     },
+    /// The database layer beside the raw drivers, sqlx and SQLAlchemy, in half an hour or so.
+    Db(db::Options),
 }
 
 /// Builds the release, unless there is one already, and runs a benchmark on it.
@@ -41,12 +44,14 @@ pub(crate) enum Bench {
 ///
 /// Fails when something cannot be measured; a missed target is no failure.
 pub(crate) fn run(bench: Bench) -> Result<()> {
-    let Bench::Smoke { json, binary } = bench;
-    let binary = match binary {
-        Some(binary) => fs::canonicalize(&binary)
-            .with_context(|| format!("there is no `{}`", binary.display()))?,
-        None => build()?,
-    };
+    match bench {
+        Bench::Smoke { json, binary } => smoke(json, binary),
+        Bench::Db(options) => db::run(&options),
+    }
+}
+
+fn smoke(json: bool, binary: Option<PathBuf>) -> Result<()> {
+    let binary = released(binary.as_deref())?;
     let surroundings = surroundings();
     let measures = smoke::run(&binary)?;
     if json {
@@ -58,12 +63,27 @@ pub(crate) fn run(bench: Bench) -> Result<()> {
     Ok(())
 }
 
+/// Returns a given binary of Athena's, or builds the release.
+fn released(binary: Option<&Path>) -> Result<PathBuf> {
+    match binary {
+        Some(binary) => {
+            fs::canonicalize(binary).with_context(|| format!("there is no `{}`", binary.display()))
+        }
+        None => build(),
+    }
+}
+
 /// Says what else the machine had to do: numbers of a busy machine are worth little.
 fn surroundings() -> String {
     let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    let information = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = information
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown processors", |(_, model)| model);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
-    format!("{processors} processors, load {load} before it began")
+    format!("{processors} × {model}, load {load} before it began")
 }
 
 fn build() -> Result<PathBuf> {

@@ -26,7 +26,9 @@ pub(crate) type Started = Vec<(&'static dyn Service, Server)>;
 pub(crate) fn up() -> Result<()> {
     let _lock = exclusive()?;
     let started = ensure_running(ALL, Lifetime::UntilDown)?;
-    started.iter().for_each(print);
+    started
+        .iter()
+        .for_each(|server| println!("{}", describe(server)));
     Ok(())
 }
 
@@ -43,7 +45,7 @@ pub(crate) fn status() -> Result<bool> {
     running.retain(answers);
     for service in ALL {
         match running.iter().find(|(s, _)| s.name() == service.name()) {
-            Some(found) => print(found),
+            Some(found) => println!("{}", describe(found)),
             None => println!(
                 "{}: not running (`cargo xtask services up` starts it)",
                 service.name()
@@ -61,7 +63,10 @@ pub(crate) fn start_for_tests<T>(
 ) -> Result<(Started, T)> {
     let _lock = exclusive()?;
     let started = ensure_running(wanted, Lifetime::UntilLastRun)?;
-    started.iter().for_each(print);
+    // What the run itself has to say is on standard output.
+    started
+        .iter()
+        .for_each(|server| eprintln!("{}", describe(server)));
     let held = while_locked()?;
     Ok((started, held))
 }
@@ -92,11 +97,13 @@ pub(crate) fn stop_if_unused() -> Result<()> {
     }
 }
 
-fn print((service, server): &(&'static dyn Service, Server)) {
+fn describe((service, server): &(&'static dyn Service, Server)) -> String {
     let (name, url) = (service.name(), &server.url);
-    println!("{name}: {url}");
-    println!("          {}", server.describe());
-    println!("          export {}_URL='{url}'", service.variables());
+    format!(
+        "{name}: {url}\n          {}\n          export {}_URL='{url}'",
+        server.describe(),
+        service.variables()
+    )
 }
 
 /// How long the servers stay; the later one wins.

@@ -1,9 +1,9 @@
 //! Athena's layer: one `Database` for all tasks, the same code on every backend.
 
 use anyhow::{Result, ensure};
-use athena_db::{Database, Durability, Executor, FromRow, Params, Row, TxOptions, params};
+use athena_db::{Database, Durability, Executor, FromRow, Params, Row, TxOptions, Value, params};
 use bench_worker::{
-    Answer, Backend, Cell, Contestant, Item, Operation, ROWS, Run, content, measure,
+    Answer, Backend, COLUMNS, Cell, Contestant, Item, Operation, ROWS, Run, content, measure,
 };
 
 pub(crate) struct Athena;
@@ -16,7 +16,6 @@ impl Contestant for Athena {
     async fn run(&self, cell: &Cell) -> Result<Answer> {
         match cell.operation {
             Operation::PlanHit | Operation::FirstParse => Ok(Answer::Unsupported),
-            Operation::Fill | Operation::Empty | Operation::Clear => Ok(Answer::Unsupported),
             _ => run(cell).await,
         }
     }
@@ -29,6 +28,7 @@ async fn run(cell: &Cell) -> Result<Answer> {
         Operation::Read => all(cell, &db, Read).await,
         Operation::Insert | Operation::InsertDurable => all(cell, &db, Insert).await,
         Operation::Batch => all(cell, &db, Batch).await,
+        Operation::Bulk => all(cell, &db, Bulk).await,
         Operation::Transaction => all(cell, &db, Transaction).await,
         _ => Ok(Answer::Unsupported),
     };
@@ -161,6 +161,26 @@ impl Step for Batch {
     async fn run(self, db: &Database, random: u64) -> Result<()> {
         let rows = (0..100).map(|number| row(random.wrapping_add(number)));
         db.execute_many(INSERT, rows.collect()).await?;
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Bulk;
+
+impl Step for Bulk {
+    async fn run(self, db: &Database, random: u64) -> Result<()> {
+        let row = |number: i64| -> Vec<Value> {
+            vec![
+                Value::from(number % 97),
+                Value::from("fact"),
+                Value::from(content(random)),
+                Value::from(0.5),
+                Value::from(1_700_000_000_000_000_i64),
+            ]
+        };
+        db.insert_rows("bench_inserts", &COLUMNS[1..], (0..100).map(row).collect())
+            .await?;
         Ok(())
     }
 }

@@ -63,7 +63,8 @@ struct Found(Item);
 /// One of the tasks.
 struct Task<P, S> {
     pool: P,
-    step: S,
+    /// What it does is in its type.
+    _step: S,
 }
 
 /// The same code for each of its databases, whose types have nothing in common but their names.
@@ -92,7 +93,7 @@ macro_rules! backend {
             {
                 let task = |_| Task {
                     pool: pool.clone(),
-                    step,
+                    _step: step,
                 };
                 measure(cell, (0..cell.tasks).map(task).collect())
                     .await
@@ -169,7 +170,9 @@ macro_rules! backend {
                 async fn run(&mut self, random: u64) -> Result<()> {
                     let mut tx = self.pool.begin().await?;
                     for number in 0..100 {
-                        insert(random.wrapping_add(number)).execute(&mut *tx).await?;
+                        insert(random.wrapping_add(number))
+                            .execute(&mut *tx)
+                            .await?;
                     }
                     Ok(tx.commit().await?)
                 }

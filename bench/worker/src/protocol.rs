@@ -41,6 +41,10 @@ pub enum Operation {
     Empty,
     /// Not measured: removes both tables.
     Clear,
+    /// Not measured: makes an empty database `athena_bench` on the server.
+    MakeDatabase,
+    /// Not measured: removes it.
+    DropDatabase,
     /// One row by its key.
     Point,
     /// A thousand rows in order.

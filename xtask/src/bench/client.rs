@@ -19,13 +19,13 @@ impl Client {
     }
 
     pub(super) fn remember(&mut self, content: &str) -> Result<()> {
-        self.post("/api/v1/memories", &json!({ "content": content }))
+        self.call("POST", "/memories", &json!({ "content": content }))
             .map(drop)
     }
 
     /// Recalls, and fails when nothing is found: that would be quick and no recall.
     pub(super) fn recall(&mut self, query: &str) -> Result<()> {
-        let answer = self.post("/api/v1/memories/recall", &json!({ "query": query }))?;
+        let answer = self.call("POST", "/memories/recall", &json!({ "query": query }))?;
         let found = answer["hits"]
             .as_array()
             .is_some_and(|hits| !hits.is_empty());
@@ -33,10 +33,14 @@ impl Client {
         Ok(())
     }
 
-    fn post(&mut self, path: &str, body: &Value) -> Result<Value> {
-        let body = body.to_string();
+    /// Calls an operation; one without arguments wants `null`.
+    pub(super) fn call(&mut self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let body = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
         let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "{method} /api/v1{path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         self.0.get_mut().write_all(request.as_bytes())?;

@@ -71,10 +71,10 @@ fn made_up(rank: u32) -> String {
 }
 
 /// Pseudo-random numbers: splitmix64 by Steele, Lea and Flood (2014).
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    fn new(seed: u64) -> Random {
+    pub(super) fn new(seed: u64) -> Random {
         Random(seed)
     }
 
@@ -91,7 +91,7 @@ impl Random {
     }
 
     /// Returns a number from 0 up to 1.
-    fn share(&mut self) -> f64 {
+    pub(super) fn share(&mut self) -> f64 {
         let bits = u32::try_from(self.next() >> 32).unwrap_or(u32::MAX);
         f64::from(bits) / (f64::from(u32::MAX) + 1.0)
     }

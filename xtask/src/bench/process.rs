@@ -17,6 +17,8 @@ use crate::workspace::output;
 pub(super) struct Home {
     pub(super) binary: PathBuf,
     pub(super) path: PathBuf,
+    /// The URL of its database; the home's own file unless given.
+    pub(super) database: Option<String>,
 }
 
 impl Home {
@@ -32,6 +34,9 @@ impl Home {
             .env("ATHENA_HOME", &self.path)
             .env("ATHENA_PROJECT", "bench")
             .stdin(Stdio::null());
+        if let Some(url) = &self.database {
+            command.env("ATHENA_DATABASE_URL", url);
+        }
         command
     }
 

@@ -67,6 +67,7 @@ impl Folder {
         Home {
             binary: self.binary.clone(),
             path: self.path.join(name),
+            database: None,
         }
     }
 

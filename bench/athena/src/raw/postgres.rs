@@ -14,6 +14,12 @@ pub(super) async fn run(cell: &Cell) -> Result<Answer> {
         Operation::Fill => fill(client).await.map(|()| Answer::Done),
         Operation::Empty => empty(&client).await.map(|()| Answer::Done),
         Operation::Clear => clear(&client).await.map(|()| Answer::Done),
+        Operation::MakeDatabase => {
+            drop_database(&client).await?;
+            client.batch_execute("CREATE DATABASE athena_bench").await?;
+            Ok(Answer::Done)
+        }
+        Operation::DropDatabase => drop_database(&client).await.map(|()| Answer::Done),
         Operation::Point => {
             let text = format!("SELECT {COLUMNS} FROM bench_items WHERE id = $1");
             all(cell, &text, Point).await
@@ -84,6 +90,12 @@ async fn empty(client: &Client) -> Result<()> {
 async fn clear(client: &Client) -> Result<()> {
     Ok(client
         .batch_execute("DROP TABLE IF EXISTS bench_items; DROP TABLE IF EXISTS bench_inserts")
+        .await?)
+}
+
+async fn drop_database(client: &Client) -> Result<()> {
+    Ok(client
+        .batch_execute("DROP DATABASE IF EXISTS athena_bench WITH (FORCE)")
         .await?)
 }
 
