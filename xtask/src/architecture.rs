@@ -36,8 +36,7 @@ const CONFINED: &[Confined] = &[
     // Drivers: only the database layer knows what it talks to.
     driver("rusqlite", &["athena-db"]),
     driver("libsqlite3-sys", &["athena-db", "rusqlite"]),
-    driver("tokio-postgres", &["athena-db", "deadpool-postgres"]),
-    driver("deadpool-postgres", &["athena-db"]),
+    driver("tokio-postgres", &["athena-db"]),
     // HTTP: only the server listens. Test servers that misbehave on purpose use dev-dependencies.
     ours("axum", &["athena-server"]),
     ours("hyper", &["athena-server"]),

@@ -124,17 +124,31 @@ impl Database {
         self.inner.plans.dialect()
     }
 
-    /// Waits for what is running and closes all connections; later calls fail.
+    /// Waits for what is running, but no longer than half a minute, and closes all connections;
+    /// later calls fail.
     ///
     /// # Errors
     ///
-    /// None at present.
+    /// As [`Database::close_within`].
     pub async fn close(&self) -> Result<()> {
+        self.close_within(CLOSING_GRACE).await
+    }
+
+    /// Waits for what is running, but no longer than `grace`, and closes all connections; later
+    /// calls fail at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::PoolExhausted`] with the oldest holder if connections are still in use; each
+    /// is closed when it comes back.
+    pub async fn close_within(&self, grace: Duration) -> Result<()> {
         match &self.inner.backend {
-            Backend::Sqlite(sqlite) => sqlite.close().await,
-            Backend::Postgres(postgres) => postgres.close(),
+            Backend::Sqlite(sqlite) => {
+                sqlite.close().await;
+                Ok(())
+            }
+            Backend::Postgres(postgres) => postgres.close(grace).await,
         }
-        Ok(())
     }
 
     /// Asks the database for its version and counts the connections.
@@ -495,6 +509,9 @@ impl Default for Settings {
         }
     }
 }
+
+/// How long [`Database::close`] waits for statements and transactions to end.
+const CLOSING_GRACE: Duration = Duration::from_secs(30);
 
 /// A stream lasts as long as its reader takes; one that nobody polls must end some day.
 const STREAM_DEADLINE: Duration = Duration::from_secs(24 * 3600);

@@ -343,6 +343,16 @@ impl Error {
         Self::new(ErrorKind::PoolExhausted { waited, holder }, message)
     }
 
+    /// Connections that did not come back before the database was closed.
+    pub(crate) fn still_in_use(waited: Duration, count: usize, holder: Option<Holder>) -> Self {
+        let culprit = holder.as_ref().map_or("", |holder| holder.sql.as_str());
+        let message = format!(
+            "{count} connections were still in use after {waited:?}, the oldest by `{culprit}`; \
+             they are closed when they come back"
+        );
+        Self::new(ErrorKind::PoolExhausted { waited, holder }, message)
+    }
+
     pub(crate) fn not_found() -> Self {
         Self::new(
             ErrorKind::NotFound,

@@ -84,6 +84,7 @@ mod migrate;
 mod observe;
 mod params;
 mod plan;
+mod pool;
 mod postgres;
 mod row;
 pub mod schema;

@@ -1,20 +1,33 @@
 //! One PostgreSQL connection: how a statement is prepared and run on it.
 
+use std::future::Future;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
 use postgres_types::Type;
-use tokio_postgres::{RowStream, Statement};
+use tokio::task::AbortHandle;
+use tokio_postgres::tls::NoTlsStream;
+use tokio_postgres::{Client, NoTls, RowStream, Socket, Statement};
 
 use super::error::{STALE_PLAN, ambiguous_parameter, translate};
+use super::statements::Statements;
 use super::types::{Decoded, Misfit, Parameter, encode_all, type_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
 use crate::row::{Columns, Row};
 use crate::stream::{CHUNK, RowSender};
 use crate::value::Value;
+
+/// A connection to the server and the statements that are prepared on it. Dropping it closes it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    client: Client,
+    statements: Statements,
+    /// The task that talks to the server.
+    driver: AbortHandle,
+}
 
 /// What PostgreSQL had to be told about the parameter types of a statement.
 #[derive(Debug, Clone, Default)]
@@ -50,26 +63,68 @@ const NULL_TYPES: [Type; 8] = [
 /// Prepared attempts to find the types of nulls; a statement is asked about once.
 const MAX_GUESSES: usize = 64;
 
-/// Statements that a connection keeps prepared; built texts may be endless in number.
-const CACHED_STATEMENTS: usize = 512;
-
 /// Rows of a batch that are on their way at the same time.
 const IN_FLIGHT: usize = 128;
 
+/// How long the server has to take note of a cancelled statement.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Connection {
+    pub(super) fn new(
+        client: Client,
+        driver: tokio_postgres::Connection<Socket, NoTlsStream>,
+    ) -> Self {
+        Self {
+            client,
+            statements: Statements::default(),
+            driver: tokio::spawn(driver).abort_handle(),
+        }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Stops the running statement on the server, in the background.
+    pub(super) fn cancel(&self) {
+        let token = self.client.cancel_token();
+        in_background(async move {
+            let _ = tokio::time::timeout(CANCEL_TIMEOUT, token.cancel_query(NoTls)).await;
+        });
+    }
+
+    /// Stops the running statement and hangs up, without waiting for the rest of an answer.
+    pub(super) fn cancel_and_close(self) {
+        self.cancel();
+        self.driver.abort();
+    }
+}
+
+/// Outside a runtime nothing is left to do: the sockets went with it.
+fn in_background(task: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(task);
+    }
+}
+
 /// Runs one piece of work.
 pub(super) async fn run(
-    client: &Object,
+    conn: &Connection,
     work: &Work,
     in_transaction: bool,
 ) -> Result<Outcome, Failure> {
-    match run_once(client, work, in_transaction).await {
+    match run_once(conn, work, in_transaction).await {
         Err(failure) if is_stale(&failure.error) => {
-            client.statement_cache.clear();
+            conn.statements.clear();
             if in_transaction {
                 let error = failure.error.with_kind(ErrorKind::Serialization);
                 return Err(Failure { error, sent: true });
             }
-            run_once(client, work, in_transaction).await
+            run_once(conn, work, in_transaction).await
         }
         result => result,
     }
@@ -79,24 +134,30 @@ fn is_stale(error: &Error) -> bool {
     error.code() == Some("0A000") && error.to_string().contains(STALE_PLAN)
 }
 
-async fn run_once(client: &Object, work: &Work, in_transaction: bool) -> Result<Outcome, Failure> {
+async fn run_once(
+    conn: &Connection,
+    work: &Work,
+    in_transaction: bool,
+) -> Result<Outcome, Failure> {
     match work {
-        Work::Batch(text) => client
+        Work::Batch(text) => conn
+            .client
             .batch_execute(text)
             .await
             .map(|()| Outcome::Count(0))
             .map_err(|error| lost_after(&error, true)),
         Work::Execute { plan, values } => {
-            let (statement, parameters) = prepare(client, plan, values, in_transaction).await?;
-            let count = client.execute_raw(&statement, &parameters).await;
+            let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
+            let count = conn.client.execute_raw(&statement, &parameters).await;
             count
                 .map(Outcome::Count)
                 .map_err(|error| lost_after(&error, plan.class != Class::Query))
         }
         Work::Stream { plan, values, rows } => {
-            let (statement, parameters) = prepare(client, plan, values, in_transaction).await?;
+            let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
             let writes = plan.class != Class::Query;
-            let stream = client
+            let stream = conn
+                .client
                 .query_raw(&statement, &parameters)
                 .await
                 .map_err(|error| lost_after(&error, writes))?;
@@ -104,7 +165,7 @@ async fn run_once(client: &Object, work: &Work, in_transaction: bool) -> Result<
                 .await
                 .map(Outcome::Count)
         }
-        Work::ExecuteMany { plan, rows } => execute_many(client, plan, rows, in_transaction)
+        Work::ExecuteMany { plan, rows } => execute_many(conn, plan, rows, in_transaction)
             .await
             .map(Outcome::Count),
         Work::Fetch {
@@ -112,9 +173,10 @@ async fn run_once(client: &Object, work: &Work, in_transaction: bool) -> Result<
             values,
             limit,
         } => {
-            let (statement, parameters) = prepare(client, plan, values, in_transaction).await?;
+            let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
             let writes = plan.class != Class::Query;
-            let stream = client
+            let stream = conn
+                .client
                 .query_raw(&statement, &parameters)
                 .await
                 .map_err(|error| lost_after(&error, writes))?;
@@ -126,15 +188,15 @@ async fn run_once(client: &Object, work: &Work, in_transaction: bool) -> Result<
 }
 
 async fn execute_many(
-    client: &Object,
-    plan: &Plan,
+    conn: &Connection,
+    plan: &Arc<Plan>,
     rows: &[Vec<Value>],
     in_transaction: bool,
 ) -> Result<u64, Failure> {
     let Some(first) = rows.first() else {
         return Ok(0);
     };
-    let (statement, _) = prepare(client, plan, first, in_transaction).await?;
+    let (statement, _) = prepare(conn, plan, first, in_transaction).await?;
     let mut count = 0;
     for chunk in rows.chunks(IN_FLIGHT) {
         let encoded = chunk
@@ -146,7 +208,7 @@ async fn execute_many(
         let counts = try_join_all(
             encoded
                 .iter()
-                .map(|parameters| client.execute_raw(&statement, parameters)),
+                .map(|parameters| conn.client.execute_raw(&statement, parameters)),
         )
         .await;
         count += counts
@@ -234,16 +296,16 @@ fn read_row(row: &tokio_postgres::Row, columns: &Arc<Columns>) -> Result<Row> {
 
 /// Prepares a statement and encodes its parameters for the types that the server reports.
 async fn prepare(
-    client: &Object,
-    plan: &Plan,
+    conn: &Connection,
+    plan: &Arc<Plan>,
     values: &[Value],
     in_transaction: bool,
 ) -> Result<(Statement, Vec<Parameter>), Failure> {
-    let statement = prepare_statement(client, plan, values, in_transaction).await?;
+    let statement = prepare_statement(conn, plan, values, in_transaction).await?;
     match encode_all(plan, values, statement.params()) {
         Ok(parameters) => Ok((statement, parameters)),
         Err(Misfit::Range(index)) => {
-            prepare_wider(client, plan, values, index, &statement, in_transaction).await
+            prepare_wider(conn, plan, values, index, &statement, in_transaction).await
         }
         Err(Misfit::Type(error)) => Err(before(error)),
     }
@@ -251,8 +313,8 @@ async fn prepare(
 
 /// `i = :x AND b = :x` infers the narrower integer for `:x`: declare the wide one instead.
 async fn prepare_wider(
-    client: &Object,
-    plan: &Plan,
+    conn: &Connection,
+    plan: &Arc<Plan>,
     values: &[Value],
     index: usize,
     narrow: &Statement,
@@ -260,7 +322,7 @@ async fn prepare_wider(
 ) -> Result<(Statement, Vec<Parameter>), Failure> {
     let mut types = vec![Type::UNKNOWN; values.len()];
     types[index] = Type::INT8;
-    let statement = guarded(client, plan, &types, in_transaction)
+    let statement = guarded(conn, plan, &types, in_transaction)
         .await
         .map_err(|error| before(translate(&error)))?;
     match encode_all(plan, values, statement.params()) {
@@ -270,25 +332,22 @@ async fn prepare_wider(
 }
 
 async fn prepare_statement(
-    client: &Object,
-    plan: &Plan,
+    conn: &Connection,
+    plan: &Arc<Plan>,
     values: &[Value],
     in_transaction: bool,
 ) -> Result<Statement, Failure> {
-    if client.statement_cache.size() > CACHED_STATEMENTS {
-        client.statement_cache.clear();
-    }
     let hint = plan
         .hint
         .read()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
     let prepared = match hint {
-        Hint::Inferred => prepare_as(client, plan, &[]).await,
-        Hint::Declared(types) => prepare_as(client, plan, &declared(&types, values)).await,
-        Hint::Unknown => match guarded(client, plan, &[], in_transaction).await {
+        Hint::Inferred => prepare_as(conn, plan, &[]).await,
+        Hint::Declared(types) => prepare_as(conn, plan, &declared(&types, values)).await,
+        Hint::Unknown => match guarded(conn, plan, &[], in_transaction).await {
             Err(error) if ambiguous_parameter(&error).is_some() => {
-                return declare(client, plan, values, in_transaction, error).await;
+                return declare(conn, plan, values, in_transaction, error).await;
             }
             result => {
                 if result.is_ok() {
@@ -306,8 +365,8 @@ async fn prepare_statement(
 /// A null could be anything, so types are tried until the statement makes sense; the server reads
 /// from left to right, hence the newest guess is the first to be doubted.
 async fn declare(
-    client: &Object,
-    plan: &Plan,
+    conn: &Connection,
+    plan: &Arc<Plan>,
     values: &[Value],
     in_transaction: bool,
     first: tokio_postgres::Error,
@@ -328,7 +387,7 @@ async fn declare(
             None if !guess_again(&mut types, &mut guesses) => break,
             None => {}
         }
-        match guarded(client, plan, &types, in_transaction).await {
+        match guarded(conn, plan, &types, in_transaction).await {
             Ok(statement) => {
                 remember(plan, Hint::Declared(types.into()));
                 return Ok(statement);
@@ -352,7 +411,7 @@ fn guess_again(types: &mut [Type], guesses: &mut Vec<(usize, usize)>) -> bool {
     false
 }
 
-fn remember(plan: &Plan, hint: Hint) {
+fn remember(plan: &Arc<Plan>, hint: Hint) {
     *plan.hint.write().unwrap_or_else(PoisonError::into_inner) = hint;
 }
 
@@ -370,33 +429,40 @@ fn declared(types: &[Type], values: &[Value]) -> Vec<Type> {
 
 /// Prepares so that a failure does not doom the transaction.
 async fn guarded(
-    client: &Object,
-    plan: &Plan,
+    conn: &Connection,
+    plan: &Arc<Plan>,
     types: &[Type],
     in_transaction: bool,
 ) -> Result<Statement, tokio_postgres::Error> {
     if !in_transaction || plan.slots.is_empty() {
-        return prepare_as(client, plan, types).await;
+        return prepare_as(conn, plan, types).await;
     }
-    client.batch_execute("SAVEPOINT athena_prepare").await?;
-    let result = prepare_as(client, plan, types).await;
+    conn.client
+        .batch_execute("SAVEPOINT athena_prepare")
+        .await?;
+    let result = prepare_as(conn, plan, types).await;
     let end = match &result {
         Ok(_) => "RELEASE SAVEPOINT athena_prepare",
         Err(_) => "ROLLBACK TO SAVEPOINT athena_prepare; RELEASE SAVEPOINT athena_prepare",
     };
-    client.batch_execute(end).await?;
+    conn.client.batch_execute(end).await?;
     result
 }
 
 async fn prepare_as(
-    client: &Object,
-    plan: &Plan,
+    conn: &Connection,
+    plan: &Arc<Plan>,
     types: &[Type],
 ) -> Result<Statement, tokio_postgres::Error> {
-    match plan.class {
-        Class::Query | Class::Change => client.prepare_typed_cached(&plan.text, types).await,
-        Class::Other | Class::Alone => client.prepare_typed(&plan.text, types).await,
+    if !matches!(plan.class, Class::Query | Class::Change) {
+        return conn.client.prepare_typed(&plan.text, types).await;
     }
+    if let Some(statement) = conn.statements.get(plan, types) {
+        return Ok(statement);
+    }
+    let statement = conn.client.prepare_typed(&plan.text, types).await?;
+    conn.statements.put(plan, types, &statement);
+    Ok(statement)
 }
 
 impl Misfit {

@@ -1,6 +1,7 @@
 //! SQLSTATE codes as portable kinds.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use tokio_postgres::error::DbError;
 
@@ -41,6 +42,14 @@ pub(super) fn cannot_connect(error: &tokio_postgres::Error, place: &str) -> Erro
     Error::new(
         ErrorKind::Connection,
         format!("cannot connect to PostgreSQL at {place}: {cause}"),
+    )
+}
+
+/// Says that no connection came about in time.
+pub(super) fn connect_timed_out(limit: Duration, place: &str) -> Error {
+    Error::new(
+        ErrorKind::Timeout(Stage::Connect),
+        format!("cannot connect to PostgreSQL at {place}: no answer within {limit:?}"),
     )
 }
 

@@ -3,6 +3,8 @@
 mod connection;
 mod error;
 mod pool;
+mod server;
+mod statements;
 mod transaction;
 mod types;
 
@@ -16,8 +18,10 @@ use crate::database::{Health, Settings};
 use crate::dialect::Dialect;
 use crate::error::Result;
 use crate::plan::{Outcome, Work};
+use crate::pool::Limits;
 use crate::transaction::TxOptions;
 use pool::Pool;
+use server::Server;
 
 /// An open PostgreSQL database.
 #[derive(Debug)]
@@ -31,13 +35,8 @@ const BATCH_DEADLINE: Duration = Duration::from_secs(600);
 impl Postgres {
     /// Connects to what the URL names, and fails at once if that is not there.
     pub(crate) async fn open(url: &str, settings: Settings) -> Result<Self> {
-        let pool = Pool::open(url, &settings)?;
-        pool.warm_up(
-            settings
-                .min_connections
-                .clamp(1, settings.max_connections.max(1)),
-        )
-        .await?;
+        let server = Server::new(url, &settings)?;
+        let pool = Pool::open(server, Limits::of(&settings)).await?;
         Ok(Self { pool })
     }
 
@@ -45,10 +44,9 @@ impl Postgres {
         if matches!(work, Work::ExecuteMany { .. }) {
             return self.run_in_transaction(work).await;
         }
-        match self.pool.acquire().await?.run(&work, false).await {
+        match self.acquire().await?.run(&work, false).await {
             // A pooled connection may have died unnoticed; what it never sent can be sent again.
             Err(failure) if !failure.sent && failure.error.is_connection() => self
-                .pool
                 .acquire()
                 .await?
                 .run(&work, false)
@@ -64,26 +62,26 @@ impl Postgres {
     }
 
     pub(crate) async fn begin(&self, options: TxOptions) -> Result<Transaction> {
-        Transaction::begin(self.pool.acquire().await?, options).await
+        Transaction::begin(self.acquire().await?, options).await
     }
 
     pub(crate) async fn acquire(&self) -> Result<Borrowed> {
-        self.pool.acquire().await
+        Borrowed::take(&self.pool).await
     }
 
-    pub(crate) fn close(&self) {
-        self.pool.close();
+    pub(crate) async fn close(&self, grace: Duration) -> Result<()> {
+        self.pool.close(grace).await
     }
 
     pub(crate) fn health(&self, version: String) -> Health {
-        let (size, idle, waiting) = self.pool.counts();
+        let stats = self.pool.stats();
         Health {
             dialect: Dialect::Postgres,
             version,
-            size,
-            idle,
-            waiting,
-            oldest: None,
+            size: stats.size,
+            idle: stats.idle,
+            waiting: stats.waiting,
+            oldest: stats.oldest,
         }
     }
 

@@ -1,0 +1,575 @@
+//! A pool of connections to a server, whatever the server is.
+//!
+//! First come, first served: a connection that comes back goes to whoever has waited for longest.
+//! A connection that has idled is looked at before it is lent, and one that broke is replaced
+//! unseen. One whose statement was abandoned half-way never comes back: its next user would read
+//! the answer of the one before.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+use tracing::{Level, Span};
+
+use crate::database::Settings;
+use crate::error::{Error, Holder, Result};
+use crate::plan::Plan;
+
+/// How connections of one kind are made and looked after.
+pub(crate) trait Manage: Send + Sync + Sized + 'static {
+    /// A connection; dropping it closes it.
+    type Conn: Send + 'static;
+
+    /// Makes a connection, ready for statements, within a time of its own.
+    fn connect(&self) -> impl Future<Output = Result<Self::Conn>> + Send;
+
+    /// Whether a connection is not known to be broken; asked without a round trip.
+    fn is_usable(&self, conn: &Self::Conn) -> bool;
+
+    /// Asks the server whether the connection still stands.
+    fn ping(&self, conn: &mut Self::Conn) -> impl Future<Output = bool> + Send;
+
+    /// Gets rid of a connection with a statement under way.
+    fn abandon(&self, conn: Self::Conn) {
+        drop(conn);
+    }
+}
+
+/// How many connections there may be, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    least: usize,
+    most: usize,
+    patience: Duration,
+    lifetime: Option<Duration>,
+    idle: Option<Duration>,
+}
+
+/// Connections in numbers.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    pub(crate) size: usize,
+    pub(crate) idle: usize,
+    pub(crate) waiting: usize,
+    pub(crate) oldest: Option<Holder>,
+}
+
+/// The pool; with it goes the task that looks after it.
+#[derive(Debug)]
+pub(crate) struct Pool<M: Manage> {
+    shared: Arc<Shared<M>>,
+    keeper: AbortHandle,
+}
+
+/// A connection in use; dropping it gives it back.
+pub(crate) struct Lease<M: Manage> {
+    shared: Arc<Shared<M>>,
+    /// Gone when it was given back.
+    place: Option<Place<M::Conn>>,
+    flights: AtomicUsize,
+}
+
+/// A statement on its way. Dropping it without [`Flight::land`] condemns the connection.
+#[must_use = "a flight that does not land condemns its connection"]
+pub(crate) struct Flight<'a>(&'a AtomicUsize);
+
+#[derive(Debug)]
+struct Shared<M: Manage> {
+    manager: M,
+    limits: Limits,
+    state: Mutex<State<M>>,
+    /// Tells those who wait for the end that a place was given up.
+    emptied: Notify,
+}
+
+struct State<M: Manage> {
+    /// Connections that nobody uses, the last used at the end; so the superfluous ones grow old.
+    idle: Vec<Idle<M::Conn>>,
+    /// Whoever waits for a place; some may have given up.
+    waiting: VecDeque<Waiter<M>>,
+    /// One for each place, taken or idle.
+    desks: Vec<Arc<Desk>>,
+    /// When a connection was last found broken: those that idle since then may be as well.
+    doubted: Option<Instant>,
+    closed: bool,
+}
+
+/// Somebody in the queue.
+type Waiter<M> = oneshot::Sender<Lease<M>>;
+
+/// The right to have a connection, and the connection once it is made.
+struct Place<C> {
+    desk: Arc<Desk>,
+    member: Option<Member<C>>,
+}
+
+struct Member<C> {
+    conn: C,
+    retires: Option<Instant>,
+}
+
+struct Idle<C> {
+    desk: Arc<Desk>,
+    member: Member<C>,
+    since: Instant,
+}
+
+/// Where whoever uses a place writes down what for.
+#[derive(Debug, Default)]
+struct Desk(Mutex<Option<Occupant>>);
+
+#[derive(Debug)]
+struct Occupant {
+    since: Instant,
+    plan: Option<Arc<Plan>>,
+}
+
+enum Turn<M: Manage> {
+    /// A place, and since when its connection has idled if that says anything.
+    Now(Place<M::Conn>, Option<Instant>),
+    Later(oneshot::Receiver<Lease<M>>),
+}
+
+/// How long a connection may idle and be lent without a look at it.
+const TRUSTED: Duration = Duration::from_secs(5);
+
+/// How long the look may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Limits {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let most = settings.max_connections.max(1);
+        Self {
+            least: settings.min_connections.min(most),
+            most,
+            patience: settings.acquire_timeout,
+            lifetime: settings.max_lifetime,
+            idle: settings.idle_timeout,
+        }
+    }
+
+    /// How often to look for connections that are too old.
+    fn round(&self) -> Option<Duration> {
+        let shortest = self.lifetime.into_iter().chain(self.idle).min()?;
+        Some((shortest / 2).clamp(Duration::from_millis(10), Duration::from_secs(30)))
+    }
+
+    /// When a new connection is to be replaced: not all that were made together at once.
+    fn retirement(&self) -> Option<Instant> {
+        let share = rand::random_range(0.9..=1.0);
+        Some(Instant::now() + self.lifetime?.mul_f64(share))
+    }
+}
+
+impl<M: Manage> Pool<M> {
+    /// Makes a pool with its first connections: a server that is not there is known at once.
+    pub(crate) async fn open(manager: M, limits: Limits) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            manager,
+            limits,
+            state: Mutex::new(State {
+                idle: Vec::new(),
+                waiting: VecDeque::new(),
+                desks: Vec::new(),
+                doubted: None,
+                closed: false,
+            }),
+            emptied: Notify::new(),
+        });
+        let keeper = tokio::spawn(keep(Arc::downgrade(&shared), limits.round())).abort_handle();
+        let pool = Self { shared, keeper };
+        try_join_all((0..limits.least.max(1)).map(|_| pool.acquire())).await?;
+        Ok(pool)
+    }
+
+    /// Takes a connection, waiting for it if need be.
+    pub(crate) async fn acquire(&self) -> Result<Lease<M>> {
+        let started = Instant::now();
+        let (mut lease, idle_since) = match self.shared.turn(started)? {
+            Turn::Now(place, since) => (self.shared.lease(place), since),
+            Turn::Later(turn) => (self.shared.wait(turn, started).await?, Some(Instant::now())),
+        };
+        if !lease.is_fresh(started, idle_since) {
+            Box::pin(lease.refresh()).await?;
+        }
+        if tracing::enabled!(target: "athena_db", Level::DEBUG) {
+            let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            Span::current().record("wait_us", micros);
+        }
+        Ok(lease)
+    }
+
+    /// Refuses further calls and waits for connections in use to come back, but no longer than
+    /// `grace`.
+    pub(crate) async fn close(&self, grace: Duration) -> Result<()> {
+        self.keeper.abort();
+        drop(self.shared.shut());
+        let deadline = tokio::time::Instant::now() + grace;
+        loop {
+            let mut emptied = std::pin::pin!(self.shared.emptied.notified());
+            emptied.as_mut().enable();
+            let stats = self.stats();
+            if stats.size == 0 {
+                return Ok(());
+            }
+            if tokio::time::timeout_at(deadline, emptied).await.is_err() {
+                return Err(Error::still_in_use(grace, stats.size, stats.oldest));
+            }
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+}
+
+impl<M: Manage> Drop for Pool<M> {
+    fn drop(&mut self) {
+        self.keeper.abort();
+        drop(self.shared.shut());
+    }
+}
+
+impl<M: Manage> Shared<M> {
+    fn state(&self) -> MutexGuard<'_, State<M>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lease(self: &Arc<Self>, place: Place<M::Conn>) -> Lease<M> {
+        Lease {
+            shared: Arc::clone(self),
+            place: Some(place),
+            flights: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes a place if one is free, else a number in the queue.
+    fn turn(&self, now: Instant) -> Result<Turn<M>> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(Error::closed());
+        }
+        if let Some(idle) = state.idle.pop() {
+            idle.desk.occupy(now);
+            let place = Place {
+                desk: idle.desk,
+                member: Some(idle.member),
+            };
+            let doubted = state.doubted.is_some_and(|doubted| idle.since <= doubted);
+            return Ok(Turn::Now(place, (!doubted).then_some(idle.since)));
+        }
+        if state.desks.len() < self.limits.most {
+            return Ok(Turn::Now(state.new_place(now), None));
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.waiting.push_back(sender);
+        Ok(Turn::Later(receiver))
+    }
+
+    async fn wait(&self, turn: oneshot::Receiver<Lease<M>>, started: Instant) -> Result<Lease<M>> {
+        let _place = InQueue(self);
+        match tokio::time::timeout(self.limits.patience, turn).await {
+            Ok(Ok(lease)) => Ok(lease),
+            Ok(Err(_)) => Err(Error::closed()),
+            Err(_) => Err(Error::pool_exhausted(
+                started.elapsed(),
+                self.stats().oldest,
+            )),
+        }
+    }
+
+    /// Gives a place back; returns it with whoever is to have it next, if anybody waits.
+    fn give_back(&self, place: Place<M::Conn>) -> Option<(Waiter<M>, Place<M::Conn>)> {
+        let now = Instant::now();
+        let mut state = self.state();
+        if let Some(next) = state.waiting.pop_front() {
+            place.desk.occupy(now);
+            return Some((next, place));
+        }
+        match place.member {
+            Some(member) if !state.closed => {
+                place.desk.leave();
+                state.idle.push(Idle {
+                    desk: place.desk,
+                    member,
+                    since: now,
+                });
+            }
+            member => {
+                state.give_up(&place.desk);
+                self.emptied.notify_waiters();
+                drop(state);
+                drop(member);
+            }
+        }
+        None
+    }
+
+    /// Refuses further calls, sends those who wait away, and returns what is to be dropped.
+    fn shut(&self) -> impl Sized + use<M> {
+        let mut state = self.state();
+        state.closed = true;
+        let idle = std::mem::take(&mut state.idle);
+        for idle in &idle {
+            state.give_up(&idle.desk);
+        }
+        (idle, std::mem::take(&mut state.waiting))
+    }
+
+    async fn answers(&self, conn: &mut M::Conn) -> bool {
+        self.manager.is_usable(conn)
+            && tokio::time::timeout(PING_TIMEOUT, self.manager.ping(conn)).await == Ok(true)
+    }
+
+    /// Mistrusts all connections that idle now: one of them is broken.
+    fn doubt(&self) {
+        self.state().doubted = Some(Instant::now());
+    }
+
+    fn stats(&self) -> Stats {
+        let state = self.state();
+        Stats {
+            size: state.desks.len(),
+            idle: state.idle.len(),
+            waiting: state
+                .waiting
+                .iter()
+                .filter(|waiting| !waiting.is_closed())
+                .count(),
+            oldest: state
+                .desks
+                .iter()
+                .filter_map(|desk| desk.holder())
+                .max_by_key(|holder| holder.held),
+        }
+    }
+
+    /// Takes out what has idled or lived for too long; the least number is kept.
+    fn superfluous(&self) -> Vec<Member<M::Conn>> {
+        let now = Instant::now();
+        let mut state = self.state();
+        let (mut kept, mut gone) = (Vec::new(), Vec::new());
+        for idle in std::mem::take(&mut state.idle) {
+            let bored = self
+                .limits
+                .idle
+                .is_some_and(|limit| now.duration_since(idle.since) >= limit);
+            if idle.member.is_retired(now) || (bored && state.desks.len() > self.limits.least) {
+                state.give_up(&idle.desk);
+                gone.push(idle.member);
+            } else {
+                kept.push(idle);
+            }
+        }
+        state.idle = kept;
+        gone
+    }
+
+    /// Returns a place to fill if there are fewer than the least number.
+    fn vacancy(&self) -> Option<Place<M::Conn>> {
+        let mut state = self.state();
+        let wanted = !state.closed && state.desks.len() < self.limits.least;
+        wanted.then(|| state.new_place(Instant::now()))
+    }
+}
+
+impl<M: Manage> State<M> {
+    fn new_place(&mut self, now: Instant) -> Place<M::Conn> {
+        let desk = Arc::<Desk>::default();
+        desk.occupy(now);
+        self.desks.push(Arc::clone(&desk));
+        Place { desk, member: None }
+    }
+
+    fn give_up(&mut self, desk: &Arc<Desk>) {
+        self.desks.retain(|other| !Arc::ptr_eq(other, desk));
+    }
+}
+
+impl<M: Manage> Lease<M> {
+    /// Returns the connection.
+    pub(crate) fn conn(&self) -> &M::Conn {
+        let member = self.place.as_ref().and_then(|place| place.member.as_ref());
+        &member.expect("a lease is filled before it is lent").conn
+    }
+
+    /// Returns the connection.
+    #[allow(dead_code, reason = "some drivers want it exclusively")]
+    pub(crate) fn conn_mut(&mut self) -> &mut M::Conn {
+        let member = self.place.as_mut().and_then(|place| place.member.as_mut());
+        &mut member.expect("a lease is filled before it is lent").conn
+    }
+
+    /// Notes that a statement starts, of which plan if it has one.
+    pub(crate) fn take_off(&self, plan: Option<&Arc<Plan>>) -> Flight<'_> {
+        if let (Some(place), Some(plan)) = (&self.place, plan) {
+            place.desk.note(plan);
+        }
+        self.flights.fetch_add(1, Ordering::SeqCst);
+        Flight(&self.flights)
+    }
+
+    /// Whether a statement is under way, or was abandoned half-way.
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.flights.load(Ordering::SeqCst) > 0
+    }
+
+    /// Closes the connection instead of giving it back.
+    pub(crate) fn discard(mut self) {
+        if let Some(place) = &mut self.place {
+            place.member = None;
+        }
+    }
+
+    fn is_fresh(&self, now: Instant, idle_since: Option<Instant>) -> bool {
+        let member = self.place.as_ref().and_then(|place| place.member.as_ref());
+        member.is_some_and(|member| {
+            !member.is_retired(now)
+                && idle_since.is_some_and(|since| now.duration_since(since) < TRUSTED)
+                && self.shared.manager.is_usable(&member.conn)
+        })
+    }
+
+    /// Makes sure that the connection stands, or makes another.
+    async fn refresh(&mut self) -> Result<()> {
+        let Some(place) = &mut self.place else {
+            return Err(Error::closed());
+        };
+        let shared = &self.shared;
+        // It is in nobody's hands meanwhile: if this future is dropped, it is closed.
+        let member = place.member.take();
+        if let Some(mut member) = member.filter(|member| !member.is_retired(Instant::now())) {
+            if shared.answers(&mut member.conn).await {
+                place.member = Some(member);
+                return Ok(());
+            }
+            shared.doubt();
+        }
+        place.member = Some(Member {
+            conn: shared.manager.connect().await?,
+            retires: shared.limits.retirement(),
+        });
+        Ok(())
+    }
+}
+
+impl<M: Manage> Drop for Lease<M> {
+    fn drop(&mut self) {
+        let Some(mut place) = self.place.take() else {
+            return;
+        };
+        let manager = &self.shared.manager;
+        if let Some(member) = place.member.take() {
+            if !manager.is_usable(&member.conn) {
+                self.shared.doubt();
+            } else if self.is_in_flight() {
+                manager.abandon(member.conn);
+            } else {
+                place.member = Some(member);
+            }
+        }
+        while let Some((next, taken)) = self.shared.give_back(place) {
+            let refused = next.send(self.shared.lease(taken)).err();
+            let Some(again) = refused.and_then(|mut lease| lease.place.take()) else {
+                return;
+            };
+            place = again;
+        }
+    }
+}
+
+impl<M: Manage> std::fmt::Debug for Lease<M> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Lease")
+            .field("flights", &self.flights)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Manage> std::fmt::Debug for State<M> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("State")
+            .field("size", &self.desks.len())
+            .field("idle", &self.idle.len())
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Flight<'_> {
+    /// Notes that the statement was awaited to its end.
+    pub(crate) fn land(self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl<C> Member<C> {
+    fn is_retired(&self, now: Instant) -> bool {
+        self.retires.is_some_and(|retires| now >= retires)
+    }
+}
+
+impl Desk {
+    fn occupant(&self) -> MutexGuard<'_, Option<Occupant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn occupy(&self, since: Instant) {
+        *self.occupant() = Some(Occupant { since, plan: None });
+    }
+
+    fn leave(&self) {
+        *self.occupant() = None;
+    }
+
+    fn note(&self, plan: &Arc<Plan>) {
+        if let Some(occupant) = &mut *self.occupant() {
+            occupant.plan = Some(Arc::clone(plan));
+        }
+    }
+
+    fn holder(&self) -> Option<Holder> {
+        let occupant = self.occupant();
+        let occupant = occupant.as_ref()?;
+        let plan = occupant.plan.as_ref();
+        Some(Holder {
+            sql: plan.map_or_else(String::new, |plan| plan.fingerprint().1.clone()),
+            held: occupant.since.elapsed(),
+        })
+    }
+}
+
+/// Somebody who waits; leaving, they clear the queue of those who gave up.
+struct InQueue<'a, M: Manage>(&'a Shared<M>);
+
+impl<M: Manage> Drop for InQueue<'_, M> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.waiting.retain(|waiting| !waiting.is_closed());
+    }
+}
+
+/// Closes what is too old and keeps the least number open, for as long as there is a pool.
+async fn keep<M: Manage>(pool: Weak<Shared<M>>, round: Option<Duration>) {
+    let Some(round) = round else { return };
+    loop {
+        tokio::time::sleep(round).await;
+        let Some(pool) = pool.upgrade() else { return };
+        drop(pool.superfluous());
+        while let Some(place) = pool.vacancy() {
+            if pool.lease(place).refresh().await.is_err() {
+                break;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! The statements that a connection keeps prepared.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use postgres_types::Type;
+use tokio_postgres::Statement;
+
+use crate::plan::Plan;
+
+/// Prepared statements by plan, those that were used last.
+///
+/// Built texts may be endless in number, so it is bounded; dropping a statement closes it on the
+/// server.
+#[derive(Default)]
+pub(super) struct Statements(Mutex<Shelf>);
+
+#[derive(Default)]
+struct Shelf {
+    /// By the address of the plan, which is kept alive with it.
+    entries: HashMap<usize, Entry>,
+    clock: u64,
+}
+
+struct Entry {
+    plan: Arc<Plan>,
+    /// One for each way in which parameter types were declared.
+    variants: Vec<(Vec<Type>, Statement)>,
+    used: u64,
+}
+
+/// Plans that a connection keeps prepared.
+const CAPACITY: usize = 512;
+
+/// Variants of one plan; values that alternate between more types are prepared anew.
+const MAX_VARIANTS: usize = 8;
+
+impl Statements {
+    pub(super) fn get(&self, plan: &Arc<Plan>, types: &[Type]) -> Option<Statement> {
+        let mut shelf = self.shelf();
+        shelf.clock += 1;
+        let clock = shelf.clock;
+        let entry = shelf.entries.get_mut(&address(plan))?;
+        entry.used = clock;
+        let variant = entry.variants.iter().find(|(known, _)| known == types);
+        variant.map(|(_, statement)| statement.clone())
+    }
+
+    pub(super) fn put(&self, plan: &Arc<Plan>, types: &[Type], statement: &Statement) {
+        let mut shelf = self.shelf();
+        if shelf.entries.len() >= CAPACITY && !shelf.entries.contains_key(&address(plan)) {
+            shelf.drop_oldest();
+        }
+        let used = shelf.clock;
+        let entry = shelf.entries.entry(address(plan)).or_insert_with(|| Entry {
+            plan: Arc::clone(plan),
+            variants: Vec::new(),
+            used,
+        });
+        debug_assert!(
+            Arc::ptr_eq(&entry.plan, plan),
+            "a plan lives with its entry"
+        );
+        if entry.variants.len() == MAX_VARIANTS {
+            entry.variants.clear();
+        }
+        entry.variants.push((types.to_vec(), statement.clone()));
+    }
+
+    /// Forgets all, because the tables have changed.
+    pub(super) fn clear(&self) {
+        self.shelf().entries.clear();
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelf {
+    fn drop_oldest(&mut self) {
+        let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used);
+        if let Some(address) = oldest.map(|(address, _)| *address) {
+            self.entries.remove(&address);
+        }
+    }
+}
+
+fn address(plan: &Arc<Plan>) -> usize {
+    Arc::as_ptr(plan).addr()
+}
+
+impl std::fmt::Debug for Statements {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Statements")
+            .field("plans", &self.shelf().entries.len())
+            .finish()
+    }
+}
