@@ -284,6 +284,16 @@ impl Error {
         self
     }
 
+    /// Says where in the caller's text a statement is wrong, if that is what the error is about.
+    pub(crate) fn located(mut self, position: Position) -> Self {
+        if let ErrorKind::Syntax { at } = &mut self.0.kind {
+            *at = Some(position);
+            let Position { line, column } = position;
+            self.0.message = format!("line {line}, column {column}: {}", self.0.message);
+        }
+        self
+    }
+
     pub(crate) fn mismatch(
         column: impl Into<String>,
         want: impl Into<String>,
@@ -384,15 +394,10 @@ impl Retry for Error {
 
 impl From<SqlError> for Error {
     fn from(error: SqlError) -> Self {
-        let message = format!(
-            "line {}, column {}: {}",
-            error.line, error.column, error.message
-        );
-        let at = Some(Position {
+        Self::syntax(error.message).located(Position {
             line: error.line,
             column: error.column,
-        });
-        Self::new(ErrorKind::Syntax { at }, message)
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Statements as they are prepared: text with `:name` parameters, rewritten once and remembered.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
@@ -7,12 +8,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::dialect::Dialect;
-use crate::error::{Error, Result};
+use crate::error::{Error, Position, Result};
 use crate::observe::{StatementStats, Statistics, summarise};
 use crate::params::{Params, check_value};
 use crate::postgres::Hint;
 use crate::row::Row;
-use crate::sql::{Slot, fingerprint, rewrite};
+use crate::sql::{Slot, SourceMap, fingerprint, line_and_column, rewrite, words};
 use crate::stream::{RowSender, channel};
 use crate::value::Value;
 
@@ -53,7 +54,10 @@ impl From<String> for Sql {
 /// A statement ready to be prepared: positional parameters and what is known about it.
 #[derive(Debug)]
 pub struct Plan {
+    /// As the caller wrote it.
+    source: Cow<'static, str>,
     pub(crate) text: String,
+    map: SourceMap,
     pub(crate) slots: Vec<Slot>,
     pub(crate) class: Class,
     /// What it has cost so far.
@@ -259,7 +263,7 @@ impl PlanCache {
         if let Some(plan) = read(&self.by_address).get(&address) {
             return Ok(Arc::clone(plan));
         }
-        let plan = Arc::new(Plan::new(self.dialect, text)?);
+        let plan = Arc::new(Plan::new(self.dialect, Cow::Borrowed(text))?);
         write(&self.by_address).insert(address, Arc::clone(&plan));
         Ok(plan)
     }
@@ -268,7 +272,7 @@ impl PlanCache {
         if let Some(plan) = read(&self.by_text).get(&text) {
             return Ok(Arc::clone(plan));
         }
-        let plan = Arc::new(Plan::new(self.dialect, &text)?);
+        let plan = Arc::new(Plan::new(self.dialect, Cow::Owned(text.clone()))?);
         let mut plans = write(&self.by_text);
         if plans.len() >= MAX_BUILT_PLANS {
             plans.clear();
@@ -279,11 +283,13 @@ impl PlanCache {
 }
 
 impl Plan {
-    fn new(dialect: Dialect, text: &str) -> Result<Self> {
-        let class = classify(dialect, text)?;
-        let rewritten = rewrite(dialect, text)?;
+    fn new(dialect: Dialect, source: Cow<'static, str>) -> Result<Self> {
+        let rewritten = rewrite(dialect, &source)?;
+        let class = classify(dialect, &source)?;
         Ok(Self {
+            source,
             text: rewritten.text,
+            map: rewritten.map,
             slots: rewritten.slots,
             class,
             statistics: Statistics::default(),
@@ -298,6 +304,13 @@ impl Plan {
     pub(crate) fn fingerprint(&self) -> &(u64, String) {
         self.fingerprint
             .get_or_init(|| fingerprint(self.dialect, &self.text))
+    }
+
+    /// Adds to an error the place in the caller's text that a byte of the prepared text came from.
+    pub(crate) fn locate(&self, error: Error, byte: usize) -> Error {
+        let offset = self.map.source_offset(byte);
+        let (line, column) = line_and_column(&self.source, offset);
+        error.located(Position { line, column })
     }
 
     pub(crate) fn parameter(&self, index: usize) -> String {
@@ -344,16 +357,21 @@ fn choose(dialect: Dialect, texts: &'static [(Dialect, &'static str)]) -> Result
 
 /// Sorts by the first word, and refuses what would take the transaction out of the layer's hands.
 fn classify(dialect: Dialect, text: &str) -> Result<Class> {
-    let word = first_word(text).to_ascii_uppercase();
+    let mut words = words(dialect, text).map(str::to_ascii_uppercase);
+    let Some(word) = words.next() else {
+        return Err(Error::syntax("the statement is empty"));
+    };
     match word.as_str() {
-        "" => Err(Error::syntax("the statement is empty")),
-        "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE" => {
-            Err(Error::unsupported(
-                format!("`{word}` as a statement"),
-                dialect,
-                "use `Database::begin`, `Database::transaction` and `Tx::savepoint`",
-            ))
+        "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE"
+        | "XA" => Err(controls_transaction(dialect, &word)),
+        "SET" => match words.find(|word| word == "TRANSACTION" || word == "AUTOCOMMIT") {
+            Some(what) => Err(controls_transaction(dialect, &format!("SET {what}"))),
+            None => Ok(Class::Other),
+        },
+        "PREPARE" if words.next().is_some_and(|word| word == "TRANSACTION") => {
+            Err(controls_transaction(dialect, "PREPARE TRANSACTION"))
         }
+        "LOCK" | "UNLOCK" if dialect == Dialect::MySql => Err(controls_transaction(dialect, &word)),
         "ATTACH" | "DETACH" => Err(Error::unsupported(
             format!("`{word}`"),
             dialect,
@@ -366,22 +384,12 @@ fn classify(dialect: Dialect, text: &str) -> Result<Class> {
     }
 }
 
-/// The first word behind blanks, comments and parentheses.
-fn first_word(text: &str) -> &str {
-    let mut rest = text;
-    loop {
-        rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '(' || c == ';');
-        if let Some(comment) = rest.strip_prefix("--") {
-            rest = comment.find('\n').map_or("", |end| &comment[end..]);
-        } else if let Some(comment) = rest.strip_prefix("/*") {
-            rest = comment.find("*/").map_or("", |end| &comment[end + 2..]);
-        } else {
-            let end = rest
-                .find(|c: char| !c.is_ascii_alphabetic())
-                .unwrap_or(rest.len());
-            return &rest[..end];
-        }
-    }
+fn controls_transaction(dialect: Dialect, statement: &str) -> Error {
+    Error::unsupported(
+        format!("`{statement}` as a statement"),
+        dialect,
+        "use `Database::begin`, `Database::transaction` and `Tx::savepoint`",
+    )
 }
 
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
@@ -399,31 +407,82 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
 
+    #[track_caller]
+    fn class(dialect: Dialect, text: &str, expected: Class) {
+        assert_eq!(classify(dialect, text).unwrap(), expected, "{text}");
+    }
+
     #[test]
-    fn first_words_are_found_behind_comments() {
-        assert_eq!(first_word("  -- BEGIN\n /* x */ (SELECT 1)"), "SELECT");
-        assert_eq!(first_word("-- only a comment"), "");
-        assert_eq!(first_word("WITH x AS (SELECT 1) DELETE FROM y"), "WITH");
+    fn the_first_word_counts() {
+        for dialect in [Dialect::Sqlite, Dialect::Postgres, Dialect::MySql] {
+            class(dialect, " -- BEGIN\n /* x */ (SELECT 1)", Class::Query);
+            class(dialect, "WITH x AS (SELECT 1) DELETE FROM y", Class::Change);
+            class(dialect, "SET x = 'TRANSACTION'", Class::Other);
+            class(dialect, "CREATE TABLE begin_ (a INTEGER)", Class::Other);
+        }
+        class(Dialect::Postgres, "PREPARE q AS SELECT $1", Class::Other);
+        class(Dialect::Postgres, "LOCK TABLE t", Class::Other);
     }
 
     #[test]
     fn transaction_control_is_refused() {
-        for text in [
-            "BEGIN",
-            "commit;",
-            "/* */ Rollback",
-            "SAVEPOINT x",
-            "ATTACH 'x' AS y",
-        ] {
-            let error = classify(Dialect::Sqlite, text).unwrap_err();
+        let refused = |dialect, text| {
+            let error = classify(dialect, text).unwrap_err();
             assert!(
                 matches!(error.kind(), ErrorKind::Unsupported { .. }),
                 "{text}: {error}"
             );
+        };
+        for dialect in [Dialect::Sqlite, Dialect::Postgres, Dialect::MySql] {
+            for text in [
+                "BEGIN",
+                "/**/ begin",
+                "-- x\nBEGIN IMMEDIATE",
+                ";(begin",
+                "START TRANSACTION READ ONLY",
+                "commit;",
+                "END",
+                "/* */ Rollback",
+                "ROLLBACK TO x",
+                "SAVEPOINT x",
+                "RELEASE x",
+                "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+                "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+                "set autocommit = 0",
+                "PREPARE TRANSACTION 'x'",
+                "ATTACH 'x' AS y",
+            ] {
+                refused(dialect, text);
+            }
         }
-        assert!(matches!(
-            classify(Dialect::Sqlite, " -- nothing").unwrap_err().kind(),
-            ErrorKind::Syntax { .. }
-        ));
+        refused(Dialect::Postgres, "/* /* */ SELECT */ BEGIN");
+        for text in [
+            "/*! BEGIN */",
+            "SET @a = 1, @@session.autocommit = 0",
+            "# x\nBEGIN",
+            "XA START 'x'",
+            "LOCK TABLES t WRITE",
+        ] {
+            refused(Dialect::MySql, text);
+        }
+    }
+
+    #[test]
+    fn what_holds_no_statement_is_a_mistake() {
+        for text in ["", " -- nothing", ";", "/* BEGIN */"] {
+            let error = classify(Dialect::Sqlite, text).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Syntax { .. }), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_point_into_the_callers_text() {
+        let source = "SELECT :größe,\n  é, tpyo FROM t";
+        let plan = Plan::new(Dialect::Postgres, Cow::Borrowed(source)).unwrap();
+        let byte = plan.text.find("tpyo").unwrap();
+        let error = plan.locate(Error::syntax("what is this"), byte);
+        assert_eq!(error.to_string(), "line 2, column 6: what is this");
+        let at = Some(Position { line: 2, column: 6 });
+        assert_eq!(*error.kind(), ErrorKind::Syntax { at });
     }
 }

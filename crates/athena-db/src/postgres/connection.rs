@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Client, NoTls, RowStream, Socket, Statement};
 
-use super::error::{STALE_PLAN, ambiguous_parameter, translate};
+use super::error::{STALE_PLAN, ambiguous_parameter, translate, translate_plan};
 use super::statements::Statements;
 use super::types::{Decoded, Misfit, Parameter, encode_all, type_of};
 use crate::error::{Error, ErrorKind, Result};
@@ -357,7 +357,7 @@ async fn prepare_statement(
             }
         },
     };
-    prepared.map_err(|error| before(translate(&error)))
+    prepared.map_err(|error| before(translate_plan(plan, &error)))
 }
 
 /// Tells the server the types of just those parameters that it asks about.
@@ -395,7 +395,7 @@ async fn declare(
             Err(next) => error = next,
         }
     }
-    Err(before(translate(&error)))
+    Err(before(translate_plan(plan, &error)))
 }
 
 /// Replaces the newest guess by the next one; one that has no next is taken back.

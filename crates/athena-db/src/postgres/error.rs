@@ -3,10 +3,11 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use tokio_postgres::error::DbError;
+use tokio_postgres::error::{DbError, ErrorPosition};
 
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Stage};
+use crate::plan::Plan;
 
 /// The plan of a prepared statement no longer fits the tables it reads.
 pub(super) const STALE_PLAN: &str = "cached plan must not change result type";
@@ -51,6 +52,21 @@ pub(super) fn connect_timed_out(limit: Duration, place: &str) -> Error {
         ErrorKind::Timeout(Stage::Connect),
         format!("cannot connect to PostgreSQL at {place}: no answer within {limit:?}"),
     )
+}
+
+/// Turns the error of a statement that could not be prepared into ours, with its place.
+pub(super) fn translate_plan(plan: &Plan, error: &tokio_postgres::Error) -> Error {
+    let translated = translate(error);
+    match error.as_db_error().and_then(DbError::position) {
+        Some(ErrorPosition::Original(character)) => {
+            let before = plan
+                .text
+                .chars()
+                .take((*character as usize).saturating_sub(1));
+            plan.locate(translated, before.map(char::len_utf8).sum())
+        }
+        _ => translated,
+    }
 }
 
 /// Whether the server could not tell the type of a parameter, and of which one (from 0).

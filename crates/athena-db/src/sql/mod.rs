@@ -24,6 +24,7 @@ mod lists;
 mod named;
 mod source_map;
 mod translate;
+mod words;
 
 pub use self::checksum::token_checksum;
 pub use self::ddl::{ColumnChange, ColumnDef, LogicalType, column_changes, columns};
@@ -33,6 +34,7 @@ pub use self::lists::{Expanded, expand_lists};
 pub use self::named::{Rewritten, Slot, rewrite};
 pub use self::source_map::SourceMap;
 pub use self::translate::translate;
+pub(crate) use self::words::words;
 
 pub(crate) use self::translate::SQLITE_NOW;
 
@@ -52,19 +54,24 @@ pub struct SqlError {
 impl SqlError {
     /// Places a message at a byte offset of the source.
     fn at(source: &str, offset: usize, message: impl Into<String>) -> Self {
-        let offset = (0..=offset.min(source.len()))
-            .rev()
-            .find(|&offset| source.is_char_boundary(offset))
-            .unwrap_or(0);
-        let before = &source[..offset];
-        let line = before.matches('\n').count() + 1;
-        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        let (line, column) = line_and_column(source, offset);
         Self {
-            line: u32::try_from(line).unwrap_or(u32::MAX),
-            column: u32::try_from(column).unwrap_or(u32::MAX),
+            line,
+            column,
             message: message.into(),
         }
     }
+}
+
+/// Returns the line and the column, both from 1 and in characters, of a byte of a text.
+pub(crate) fn line_and_column(source: &str, offset: usize) -> (u32, u32) {
+    let before = &source[..source.floor_char_boundary(offset)];
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+    (
+        u32::try_from(line).unwrap_or(u32::MAX),
+        u32::try_from(column).unwrap_or(u32::MAX),
+    )
 }
 
 impl fmt::Display for SqlError {

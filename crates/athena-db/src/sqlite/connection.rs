@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::{is_busy, translate, translate_text};
+use super::error::{is_busy, translate, translate_plan, translate_text};
 use super::types::{bind, decode};
 use crate::database::Durability;
 use crate::error::{Error, ErrorKind, Result};
@@ -216,7 +216,7 @@ pub(super) fn is_readonly(conn: &Connection, plan: &Plan) -> Result<bool> {
     }
     let readonly = conn
         .prepare_cached(&plan.text)
-        .map_err(translate_text)?
+        .map_err(|error| translate_plan(plan, error))?
         .readonly();
     Ok(*plan.readonly.get_or_init(|| readonly))
 }
@@ -306,9 +306,10 @@ fn prepared<T>(
     plan: &Plan,
     use_it: impl FnOnce(&mut rusqlite::Statement<'_>) -> Result<T>,
 ) -> Result<T> {
+    let misread = |error| translate_plan(plan, error);
     if matches!(plan.class, Class::Query | Class::Change) {
-        use_it(&mut *conn.prepare_cached(&plan.text).map_err(translate_text)?)
+        use_it(&mut *conn.prepare_cached(&plan.text).map_err(misread)?)
     } else {
-        use_it(&mut conn.prepare(&plan.text).map_err(translate_text)?)
+        use_it(&mut conn.prepare(&plan.text).map_err(misread)?)
     }
 }

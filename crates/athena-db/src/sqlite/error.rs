@@ -3,6 +3,7 @@
 use rusqlite::ffi;
 
 use crate::error::{Error, ErrorKind, Stage};
+use crate::plan::Plan;
 
 /// Turns the error of a running statement into ours. What SQLite says about one may quote data;
 /// that part is cut off.
@@ -13,6 +14,19 @@ pub(super) fn translate(error: rusqlite::Error) -> Error {
 /// Turns the error of a statement that was prepared, or has no parameters, into ours.
 pub(super) fn translate_text(error: rusqlite::Error) -> Error {
     translate_as(error, true)
+}
+
+/// Turns the error of a statement that could not be prepared into ours, with its place.
+pub(super) fn translate_plan(plan: &Plan, error: rusqlite::Error) -> Error {
+    let place = match &error {
+        rusqlite::Error::SqlInputError { offset, .. } => usize::try_from(*offset).ok(),
+        _ => None,
+    };
+    let error = translate_text(error);
+    match place {
+        Some(byte) => plan.locate(error, byte),
+        None => error,
+    }
 }
 
 fn translate_as(error: rusqlite::Error, text_alone: bool) -> Error {
