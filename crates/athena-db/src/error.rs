@@ -325,6 +325,11 @@ impl Error {
         Self::new(ErrorKind::Syntax { at: None }, message)
     }
 
+    /// The backend counts other parameters than the scanner saw.
+    pub(crate) fn unnamed_parameters() -> Self {
+        Self::syntax("the statement has parameters that are not of the form `:name`")
+    }
+
     pub(crate) fn aborted() -> Self {
         Self::new(
             ErrorKind::TxAborted,

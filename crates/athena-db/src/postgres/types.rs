@@ -43,11 +43,7 @@ pub(super) fn encode_all(
     types: &[Type],
 ) -> Result<Vec<Parameter>, Misfit> {
     if values.len() != types.len() {
-        return Err(Misfit::Type(Error::mismatch(
-            "the statement",
-            format!("{} parameters", types.len()),
-            values.len().to_string(),
-        )));
+        return Err(Misfit::Type(Error::unnamed_parameters()));
     }
     let pairs = values.iter().zip(types).enumerate();
     pairs

@@ -47,9 +47,7 @@ fn translate_as(error: rusqlite::Error, text_alone: bool) -> Error {
             "other bytes",
         ),
         rusqlite::Error::NulError(_) => Error::syntax("the statement has a NUL character"),
-        rusqlite::Error::InvalidParameterCount(..) => {
-            Error::syntax("the statement has parameters that are not of the form `:name`")
-        }
+        rusqlite::Error::InvalidParameterCount(..) => Error::unnamed_parameters(),
         _ => Error::new(ErrorKind::Other, "the SQLite driver failed"),
     }
 }

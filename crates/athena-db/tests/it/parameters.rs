@@ -1,6 +1,9 @@
 //! Named parameters: found, missing, unused, lists of every size.
 
-use athena_db::{Dialect, ErrorKind, Executor, Row, Scalar, params, sql};
+use athena_db::{Dialect, ErrorKind, Executor, Params, Position, Row, Scalar, params, sql};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
 
 use crate::backends::everywhere;
 
@@ -312,6 +315,254 @@ async fn columns_may_change_under_a_cached_statement() {
                 })
                 .await
                 .unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn several_statements_are_refused_and_none_of_them_runs() {
+    everywhere(|store| async move {
+        store.create(TABLE).await;
+        for text in [
+            "INSERT INTO t (id) VALUES (1); INSERT INTO t (id) VALUES (2)",
+            "INSERT INTO t (id) VALUES (1); COMMIT",
+            "SELECT 1 /* ; */; DELETE FROM t",
+        ] {
+            let executed = store.db.execute(text, params! {}).await.map(drop);
+            let fetched = store.db.fetch_all::<Row>(text, params! {}).await.map(drop);
+            for result in [executed, fetched] {
+                let error = result.unwrap_err();
+                assert!(
+                    matches!(error.kind(), ErrorKind::Syntax { .. }),
+                    "{text}: {error:?}"
+                );
+            }
+        }
+        assert_eq!(store.count("t").await, 0);
+        let one = "INSERT INTO t (id) VALUES (:id) ; -- and no more";
+        store.db.execute(one, params! { id: 1 }).await.unwrap();
+        assert_eq!(store.count("t").await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn transactions_are_begun_by_the_layer_alone() {
+    everywhere(|store| async move {
+        let tx = store
+            .db
+            .begin(athena_db::TxOptions::default())
+            .await
+            .unwrap();
+        for text in [
+            "/**/ begin",
+            "START TRANSACTION",
+            "COMMIT",
+            "SET TRANSACTION READ ONLY",
+        ] {
+            let outside = store.db.execute(text, params! {}).await.unwrap_err();
+            let inside = tx.execute(text, params! {}).await.unwrap_err();
+            for error in [outside, inside] {
+                assert!(
+                    matches!(error.kind(), ErrorKind::Unsupported { .. }),
+                    "{text}: {error}"
+                );
+                assert!(error.to_string().contains("Database::begin"), "{error}");
+            }
+        }
+        tx.commit().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn mistakes_are_shown_in_the_text_as_it_was_written() {
+    everywhere(|store| async move {
+        store.create(TABLE).await;
+        let error = store
+            .db
+            .fetch_all::<Row>(
+                "SELECT id FROM t\nWHERE id IN :größe AND name = :name AND nmae = 1",
+                Params::new().with("größe", vec![1]).with("name", "x"),
+            )
+            .await
+            .unwrap_err();
+        let ErrorKind::Syntax { at } = error.kind() else {
+            panic!("{error:?}");
+        };
+        assert!(error.to_string().contains("nmae"), "{error}");
+        // MariaDB names no place.
+        if store.dialect() != Dialect::MySql {
+            assert_eq!(
+                *at,
+                Some(Position {
+                    line: 2,
+                    column: 41
+                }),
+                "{error}"
+            );
+            assert!(
+                error.to_string().starts_with("line 2, column 41: "),
+                "{error}"
+            );
+        }
+
+        let error = store
+            .db
+            .execute("SELECT ':a' ||\n 'never ends, :b", params! {})
+            .await
+            .unwrap_err();
+        let at = Some(Position { line: 2, column: 2 });
+        assert_eq!(*error.kind(), ErrorKind::Syntax { at }, "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn numbered_parameters_are_never_bound() {
+    everywhere(|store| async move {
+        let texts: &[&str] = match store.dialect() {
+            Dialect::Sqlite => &["SELECT ?", "SELECT ?1", "SELECT $a", "SELECT @a, :b"],
+            Dialect::Postgres => &["SELECT $1::int", "SELECT $1::int, :b", "SELECT $a"],
+            _ => &["SELECT ?", "SELECT ?, :b"],
+        };
+        for &text in texts {
+            let params = if text.contains(":b") {
+                params! { b: 1 }
+            } else {
+                params! {}
+            };
+            let error = store.db.fetch_all::<Row>(text, params).await.unwrap_err();
+            assert!(
+                matches!(error.kind(), ErrorKind::Syntax { .. }),
+                "{text}: {error:?}"
+            );
+        }
+    })
+    .await;
+}
+
+/// Where nothing has a name PostgreSQL's own numbers are part of its language.
+#[tokio::test]
+async fn numbered_parameters_belong_to_the_statement_that_declares_them() {
+    everywhere(|store| async move {
+        if store.dialect() != Dialect::Postgres {
+            return;
+        }
+        for text in [
+            "PREPARE doubled (int8) AS SELECT $1 * 2",
+            "CREATE FUNCTION doubled(int8) RETURNS int8 LANGUAGE SQL RETURN $1 * 2",
+        ] {
+            store.db.execute(text, params! {}).await.unwrap();
+        }
+        let Scalar(four): Scalar<i64> = store
+            .db
+            .fetch_one("SELECT doubled(:n)", params! { n: 2 })
+            .await
+            .unwrap();
+        assert_eq!(four, 4);
+    })
+    .await;
+}
+
+/// Expressions that mislead, each with its value; `P` is a parameter and `V` what is bound to it.
+fn misleading(dialect: Dialect) -> Vec<(&'static str, &'static str)> {
+    let mut expressions = vec![
+        ("P", "V"),
+        ("'at :noon ' || P", "at :noon V"),
+        ("P || ' it''s :x'", "V it's :x"),
+        (r"'\' || P || '\'", r"\V\"),
+        ("P || ''':x'''", "V':x'"),
+        ("P /* :x ' */ || '/* :y */'", "V/* :y */"),
+        ("P -- :x '\n || '-- :y'", "V-- :y"),
+        ("CASE WHEN P=P THEN P ELSE ':x' END", "V"),
+        ("\":x\" || P", "qV"),
+        ("P||\":x\"||P", "VqV"),
+    ];
+    expressions.extend_from_slice(match dialect {
+        Dialect::Sqlite => &[
+            ("`:y` || P", "qV"),
+            ("[:z]||P||[:z]", "qVq"),
+            ("P || X'3a61'", "V:a"),
+            ("P || (1--:x\n+1)", "V2"),
+            ("('{\"k\": \":x\"}' ->> '$.k') || P", ":xV"),
+            ("P /* /* :x */ || 'y'", "Vy"),
+        ],
+        Dialect::Postgres => &[
+            (r"E'\':x' || P", "':xV"),
+            ("E'a'\n  '\\':x' || P", "a':xV"),
+            ("$$:x'$$ || P", ":x'V"),
+            ("$q$ $$:x$$ $q$||P", " $$:x$$ V"),
+            ("$größe$:x$größe$ || P", ":xV"),
+            (r"U&'\003Ax' || P", ":xV"),
+            ("P /* /* ' */ :x */ || 'y'", "Vy"),
+            ("array_to_string((ARRAY['a',P,'c'])[1:n], '')", "aV"),
+            ("array_to_string((ARRAY['a',P])[:abs(n)], '')", "aV"),
+            ("array_to_string((ARRAY['a',P,'c'])[2:2], '')", "V"),
+            ("(jsonb_build_object(P,n) ?P)::text", "true"),
+            ("(1::int4)::text||P", "1V"),
+            ("make_interval(secs := n)::text || P", "00:00:02V"),
+        ],
+        Dialect::MySql => &[
+            ("`:y` || P", "qV"),
+            ("P # :x '\n || 'y'", "Vy"),
+            ("P || (1--1)", "V2"),
+            ("P /*! || ':x' */", "V:x"),
+            ("P /* /* :x */ || 'y'", "Vy"),
+            ("(@v := P)", "V"),
+            ("N':x' || P", ":xV"),
+            ("_utf8mb4':x' || P", ":xV"),
+        ],
+    });
+    expressions
+}
+
+/// The databases are the judges: where the scanner took text for a parameter or a parameter for text, another
+/// value comes back or none at all.
+#[tokio::test]
+async fn databases_read_statements_as_the_scanner_does() {
+    const VALUES: [(&str, &str); 5] = [
+        ("a", "it's"),
+        ("ab", ":a"),
+        ("_1", "$1 ? --"),
+        ("userId", r"\"),
+        ("größe", "名前"),
+    ];
+    everywhere(|store| async move {
+        let dialect = store.dialect();
+        let expressions = misleading(dialect);
+        let names = match dialect {
+            Dialect::Postgres => "SELECT 'q' AS \":x\", 2 AS n",
+            _ => "SELECT 'q' AS \":x\", 'q' AS \":y\", 'q' AS \":z\"",
+        };
+        let mut random = StdRng::seed_from_u64(7);
+        for _ in 0..100 {
+            let mut columns = Vec::new();
+            let mut expected = Vec::new();
+            let mut params = Params::new();
+            for index in 0..random.random_range(1..8) {
+                let (expression, value) = *expressions.choose(&mut random).unwrap();
+                let (name, bound) = *VALUES.choose(&mut random).unwrap();
+                let parameter = match dialect {
+                    Dialect::Postgres => format!(":{name}::text"),
+                    _ => format!(":{name}"),
+                };
+                columns.push(format!(
+                    "{} AS c{index}",
+                    expression.replace('P', &parameter)
+                ));
+                expected.push(value.replace('V', bound));
+                if params.names().all(|known| known != name) {
+                    params.push(name, bound);
+                }
+            }
+            let text = format!("SELECT {} FROM ({names}) AS names", columns.join(", "));
+            let row: Row = store.db.fetch_one(text.clone(), params).await.unwrap();
+            let found: Vec<String> = (0..expected.len())
+                .map(|index| row.get(format!("c{index}").as_str()).unwrap())
+                .collect();
+            assert_eq!(found, expected, "{text}");
         }
     })
     .await;
