@@ -13,7 +13,7 @@ use crate::observe::{StatementStats, Statistics, summarise};
 use crate::params::{Params, check_value};
 use crate::postgres::Hint;
 use crate::row::Row;
-use crate::sql::{Slot, SourceMap, fingerprint, line_and_column, rewrite, words};
+use crate::sql::{InsertShape, Slot, SourceMap, fingerprint, line_and_column, rewrite, words};
 use crate::stream::{RowSender, channel};
 use crate::value::Value;
 
@@ -60,6 +60,7 @@ pub struct Plan {
     map: SourceMap,
     pub(crate) slots: Vec<Slot>,
     pub(crate) class: Class,
+    insert: OnceLock<Option<InsertShape>>,
     /// What it has cost so far.
     pub(crate) statistics: Statistics,
     fingerprint: OnceLock<(u64, String)>,
@@ -292,6 +293,7 @@ impl Plan {
             map: rewritten.map,
             slots: rewritten.slots,
             class,
+            insert: OnceLock::new(),
             statistics: Statistics::default(),
             fingerprint: OnceLock::new(),
             dialect,
@@ -304,6 +306,12 @@ impl Plan {
     pub(crate) fn fingerprint(&self) -> &(u64, String) {
         self.fingerprint
             .get_or_init(|| fingerprint(self.dialect, &self.text))
+    }
+
+    /// The shape of an `INSERT` that can travel in bulk.
+    pub(crate) fn insert_shape(&self) -> Option<&InsertShape> {
+        let shape = || InsertShape::of(self.dialect, &self.text);
+        self.insert.get_or_init(shape).as_ref()
     }
 
     /// Adds to an error the place in the caller's text that a byte of the prepared text came from.
