@@ -1,6 +1,7 @@
 //! The database: opening it, running single statements, starting transactions.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -297,8 +298,16 @@ impl Database {
 
     /// Looks at a set of migrations for this database.
     #[must_use]
-    pub fn migrations<'a>(&'a self, set: &'a MigrationSet) -> Migrator<'a> {
+    pub fn migrations<'a>(&'a self, set: &'a MigrationSet<'a>) -> Migrator<'a> {
         Migrator::new(self, set)
+    }
+
+    /// Returns the file that the store is, if it is one that outlives the programme.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        match &self.inner.backend {
+            Backend::Sqlite(sqlite) => sqlite.file(),
+            Backend::Postgres(_) => None,
+        }
     }
 
     /// Looks at the tables of the current schema.

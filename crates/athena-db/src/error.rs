@@ -188,7 +188,24 @@ pub enum MigrationError {
         /// The offending version.
         version: u32,
     },
-    /// A statement failed; nothing of its migration stays. The cause is the error's source.
+    /// A migration that had stopped half-way was edited before it went on (MySQL).
+    HalfApplied {
+        /// The name of the migration set.
+        set: String,
+        /// The edited version.
+        version: u32,
+        /// The statement at which it would go on, counted from 1.
+        statement: usize,
+    },
+    /// A version was named that the set does not have.
+    Unknown {
+        /// The name of the migration set.
+        set: String,
+        /// The version.
+        version: u32,
+    },
+    /// A statement failed. Nothing of its migration stays, except on MySQL what comes before it.
+    /// The cause is the error's source.
     Failed {
         /// The name of the migration set.
         set: String,

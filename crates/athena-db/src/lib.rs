@@ -104,7 +104,8 @@ pub use executor::Executor;
 pub use futures_util::future::BoxFuture;
 pub use listen::{Notification, Notifications};
 pub use migrate::{
-    Applied, MigrationFile, MigrationSet, MigrationState, MigrationStatus, Migrator,
+    Adopted, Applied, MigrationFile, MigrationFolder, MigrationSet, MigrationState,
+    MigrationStatus, Migrator, Planned, Repair, Repaired, SetProblem,
 };
 pub use observe::StatementStats;
 pub use params::Params;

@@ -260,11 +260,6 @@ impl<'scope> Tx<'scope> {
         }
     }
 
-    /// Runs statements without parameters, several if need be, as they stand.
-    pub(crate) async fn batch(&self, text: String) -> Result<()> {
-        self.run(Work::Batch(text)).await.map(|_| ())
-    }
-
     /// Runs work on the backend and notes if the future is dropped half-way.
     async fn uninterrupted(&self, work: Work) -> Result<Outcome> {
         let flight = Flight {

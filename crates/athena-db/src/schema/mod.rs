@@ -20,12 +20,14 @@ use crate::{Database, Executor, Params, params};
 
 mod assemble;
 mod default;
+mod difference;
 mod model;
 mod mysql;
 mod postgres;
 mod sqlite;
 mod storage;
 
+pub use self::difference::{Difference, Scope, differences};
 pub use self::model::{
     Check, Column, DefaultValue, ForeignKey, Generated, Index, IndexKey, OnDelete, Table, UniqueKey,
 };

@@ -24,6 +24,7 @@ mod lexer;
 mod lists;
 mod named;
 mod source_map;
+mod split;
 mod translate;
 mod words;
 
@@ -38,6 +39,7 @@ pub use self::source_map::SourceMap;
 pub use self::translate::translate;
 pub(crate) use self::words::words;
 
+pub(crate) use self::split::{changes_rows, split};
 pub(crate) use self::translate::SQLITE_NOW;
 
 /// A piece of SQL text that cannot be accepted, and where it is.
@@ -54,6 +56,11 @@ pub struct SqlError {
 }
 
 impl SqlError {
+    /// Makes an error about a text that is not there.
+    pub(crate) fn nowhere(message: impl Into<String>) -> Self {
+        Self::at("", 0, message)
+    }
+
     /// Places a message at a byte offset of the source.
     fn at(source: &str, offset: usize, message: impl Into<String>) -> Self {
         let (line, column) = line_and_column(source, offset);

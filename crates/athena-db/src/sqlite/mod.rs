@@ -36,8 +36,9 @@ pub(crate) struct Sqlite {
     /// Absent if the database was opened to read.
     writer: Option<Writer>,
     acquire_timeout: Duration,
+    path: PathBuf,
     /// The folder of a database in memory; goes when the last handle goes.
-    _folder: Option<tempfile::TempDir>,
+    folder: Option<tempfile::TempDir>,
 }
 
 impl Sqlite {
@@ -52,6 +53,7 @@ impl Sqlite {
             settings.statement_timeout,
         );
         let acquire_timeout = settings.acquire_timeout;
+        let path = file.path.clone();
         let writer = if file.read_only {
             None
         } else {
@@ -67,10 +69,16 @@ impl Sqlite {
             pool,
             writer,
             acquire_timeout,
-            _folder: folder,
+            path,
+            folder,
         };
         database.check_reader().await?;
         Ok(database)
+    }
+
+    /// Returns the file, unless it is a temporary one.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        self.folder.is_none().then(|| self.path.clone())
     }
 
     pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {

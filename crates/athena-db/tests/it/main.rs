@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod backends;
+mod backup;
 mod contention;
 mod corpus;
+mod drift;
 mod errors;
 mod faults;
+mod ledger;
 mod migrations;
 mod parameters;
 mod rows;

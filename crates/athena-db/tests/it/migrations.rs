@@ -19,7 +19,7 @@ const TWO: &str =
 const THREE: &str =
     "INSERT INTO notes (title) VALUES ('first'); CREATE TABLE extra (id BIGINT PRIMARY KEY);";
 
-const fn set(files: &'static [MigrationFile]) -> MigrationSet {
+const fn set<'a>(files: &'a [MigrationFile<'a>]) -> MigrationSet<'a> {
     MigrationSet {
         name: "notes",
         files,
@@ -32,7 +32,15 @@ const FILES: &[MigrationFile] = &[
     MigrationFile::new(3, "extra", THREE),
 ];
 
-async fn kind(db: &Database, set: &MigrationSet) -> MigrationError {
+fn applied(versions: Vec<u32>, current: u32) -> Applied {
+    Applied {
+        versions,
+        current,
+        backup: None,
+    }
+}
+
+async fn kind(db: &Database, set: &MigrationSet<'_>) -> MigrationError {
     match db.migrations(set).up().await.unwrap_err().kind() {
         ErrorKind::Migration(error) => error.clone(),
         other => panic!("{other:?}"),
@@ -49,10 +57,10 @@ async fn up_applies_what_is_pending_and_only_once() {
         };
         let (short, long) = (set(&FILES[..1]), set(FILES));
         assert_eq!(states(&long).await, [false, false, false]);
-        assert_eq!(db.migrations(&short).up().await.unwrap(), Applied { versions: vec![1], current: 1 });
+        assert_eq!(db.migrations(&short).up().await.unwrap(), applied(vec![1], 1));
         assert_eq!(states(&long).await, [true, false, false]);
-        assert_eq!(db.migrations(&long).up().await.unwrap(), Applied { versions: vec![2, 3], current: 3 });
-        assert_eq!(db.migrations(&long).up().await.unwrap(), Applied { versions: vec![], current: 3 });
+        assert_eq!(db.migrations(&long).up().await.unwrap(), applied(vec![2, 3], 3));
+        assert_eq!(db.migrations(&long).up().await.unwrap(), applied(vec![], 3));
         assert_eq!(states(&long).await, [true, true, true]);
         assert_eq!(db.schema().table_names().await.unwrap(), ["extra", "notes"]);
         assert_eq!(store.count("notes").await, 1);
