@@ -80,6 +80,7 @@ mod dialect;
 mod error;
 mod executor;
 mod listen;
+mod logical;
 mod migrate;
 mod observe;
 mod params;

@@ -7,7 +7,7 @@ use crate::config::{DatabaseSettings, EmbedderSettings, Settings, sqlite_url};
 use crate::outcome::at_path;
 use crate::project;
 use athena_core::{Code, Ctx, Embedder, Env, Error, Registry, Result};
-use athena_db::{Database, Durability, MigrationSet};
+use athena_db::{Builder, Database, Durability, MigrationSet};
 use athena_embed::{EmbedderConfig, Secret};
 use std::io;
 use std::path::Path;
@@ -167,6 +167,11 @@ async fn open_and_migrate(settings: &DatabaseSettings) -> Result<Database> {
 ///
 /// As the driver says.
 pub(crate) async fn connect(settings: &DatabaseSettings) -> Result<Database> {
+    Ok(builder(settings).open().await?)
+}
+
+/// Prepares to open a database as the settings say.
+pub(crate) fn builder(settings: &DatabaseSettings) -> Builder {
     let durability = if settings.full_durability {
         Durability::Full
     } else {
@@ -181,15 +186,12 @@ pub(crate) async fn connect(settings: &DatabaseSettings) -> Result<Database> {
     if let Some(connections) = settings.max_connections {
         builder = builder.max_connections(usize::try_from(connections).unwrap_or(usize::MAX));
     }
-    Ok(builder.open().await?)
+    builder
 }
 
 async fn read_only(settings: &DatabaseSettings) -> Result<Database> {
     tracing::info!("the store is read-only");
-    Ok(Database::builder(&settings.url)
-        .read_only(true)
-        .open()
-        .await?)
+    Ok(builder(settings).read_only(true).open().await?)
 }
 
 async fn migrate(db: &Database) -> Result<()> {

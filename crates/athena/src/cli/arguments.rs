@@ -12,6 +12,7 @@ use clap::ArgMatches;
 use jiff::civil;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
@@ -168,21 +169,31 @@ fn time(text: &str, zone: &TimeZone) -> Option<String> {
 }
 
 /// Reads JSON that was typed, or from `@file`, or from standard input.
-fn json(field: &str, text: &str, stdin: &mut dyn Stdin) -> Result<Value> {
-    let read;
-    let text = if text == "-" {
-        read = stdin.read()?;
-        &read
-    } else if let Some(path) = text.strip_prefix('@') {
-        let file =
-            std::fs::File::open(path).map_err(|error| at_path("read", Path::new(path), error))?;
-        read = read_text(file, path)?;
-        &read
-    } else {
-        text
-    };
-    serde_json::from_str(text)
+///
+/// # Errors
+///
+/// [`Code::InvalidInput`] for what is no JSON; files and standard input fail as they do.
+pub(crate) fn json(field: &str, text: &str, stdin: &mut dyn Stdin) -> Result<Value> {
+    let text = text_of(text, stdin)?;
+    serde_json::from_str(&text)
         .map_err(|error| Error::invalid(field, format_args!("is not JSON: {error}")))
+}
+
+/// Returns the text that was typed, or that of `@file`, or of standard input for `-`.
+///
+/// # Errors
+///
+/// Files and standard input fail as they do.
+pub(crate) fn text_of<'a>(text: &'a str, stdin: &mut dyn Stdin) -> Result<Cow<'a, str>> {
+    if text == "-" {
+        return stdin.read().map(Cow::Owned);
+    }
+    let Some(path) = text.strip_prefix('@') else {
+        return Ok(Cow::Borrowed(text));
+    };
+    let file =
+        std::fs::File::open(path).map_err(|error| at_path("read", Path::new(path), error))?;
+    read_text(file, path).map(Cow::Owned)
 }
 
 fn set(input: &mut Map<String, Value>, path: &[&str], value: Value) {

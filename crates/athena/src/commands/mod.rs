@@ -4,6 +4,7 @@
 //! what all of them are given.
 
 pub(crate) mod call;
+pub(crate) mod db;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod export;
@@ -48,6 +49,7 @@ pub(crate) fn others() -> Vec<(&'static str, Command)> {
         ("Data", import::command()),
         ("Data", export::command()),
         ("Data", eval::command()),
+        ("Data", db::command()),
         ("Serving", serve::command()),
         ("Serving", mcp::command()),
         ("Set-up", quickstart::command()),
@@ -66,6 +68,7 @@ pub(crate) fn run(session: Session, matches: &ArgMatches) -> Outcome {
         Some(("import", matches)) => import::run(&session, matches),
         Some(("export", matches)) => export::run(&session, matches),
         Some(("eval", matches)) => eval::run(&session, matches),
+        Some(("db", matches)) => db::run(&session, matches),
         Some(("serve", _)) => serve::run(session),
         Some(("mcp", _)) => mcp::run(session),
         Some(("quickstart", matches)) => quickstart::run(&session, matches),

@@ -75,8 +75,12 @@ impl Athena {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(stdin).unwrap();
-        child.wait_with_output().unwrap().into()
+        let mut input = child.stdin.take().unwrap();
+        // Written while the output is read: a pipe holds little.
+        std::thread::scope(|scope| {
+            scope.spawn(move || input.write_all(stdin).unwrap());
+            child.wait_with_output().unwrap().into()
+        })
     }
 
     /// Runs the binary, which must succeed, and returns its answer.
