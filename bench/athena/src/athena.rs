@@ -1,9 +1,14 @@
 //! Athena's layer: one `Database` for all tasks, the same code on every backend.
 
+use std::hint::black_box;
+
 use anyhow::{Result, ensure};
-use athena_db::{Database, Durability, Executor, FromRow, Params, Row, TxOptions, Value, params};
+use athena_db::bench::{Plans, parse};
+use athena_db::{
+    Database, Dialect, Durability, Executor, FromRow, Params, Row, TxOptions, Value, params,
+};
 use bench_worker::{
-    Answer, Backend, COLUMNS, Cell, Contestant, Item, Operation, ROWS, Run, content, measure,
+    Answer, Backend, COLUMNS, Cell, Contestant, Item, Operation, ROWS, Run, content, measure, time,
 };
 
 pub(crate) struct Athena;
@@ -15,7 +20,7 @@ impl Contestant for Athena {
 
     async fn run(&self, cell: &Cell) -> Result<Answer> {
         match cell.operation {
-            Operation::PlanHit | Operation::FirstParse => Ok(Answer::Unsupported),
+            Operation::PlanHit | Operation::Bind | Operation::FirstParse => plans(cell),
             _ => run(cell).await,
         }
     }
@@ -34,6 +39,29 @@ async fn run(cell: &Cell) -> Result<Answer> {
     };
     db.close().await?;
     answer
+}
+
+/// Measures what happens to a statement before a database hears of it.
+fn plans(cell: &Cell) -> Result<Answer> {
+    let plans = Plans::new(Dialect::Sqlite);
+    ensure!(plans.bind(INSERT, row(0)).is_ok(), "the statement is wrong");
+    // Others come before it, as in any programme.
+    for text in OTHERS {
+        ensure!(plans.find(text).is_ok(), "another statement is wrong");
+    }
+    ensure!(
+        parse(Dialect::Sqlite, LONG).is_ok() && LONG.len() >= 1_000,
+        "the long one is wrong"
+    );
+    Ok(Answer::Measured(match cell.operation {
+        Operation::PlanHit => time(cell, || drop(black_box(plans.find(black_box(INSERT))))),
+        Operation::Bind => time(cell, || {
+            drop(black_box(plans.bind(INSERT, black_box(row(7)))))
+        }),
+        _ => time(cell, || {
+            drop(black_box(parse(Dialect::Sqlite, black_box(LONG))))
+        }),
+    }))
 }
 
 /// Opens as many connections as the raw driver has; on SQLite four readers are plenty.
@@ -130,6 +158,16 @@ impl Step for Read {
         Ok(())
     }
 }
+
+const OTHERS: [&str; 4] = [
+    "SELECT 1",
+    "SELECT :a",
+    "SELECT :a, :b",
+    "DELETE FROM bench_inserts WHERE id = :id",
+];
+
+/// A statement of 1 kB as programmes have them: a common table expression, comments, literals.
+const LONG: &str = include_str!("long.sql");
 
 const INSERT: &str = "INSERT INTO bench_inserts (project, kind, content, score, created_at)
      VALUES (:project, :kind, :content, :score, :created_at)";

@@ -61,6 +61,8 @@ pub enum Operation {
     Transaction,
     /// Finding what is known about a statement.
     PlanHit,
+    /// [`Operation::PlanHit`] and putting five parameters into their order.
+    Bind,
     /// Reading a statement of 1 kB for the first time.
     FirstParse,
 }

@@ -73,6 +73,8 @@
 // The derive writes `::athena_db`, also in our own tests.
 extern crate self as athena_db;
 
+#[doc(hidden)]
+pub mod bench;
 mod conn;
 mod database;
 mod decimal;

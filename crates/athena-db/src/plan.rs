@@ -251,7 +251,7 @@ impl PlanCache {
         self.dialect
     }
 
-    fn plan(&self, sql: Sql) -> Result<Arc<Plan>> {
+    pub(crate) fn plan(&self, sql: Sql) -> Result<Arc<Plan>> {
         match sql {
             Sql::Static(text) => self.static_plan(text),
             Sql::PerDialect(texts) => self.static_plan(choose(self.dialect, texts)?),
@@ -284,7 +284,7 @@ impl PlanCache {
 }
 
 impl Plan {
-    fn new(dialect: Dialect, source: Cow<'static, str>) -> Result<Self> {
+    pub(crate) fn new(dialect: Dialect, source: Cow<'static, str>) -> Result<Self> {
         let rewritten = rewrite(dialect, &source)?;
         let class = classify(dialect, &source)?;
         Ok(Self {

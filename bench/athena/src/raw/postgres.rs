@@ -32,7 +32,7 @@ pub(super) async fn run(cell: &Cell) -> Result<Answer> {
         Operation::Insert | Operation::InsertDurable => all(cell, INSERT, Insert).await,
         Operation::Batch | Operation::Bulk => all(cell, INSERT, Batch).await,
         Operation::Transaction => all(cell, INSERT, Transaction).await,
-        Operation::PlanHit | Operation::FirstParse => Ok(Answer::Unsupported),
+        _ => Ok(Answer::Unsupported),
     }
 }
 

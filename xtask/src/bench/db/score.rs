@@ -55,6 +55,7 @@ pub(super) const ROWS: &[Row] = rows! {
     Sqlite "batch of 100, per row": "batch" * 1 / 100.0 => Goal::Cpu(1.3);
     Sqlite "100 rows by insert_rows, per row": "bulk" * 1 / 100.0 => Goal::None;
     Sqlite "plan found by address": "plan-hit" * 1 / 1.0 => Goal::Micros(0.05);
+    Sqlite "the same, and five parameters bound": "bind" * 1 / 1.0 => Goal::None;
     Sqlite "first parse of 1 kB": "first-parse" * 1 / 1.0 => Goal::Micros(3.0);
     Postgres "point read": "point" * 1 / 1.0 => Goal::Cpu(1.2);
     Postgres "point read": "point" * 4 / 1.0 => Goal::Cpu(1.2);
