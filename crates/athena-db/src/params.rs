@@ -17,7 +17,9 @@ pub struct Params {
 macro_rules! params {
     () => { $crate::Params::new() };
     ($($name:ident : $value:expr),+ $(,)?) => {
-        $crate::Params::new()$(.with(stringify!($name), $value))+
+        $crate::Params::from([
+            $((stringify!($name), ::core::convert::Into::<$crate::Value>::into($value))),+
+        ])
     };
 }
 
@@ -49,6 +51,9 @@ impl Params {
 
     /// Puts the values into the order of the statement's slots.
     pub(crate) fn bind(self, plan: &Plan) -> Result<Vec<Value>> {
+        if self.is_in_order(plan) {
+            return self.bind_in_order(plan);
+        }
         self.check_names(plan)?;
         let mut entries = self.entries;
         plan.slots
@@ -73,6 +78,19 @@ impl Params {
             .collect()
     }
 
+    /// Whether the names are just those of the slots, one by one: the usual case.
+    fn is_in_order(&self, plan: &Plan) -> bool {
+        let names = plan.slots.iter().map(|slot| slot.name.as_str());
+        plan.names_once && self.entries.len() == plan.slots.len() && self.names().eq(names)
+    }
+
+    fn bind_in_order(self, plan: &Plan) -> Result<Vec<Value>> {
+        for ((_, value), slot) in self.entries.iter().zip(&plan.slots) {
+            check_value(&slot.name, slot.list, value)?;
+        }
+        Ok(self.entries.into_iter().map(|(_, value)| value).collect())
+    }
+
     fn check_names(&self, plan: &Plan) -> Result<()> {
         for slot in &plan.slots {
             if !self.names().any(|name| name == slot.name) {
@@ -92,6 +110,15 @@ impl Params {
             }
         }
         Ok(())
+    }
+}
+
+impl<const N: usize> From<[(&'static str, Value); N]> for Params {
+    fn from(entries: [(&'static str, Value); N]) -> Self {
+        let entries = entries.into_iter();
+        Self {
+            entries: entries.map(|(name, value)| (name.into(), value)).collect(),
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! Statements as they are prepared: text with `:name` parameters, rewritten once and remembered.
 
+mod addresses;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+
+use addresses::Addresses;
 
 use crate::dialect::Dialect;
 use crate::error::{Error, Position, Result};
@@ -59,6 +63,8 @@ pub struct Plan {
     pub(crate) text: String,
     map: SourceMap,
     pub(crate) slots: Vec<Slot>,
+    /// No two slots have the same name.
+    pub(crate) names_once: bool,
     pub(crate) class: Class,
     insert: OnceLock<Option<InsertShape>>,
     /// What it has cost so far.
@@ -156,7 +162,7 @@ impl Work {
 pub struct PlanCache {
     dialect: Dialect,
     slow: Duration,
-    by_address: RwLock<HashMap<(usize, usize), Arc<Plan>>>,
+    by_address: Addresses,
     by_text: RwLock<HashMap<String, Arc<Plan>>>,
 }
 
@@ -169,7 +175,7 @@ impl PlanCache {
         Self {
             dialect,
             slow,
-            by_address: RwLock::default(),
+            by_address: Addresses::new(),
             by_text: RwLock::default(),
         }
     }
@@ -242,7 +248,7 @@ impl PlanCache {
 
     /// What the statements have cost so far.
     pub(crate) fn statistics(&self) -> Vec<StatementStats> {
-        let mut plans: Vec<Arc<Plan>> = read(&self.by_address).values().cloned().collect();
+        let mut plans: Vec<Arc<Plan>> = self.by_address.plans().cloned().collect();
         plans.extend(read(&self.by_text).values().cloned());
         summarise(&plans)
     }
@@ -260,13 +266,11 @@ impl PlanCache {
     }
 
     fn static_plan(&self, text: &'static str) -> Result<Arc<Plan>> {
-        let address = (text.as_ptr().addr(), text.len());
-        if let Some(plan) = read(&self.by_address).get(&address) {
+        if let Some(plan) = self.by_address.get(text) {
             return Ok(Arc::clone(plan));
         }
         let plan = Arc::new(Plan::new(self.dialect, Cow::Borrowed(text))?);
-        write(&self.by_address).insert(address, Arc::clone(&plan));
-        Ok(plan)
+        Ok(Arc::clone(self.by_address.insert(text, plan)))
     }
 
     fn built_plan(&self, text: String) -> Result<Arc<Plan>> {
@@ -291,6 +295,7 @@ impl Plan {
             source,
             text: rewritten.text,
             map: rewritten.map,
+            names_once: are_distinct(&rewritten.slots),
             slots: rewritten.slots,
             class,
             insert: OnceLock::new(),
@@ -327,6 +332,12 @@ impl Plan {
             |slot| format!(":{}", slot.name),
         )
     }
+}
+
+fn are_distinct(slots: &[Slot]) -> bool {
+    let mut names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
+    names.sort_unstable();
+    names.is_sorted_by(|one, next| one < next)
 }
 
 /// A name as it stands in SQL; every backend reads double quotes so.

@@ -29,8 +29,9 @@ pub(super) struct Token {
     pub(super) end: usize,
 }
 
-/// What a token is.
+/// What a token is; as wide as what stands beside it in a [`Token`], which is copied a great deal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
 pub(super) enum Kind {
     /// An unquoted name or keyword.
     Word,
@@ -220,18 +221,19 @@ impl<'a> Lexer<'a> {
 
     /// Skips white space and comments.
     fn skip_blanks(&mut self) -> Result<(), SqlError> {
-        while let Some(byte) = self.byte(self.position) {
-            self.position = match byte {
-                _ if is_space(byte) => self.position + 1,
-                b'-' if self.starts_dash_comment(self.position) => self.line_end(self.position),
-                b'#' if self.grammar.hash_comments => self.line_end(self.position),
-                b'/' if self.starts_block_comment(self.position) => {
-                    self.block_end(self.position)?
+        loop {
+            let rest = self.rest(self.position).iter();
+            let at = self.position + rest.take_while(|&&byte| is_space(byte)).count();
+            self.position = match self.byte(at) {
+                Some(b'-') if self.starts_dash_comment(at) => self.line_end(at),
+                Some(b'#') if self.grammar.hash_comments => self.line_end(at),
+                Some(b'/') if self.starts_block_comment(at) => self.block_end(at)?,
+                _ => {
+                    self.position = at;
+                    return Ok(());
                 }
-                _ => return Ok(()),
             };
         }
-        Ok(())
     }
 
     fn starts_dash_comment(&self, at: usize) -> bool {
@@ -403,9 +405,11 @@ impl<'a> Lexer<'a> {
     }
 
     fn symbol_end(&self, start: usize) -> usize {
-        if let Some(end) = self.code_comment_end(start) {
+        if !self.grammar.code_comments {
+            start + 1
+        } else if let Some(end) = self.code_comment_end(start) {
             end
-        } else if self.grammar.code_comments && self.rest(start).starts_with(b"*/") {
+        } else if self.rest(start).starts_with(b"*/") {
             start + 2
         } else {
             start + 1
@@ -470,14 +474,40 @@ impl<'a> Lexer<'a> {
 }
 
 fn is_space(byte: u8) -> bool {
-    byte.is_ascii_whitespace() || byte == 0x0b
+    CLASSES[usize::from(byte)] & SPACE != 0
 }
 
 fn starts_name(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte == b'_' || byte >= 0x80
+    CLASSES[usize::from(byte)] & NAME_START != 0
 }
 
 /// Tells whether a byte belongs to a name that has begun.
 pub(super) fn continues_name(byte: u8) -> bool {
-    starts_name(byte) || byte.is_ascii_digit() || byte == b'$'
+    CLASSES[usize::from(byte)] & NAME != 0
+}
+
+const SPACE: u8 = 1;
+const NAME_START: u8 = 2;
+const NAME: u8 = 4;
+
+/// What each byte can be: looked up, because every byte of a statement is asked.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        classes[byte as usize] = class(byte);
+        if byte == u8::MAX {
+            break classes;
+        }
+        byte += 1;
+    }
+};
+
+const fn class(byte: u8) -> u8 {
+    match byte {
+        b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => SPACE,
+        b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => NAME_START | NAME,
+        b'0'..=b'9' | b'$' => NAME,
+        _ => 0,
+    }
 }

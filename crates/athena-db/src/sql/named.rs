@@ -15,7 +15,7 @@
 //! On PostgreSQL `IN` thereby takes the precedence of `=`: write parentheses where a comparison stands beside
 //! it, as in `(a IN :ids) = :b`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::SqlError;
@@ -63,7 +63,7 @@ pub struct Slot {
 /// names, while a statement like `PREPARE` may hold it), `::` outside PostgreSQL, and parameter syntax of the
 /// engine itself (`@x`, `:1` on SQLite) that would be bound to NULL unseen.
 pub fn rewrite(dialect: Dialect, sql: &str) -> Result<Rewritten, SqlError> {
-    if let Some(offset) = sql.bytes().position(|byte| byte == 0) {
+    if let Some(offset) = sql.find('\0') {
         return Err(SqlError::at(sql, offset, "SQL text cannot hold a NUL byte"));
     }
     let mut rewriter = Rewriter::new(dialect, sql);
@@ -83,7 +83,7 @@ struct Rewriter<'a> {
     map: SourceMap,
     slots: Vec<Slot>,
     /// The number of each (name, list) that was seen; unused where placeholders have no numbers.
-    numbers: HashMap<(&'a str, bool), usize>,
+    numbers: BTreeMap<(&'a str, bool), usize>,
     previous: Option<Token>,
     brackets: Vec<Bracket>,
     /// The first `$1` of a PostgreSQL statement.
@@ -119,7 +119,7 @@ impl<'a> Rewriter<'a> {
             copied: 0,
             map: SourceMap::default(),
             slots: Vec::new(),
-            numbers: HashMap::new(),
+            numbers: BTreeMap::new(),
             previous: None,
             brackets: Vec::new(),
             positional: None,
@@ -156,13 +156,13 @@ impl<'a> Rewriter<'a> {
     }
 
     fn symbol(&mut self, token: Token) -> Result<(), SqlError> {
-        match self.lexer.text(token) {
-            "(" => self.brackets.push(self.parenthesis()),
-            "[" => self.brackets.push(Bracket::Colons),
-            ")" | "]" => {
+        match &self.source.as_bytes()[token.start..token.end] {
+            b"(" => self.brackets.push(self.parenthesis()),
+            b"[" => self.brackets.push(Bracket::Colons),
+            b")" | b"]" => {
                 self.brackets.pop();
             }
-            "::" if self.dialect != Dialect::Postgres => {
+            b"::" if self.dialect != Dialect::Postgres => {
                 let message = format!(
                     "`::` is a cast only on PostgreSQL, not on {}; write CAST(x AS type)",
                     self.dialect
@@ -345,7 +345,9 @@ impl<'a> Rewriter<'a> {
     }
 
     fn is_word(&self, token: Token, word: &str) -> bool {
-        token.kind == Kind::Word && self.lexer.text(token).eq_ignore_ascii_case(word)
+        token.kind == Kind::Word
+            && token.end - token.start == word.len()
+            && self.lexer.text(token).eq_ignore_ascii_case(word)
     }
 
     /// Lets `$1` stand in a statement of PostgreSQL without names, such as `PREPARE`; refuses all other
@@ -373,10 +375,14 @@ impl<'a> Rewriter<'a> {
 }
 
 fn write_placeholder(text: &mut String, dialect: Dialect, number: usize) {
-    let written = match dialect {
-        Dialect::Sqlite => write!(text, "?{number}"),
-        Dialect::Postgres => write!(text, "${number}"),
-        Dialect::MySql => text.write_char('?'),
+    match dialect {
+        Dialect::Sqlite => text.push('?'),
+        Dialect::Postgres => text.push('$'),
+        Dialect::MySql => return text.push('?'),
+    }
+    let written = match u8::try_from(number) {
+        Ok(digit @ 0..=9) => text.write_char(char::from(b'0' + digit)),
+        _ => write!(text, "{number}"),
     };
     debug_assert!(written.is_ok(), "writing to a string cannot fail");
 }
