@@ -17,7 +17,9 @@ use crate::observe::{StatementStats, Statistics, summarise};
 use crate::params::{Params, check_value};
 use crate::postgres::Hint;
 use crate::row::Row;
-use crate::sql::{InsertShape, Slot, SourceMap, fingerprint, line_and_column, rewrite, words};
+use crate::sql::{
+    InsertShape, Rewritten, Slot, SourceMap, fingerprint, line_and_column, rewrite, words,
+};
 use crate::stream::{RowSender, channel};
 use crate::value::Value;
 
@@ -67,6 +69,8 @@ pub struct Plan {
     pub(crate) names_once: bool,
     pub(crate) class: Class,
     insert: OnceLock<Option<InsertShape>>,
+    /// PostgreSQL's form of it for many rows.
+    bulk: OnceLock<Arc<Plan>>,
     /// What it has cost so far.
     pub(crate) statistics: Statistics,
     fingerprint: OnceLock<(u64, String)>,
@@ -291,7 +295,16 @@ impl Plan {
     pub(crate) fn new(dialect: Dialect, source: Cow<'static, str>) -> Result<Self> {
         let rewritten = rewrite(dialect, &source)?;
         let class = classify(dialect, &source)?;
-        Ok(Self {
+        Ok(Self::rewritten(dialect, class, source, rewritten))
+    }
+
+    fn rewritten(
+        dialect: Dialect,
+        class: Class,
+        source: Cow<'static, str>,
+        rewritten: Rewritten,
+    ) -> Self {
+        Self {
             source,
             text: rewritten.text,
             map: rewritten.map,
@@ -299,12 +312,13 @@ impl Plan {
             slots: rewritten.slots,
             class,
             insert: OnceLock::new(),
+            bulk: OnceLock::new(),
             statistics: Statistics::default(),
             fingerprint: OnceLock::new(),
             dialect,
             readonly: OnceLock::new(),
             hint: RwLock::new(Hint::Unknown),
-        })
+        }
     }
 
     /// The hash and the text without literals.
@@ -317,6 +331,22 @@ impl Plan {
     pub(crate) fn insert_shape(&self) -> Option<&InsertShape> {
         let shape = || InsertShape::of(self.dialect, &self.text);
         self.insert.get_or_init(shape).as_ref()
+    }
+
+    /// The plan of another text that does the same for many rows.
+    pub(crate) fn bulk(&self, text: impl FnOnce() -> String) -> &Arc<Self> {
+        self.bulk.get_or_init(|| {
+            Arc::new(Self::rewritten(
+                self.dialect,
+                self.class,
+                self.source.clone(),
+                Rewritten {
+                    text: text(),
+                    slots: Vec::new(),
+                    map: SourceMap::default(),
+                },
+            ))
+        })
     }
 
     /// Adds to an error the place in the caller's text that a byte of the prepared text came from.

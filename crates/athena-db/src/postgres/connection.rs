@@ -5,12 +5,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use futures_util::future::try_join_all;
 use postgres_types::Type;
 use tokio::task::AbortHandle;
 use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{Client, NoTls, RowStream, Socket, Statement};
 
+use super::bulk;
 use super::error::{STALE_PLAN, ambiguous_parameter, translate, translate_plan};
 use super::statements::Statements;
 use super::types::{Decoded, Misfit, Parameter, encode_all, type_of};
@@ -48,6 +48,13 @@ pub(super) struct Failure {
     pub(super) sent: bool,
 }
 
+impl Failure {
+    /// Whether the connection went with it.
+    pub(super) fn is_lost(&self) -> bool {
+        self.error.is_connection() || *self.error.kind() == ErrorKind::CommitUnknown
+    }
+}
+
 /// Types to try for a parameter that is `NULL` and that the server knows nothing about.
 const NULL_TYPES: [Type; 8] = [
     Type::TEXT,
@@ -62,9 +69,6 @@ const NULL_TYPES: [Type; 8] = [
 
 /// Prepared attempts to find the types of nulls; a statement is asked about once.
 const MAX_GUESSES: usize = 64;
-
-/// Rows of a batch that are on their way at the same time.
-const IN_FLIGHT: usize = 128;
 
 /// How long the server has to take note of a cancelled statement.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -165,7 +169,7 @@ async fn run_once(
                 .await
                 .map(Outcome::Count)
         }
-        Work::ExecuteMany { plan, rows } => execute_many(conn, plan, rows, in_transaction)
+        Work::ExecuteMany { plan, rows } => bulk::execute_many(conn, plan, rows)
             .await
             .map(Outcome::Count),
         Work::Fetch {
@@ -185,38 +189,6 @@ async fn run_once(
                 .map(Outcome::Rows)
         }
     }
-}
-
-async fn execute_many(
-    conn: &Connection,
-    plan: &Arc<Plan>,
-    rows: &[Vec<Value>],
-    in_transaction: bool,
-) -> Result<u64, Failure> {
-    let Some(first) = rows.first() else {
-        return Ok(0);
-    };
-    let (statement, _) = prepare(conn, plan, first, in_transaction).await?;
-    let mut count = 0;
-    for chunk in rows.chunks(IN_FLIGHT) {
-        let encoded = chunk
-            .iter()
-            .map(|values| encode_all(plan, values, statement.params()));
-        let encoded = encoded
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|misfit| before(misfit.into_error(plan, &statement)))?;
-        let counts = try_join_all(
-            encoded
-                .iter()
-                .map(|parameters| conn.client.execute_raw(&statement, parameters)),
-        )
-        .await;
-        count += counts
-            .map_err(|error| lost_after(&error, true))?
-            .iter()
-            .sum::<u64>();
-    }
-    Ok(count)
 }
 
 async fn read_rows(
@@ -295,7 +267,7 @@ fn read_row(row: &tokio_postgres::Row, columns: &Arc<Columns>) -> Result<Row> {
 }
 
 /// Prepares a statement and encodes its parameters for the types that the server reports.
-async fn prepare(
+pub(super) async fn prepare(
     conn: &Connection,
     plan: &Arc<Plan>,
     values: &[Value],
@@ -327,7 +299,7 @@ async fn prepare_wider(
         .map_err(|error| before(translate(&error)))?;
     match encode_all(plan, values, statement.params()) {
         Ok(parameters) => Ok((statement, parameters)),
-        Err(misfit) => Err(before(misfit.into_error(plan, narrow))),
+        Err(misfit) => Err(before(misfit.into_error(plan, narrow.params()))),
     }
 }
 
@@ -449,7 +421,7 @@ async fn guarded(
     result
 }
 
-async fn prepare_as(
+pub(super) async fn prepare_as(
     conn: &Connection,
     plan: &Arc<Plan>,
     types: &[Type],
@@ -466,26 +438,23 @@ async fn prepare_as(
 }
 
 impl Misfit {
-    fn into_error(self, plan: &Plan, statement: &Statement) -> Error {
+    pub(super) fn into_error(self, plan: &Plan, types: &[Type]) -> Error {
         match self {
             Self::Type(error) => error,
             Self::Range(index) => {
-                let want = statement
-                    .params()
-                    .get(index)
-                    .map_or("an integer", Type::name);
+                let want = types.get(index).map_or("an integer", Type::name);
                 Error::mismatch(plan.parameter(index), want, "an integer beyond its range")
             }
         }
     }
 }
 
-fn before(error: Error) -> Failure {
+pub(super) fn before(error: Error) -> Failure {
     Failure { error, sent: false }
 }
 
 /// After a lost connection a write may have happened or not; a read can simply be asked again.
-fn lost_after(error: &tokio_postgres::Error, writes: bool) -> Failure {
+pub(super) fn lost_after(error: &tokio_postgres::Error, writes: bool) -> Failure {
     let error = translate(error);
     let lost = error.is_connection();
     let error = if writes && lost {

@@ -1,5 +1,6 @@
 //! PostgreSQL: a pool of connections, cached prepared statements, values as the server wants them.
 
+mod bulk;
 mod connection;
 mod error;
 mod pool;
@@ -29,9 +30,6 @@ pub(crate) struct Postgres {
     pool: Pool,
 }
 
-/// A batch of rows is one transaction; it may take its time.
-const BATCH_DEADLINE: Duration = Duration::from_secs(600);
-
 impl Postgres {
     /// Connects to what the URL names, and fails at once if that is not there.
     pub(crate) async fn open(url: &str, settings: Settings) -> Result<Self> {
@@ -41,19 +39,14 @@ impl Postgres {
     }
 
     pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
-        if matches!(work, Work::ExecuteMany { .. }) {
-            return self.run_in_transaction(work).await;
-        }
-        match self.acquire().await?.run(&work, false).await {
+        let result = match self.acquire().await?.attempt(&work).await {
             // A pooled connection may have died unnoticed; what it never sent can be sent again.
-            Err(failure) if !failure.sent && failure.error.is_connection() => self
-                .acquire()
-                .await?
-                .run(&work, false)
-                .await
-                .map_err(|failure| failure.error),
-            result => result.map_err(|failure| failure.error),
-        }
+            Err(failure) if !failure.sent && failure.error.is_connection() => {
+                self.acquire().await?.attempt(&work).await
+            }
+            result => result,
+        };
+        result.map_err(|failure| failure.error)
     }
 
     /// A single statement is outside a transaction here unless somebody began one.
@@ -83,14 +76,5 @@ impl Postgres {
             waiting: stats.waiting,
             oldest: stats.oldest,
         }
-    }
-
-    async fn run_in_transaction(&self, work: Work) -> Result<Outcome> {
-        let tx = self
-            .begin(TxOptions::default().with_deadline(BATCH_DEADLINE))
-            .await?;
-        let outcome = tx.run(work).await?;
-        tx.commit().await?;
-        Ok(outcome)
     }
 }

@@ -2,15 +2,23 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::connection::{Connection, Failure, run};
+use super::bulk::execute_at_once;
+use super::connection::{Connection, Failure, before, lost_after, run};
 use super::error::translate;
 use super::server::Server;
+use super::transaction::begin_text;
 use crate::error::{Error, Result};
 use crate::plan::{Outcome, Plan, Work};
 use crate::pool::{self, Manage};
+use crate::transaction::TxOptions;
+use crate::value::Value;
 
 pub(super) type Pool = pool::Pool<Server>;
+
+/// A batch of rows is one transaction; it may take its time.
+const BATCH_DEADLINE: Duration = Duration::from_secs(600);
 
 /// A connection in use. An open transaction is rolled back when it is dropped.
 #[derive(Debug)]
@@ -50,9 +58,7 @@ impl Lease {
 
     /// Runs one piece of work.
     pub(super) async fn run(&self, work: &Work, in_transaction: bool) -> Result<Outcome, Failure> {
-        let lease = self
-            .lease()
-            .map_err(|error| Failure { error, sent: false })?;
+        let lease = self.lease().map_err(before)?;
         let flight = lease.take_off(work.plan());
         let result = run(lease.conn(), work, in_transaction).await;
         flight.land();
@@ -61,8 +67,40 @@ impl Lease {
 
     /// Runs one piece of work as a transaction of its own.
     pub(crate) async fn run_alone(&self, work: Work) -> Result<Outcome> {
-        let result = self.run(&work, false).await;
+        let result = self.attempt(&work).await;
         result.map_err(|failure| failure.error)
+    }
+
+    /// Runs one piece of work as a transaction of its own, and tells whether it was sent.
+    pub(super) async fn attempt(&self, work: &Work) -> Result<Outcome, Failure> {
+        match work {
+            Work::ExecuteMany { plan, rows } => self.run_many(work, plan, rows).await,
+            _ => self.run(work, false).await,
+        }
+    }
+
+    /// A batch is one statement or else one transaction.
+    async fn run_many(
+        &self,
+        work: &Work,
+        plan: &Arc<Plan>,
+        rows: &[Vec<Value>],
+    ) -> Result<Outcome, Failure> {
+        let lease = self.lease().map_err(before)?;
+        let flight = lease.take_off(Some(plan));
+        let done = execute_at_once(lease.conn(), plan, rows).await;
+        flight.land();
+        if let Some(count) = done? {
+            return Ok(Outcome::Count(count));
+        }
+        let options = TxOptions::default().with_deadline(BATCH_DEADLINE);
+        self.begin(&begin_text(&options)).await.map_err(before)?;
+        let result = self.run(work, true).await;
+        let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.end(end).await;
+        let outcome = result?;
+        ended.map_err(|error| lost_after(&error, true))?;
+        Ok(outcome)
     }
 
     /// Sends `BEGIN …`; from now on the lease has an open transaction.

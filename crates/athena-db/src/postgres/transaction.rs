@@ -94,7 +94,7 @@ impl Transaction {
 }
 
 /// The server itself ends a transaction whose programme hangs.
-fn begin_text(options: &TxOptions) -> String {
+pub(super) fn begin_text(options: &TxOptions) -> String {
     let isolation = match (options.isolation, options.access) {
         (Isolation::ReadCommitted, _) | (Isolation::Default, Access::ReadWrite) => "READ COMMITTED",
         (Isolation::RepeatableRead, _) | (Isolation::Default, Access::ReadOnly) => {

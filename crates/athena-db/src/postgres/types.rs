@@ -1,14 +1,14 @@
 //! Values on their way to and from PostgreSQL, in the types that the server reports.
 //!
-//! `NUMERIC` is read as an integer if it has no decimal places and fits, else as the nearest
-//! double. Types without a form of their own here (`interval`, `inet`, vectors) can be sent as
-//! text and must be cast to text to be read.
+//! Types without a form of their own here (`interval`, `inet`) can be sent as text and must be
+//! cast to text to be read.
 
 use std::error::Error as StdError;
 
 use bytes::{BufMut, BytesMut};
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use postgres_types::{Format, FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
@@ -19,6 +19,15 @@ use crate::value::{Value, to_bytes};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's clock starts.
 const EPOCH: i64 = 946_684_800_000_000;
+
+/// The same clock's first day.
+const FIRST_DAY: Date = jiff::civil::date(2000, 1, 1);
+
+/// The signs of a `NUMERIC`; zero is plus.
+const NEGATIVE: u16 = 0x4000;
+const NAN: u16 = 0xC000;
+const INFINITY: u16 = 0xD000;
+const MINUS_INFINITY: u16 = 0xF000;
 
 /// A parameter in the bytes that the server wants.
 #[derive(Debug)]
@@ -70,6 +79,70 @@ pub(super) fn type_of(value: &Value) -> Type {
         Value::Vector(_) => Type::FLOAT4_ARRAY,
         Value::List(items) => array_of(items.iter().find(|item| **item != Value::Null)),
     }
+}
+
+/// The array type for columns of values, where values of the type have a binary form here.
+pub(super) fn array_type(element: &Type) -> Option<Type> {
+    let array = match *element {
+        Type::BOOL => Type::BOOL_ARRAY,
+        Type::INT2 => Type::INT2_ARRAY,
+        Type::INT4 => Type::INT4_ARRAY,
+        Type::INT8 => Type::INT8_ARRAY,
+        Type::FLOAT4 => Type::FLOAT4_ARRAY,
+        Type::FLOAT8 => Type::FLOAT8_ARRAY,
+        Type::NUMERIC => Type::NUMERIC_ARRAY,
+        Type::TEXT => Type::TEXT_ARRAY,
+        Type::VARCHAR => Type::VARCHAR_ARRAY,
+        Type::BPCHAR => Type::BPCHAR_ARRAY,
+        Type::BYTEA => Type::BYTEA_ARRAY,
+        Type::UUID => Type::UUID_ARRAY,
+        Type::DATE => Type::DATE_ARRAY,
+        Type::TIMESTAMP => Type::TIMESTAMP_ARRAY,
+        Type::TIMESTAMPTZ => Type::TIMESTAMPTZ_ARRAY,
+        Type::JSON => Type::JSON_ARRAY,
+        Type::JSONB => Type::JSONB_ARRAY,
+        _ => return None,
+    };
+    Some(array)
+}
+
+/// Encodes one parameter of many rows as an array.
+pub(super) fn encode_column<'a>(
+    plan: &Plan,
+    index: usize,
+    values: impl ExactSizeIterator<Item = &'a Value> + Clone,
+    ty: &Type,
+) -> Result<Parameter, Misfit> {
+    let bytes = array(values.clone(), ty).map_err(|_| blame(plan, index, values, ty))?;
+    Ok(Parameter {
+        bytes: Some(bytes),
+        format: Format::Binary,
+    })
+}
+
+/// Appends a value to a row in the binary format of `COPY`.
+pub(super) fn encode_field(
+    plan: &Plan,
+    index: usize,
+    value: &Value,
+    ty: &Type,
+    out: &mut BytesMut,
+) -> Result<(), Misfit> {
+    element(value, ty, out).map_err(|reason| misfit(plan, index, value, ty, reason))
+}
+
+/// Finds the value that does not fit.
+fn blame<'a>(
+    plan: &Plan,
+    index: usize,
+    mut values: impl Iterator<Item = &'a Value>,
+    ty: &Type,
+) -> Misfit {
+    let culprit = values.find_map(|value| {
+        let reason = element(value, ty, &mut BytesMut::new()).err()?;
+        Some(misfit(plan, index, value, ty, reason))
+    });
+    culprit.unwrap_or(Misfit::Range(index))
 }
 
 fn array_of(item: Option<&Value>) -> Type {
@@ -133,9 +206,6 @@ fn encode(value: &Value, ty: &Type) -> Result<Parameter, Reason> {
 /// What is best left to the server's own parser.
 fn as_text(value: &Value, ty: &Type) -> Option<String> {
     match (value, ty.clone()) {
-        (Value::Int(value), Type::NUMERIC) => Some(value.to_string()),
-        (Value::Real(value), Type::NUMERIC) => Some(value.to_string()),
-        (Value::Time(value), Type::DATE) => Some(value.strftime("%Y-%m-%d").to_string()),
         (Value::Text(value), Type::NUMERIC | Type::DATE) => Some(value.clone()),
         (Value::Text(value), _) if !has_binary_form(ty) => Some(value.clone()),
         _ => None,
@@ -158,6 +228,8 @@ fn has_binary_form(ty: &Type) -> bool {
                 | Type::UUID
                 | Type::TIMESTAMP
                 | Type::TIMESTAMPTZ
+                | Type::DATE
+                | Type::NUMERIC
                 | Type::JSON
                 | Type::JSONB
         )
@@ -175,10 +247,10 @@ fn is_text(ty: &Type) -> bool {
 fn binary(value: &Value, ty: &Type) -> Result<Vec<u8>, Reason> {
     if let Kind::Array(element) = ty.kind() {
         return match value {
-            Value::List(items) => array(items, element),
+            Value::List(items) => array(items.iter(), element),
             Value::Vector(vector) => {
                 let items: Vec<Value> = vector.iter().map(|number| Value::from(*number)).collect();
-                array(&items, element)
+                array(items.iter(), element)
             }
             _ => Err(Reason::Kind),
         };
@@ -208,8 +280,6 @@ fn binary(value: &Value, ty: &Type) -> Result<Vec<u8>, Reason> {
         (Type::FLOAT8, value) => number(value).map(|value| value.to_be_bytes().to_vec()),
         (Type::BYTEA, Value::Bytes(bytes)) => Ok(bytes.clone()),
         (Type::BYTEA, Value::Vector(vector)) => Ok(to_bytes(vector)),
-        (Type::NUMERIC, Value::Decimal(value)) => numeric(value),
-        (Type::DATE, Value::Date(value)) => Ok(days(*value).to_be_bytes().to_vec()),
         (Type::UUID, Value::Uuid(uuid)) => Ok(uuid.as_bytes().to_vec()),
         (Type::UUID, Value::Text(text)) => Uuid::try_parse(text)
             .map(|uuid| uuid.as_bytes().to_vec())
@@ -217,6 +287,9 @@ fn binary(value: &Value, ty: &Type) -> Result<Vec<u8>, Reason> {
         (Type::TIMESTAMPTZ | Type::TIMESTAMP, value) => {
             time(value).map(|value| value.to_be_bytes().to_vec())
         }
+        (Type::DATE, value) => date(value).map(|date| days(date).to_be_bytes().to_vec()),
+        (Type::NUMERIC, Value::Real(value)) if !value.is_finite() => Ok(no_number(*value)),
+        (Type::NUMERIC, value) => numeric(&decimal(value)?),
         (Type::JSON, value) => json(value).map(String::into_bytes),
         (Type::JSONB, value) => json(value).map(|text| [&[1], text.as_bytes()].concat()),
         _ => Err(Reason::Kind),
@@ -240,7 +313,7 @@ fn text(value: &Value) -> Option<String> {
 
 /// Days since 2000.
 fn days(date: Date) -> i32 {
-    (date - jiff::civil::date(2000, 1, 1)).get_days()
+    (date - FIRST_DAY).get_days()
 }
 
 /// Digits to base 10,000: how many, the power of the first, the sign, the places shown.
@@ -261,7 +334,7 @@ fn numeric(value: &Decimal) -> Result<Vec<u8>, Reason> {
     let mut bytes = Vec::with_capacity(8 + digits.len() / 2);
     bytes.put_i16(in_range(i16::try_from(digits.len() / 4))?);
     bytes.put_i16(in_range(i16::try_from(whole.len() / 4))? - 1);
-    bytes.put_u16(if value.is_negative() { 0x4000 } else { 0 });
+    bytes.put_u16(if value.is_negative() { NEGATIVE } else { 0 });
     bytes.put_u16(in_range(u16::try_from(fraction.len()))?);
     groups.for_each(|group| bytes.put_u16(group));
     Ok(bytes)
@@ -306,6 +379,35 @@ fn time(value: &Value) -> Result<i64, Reason> {
     time.as_microsecond().checked_sub(EPOCH).ok_or(Reason::Kind)
 }
 
+fn date(value: &Value) -> Result<Date, Reason> {
+    match value {
+        Value::Date(date) => Ok(*date),
+        Value::Time(time) => Ok(time.to_zoned(TimeZone::UTC).date()),
+        Value::Text(text) => text.parse().map_err(|_| Reason::Kind),
+        _ => Err(Reason::Kind),
+    }
+}
+
+fn decimal(value: &Value) -> Result<Decimal, Reason> {
+    match value {
+        Value::Decimal(decimal) => Ok(decimal.clone()),
+        Value::Int(value) => Ok((*value).into()),
+        Value::Real(value) => value.to_string().parse().map_err(|_| Reason::Kind),
+        Value::Text(text) => text.parse().map_err(|_| Reason::Kind),
+        _ => Err(Reason::Kind),
+    }
+}
+
+/// What a `NUMERIC` is that has no digits.
+fn no_number(value: f64) -> Vec<u8> {
+    let sign = match value {
+        f64::INFINITY => INFINITY,
+        f64::NEG_INFINITY => MINUS_INFINITY,
+        _ => NAN,
+    };
+    [[0; 2], [0; 2], sign.to_be_bytes(), [0; 2]].concat()
+}
+
 /// Text for a JSON column is a JSON document, as it is on SQLite.
 fn json(value: &Value) -> Result<String, Reason> {
     match value {
@@ -317,27 +419,36 @@ fn json(value: &Value) -> Result<String, Reason> {
     }
 }
 
-fn array(items: &[Value], element: &Type) -> Result<Vec<u8>, Reason> {
+fn array<'a>(
+    items: impl ExactSizeIterator<Item = &'a Value> + Clone,
+    ty: &Type,
+) -> Result<Vec<u8>, Reason> {
     let length = i32::try_from(items.len()).map_err(|_| Reason::Range)?;
-    let mut bytes = Vec::with_capacity(20 + items.len() * 12);
+    let has_nulls = items.clone().any(|item| *item == Value::Null);
+    let mut bytes = BytesMut::with_capacity(20 + items.len() * 12);
     bytes.put_i32(i32::from(length > 0));
-    bytes.put_i32(i32::from(items.contains(&Value::Null)));
-    bytes.put_u32(element.oid());
+    bytes.put_i32(i32::from(has_nulls));
+    bytes.put_u32(ty.oid());
     if length > 0 {
         bytes.put_i32(length);
         bytes.put_i32(1);
     }
     for item in items {
-        match item {
-            Value::Null => bytes.put_i32(-1),
-            item => {
-                let encoded = binary(item, element)?;
-                bytes.put_i32(i32::try_from(encoded.len()).map_err(|_| Reason::Range)?);
-                bytes.extend(encoded);
-            }
-        }
+        element(item, ty, &mut bytes)?;
     }
-    Ok(bytes)
+    Ok(bytes.into())
+}
+
+/// Appends a value with its length before it.
+fn element(value: &Value, ty: &Type, out: &mut BytesMut) -> Result<(), Reason> {
+    if *value == Value::Null {
+        out.put_i32(-1);
+        return Ok(());
+    }
+    let encoded = binary(value, ty)?;
+    out.put_i32(i32::try_from(encoded.len()).map_err(|_| Reason::Range)?);
+    out.extend_from_slice(&encoded);
+    Ok(())
 }
 
 impl ToSql for Parameter {
@@ -430,7 +541,7 @@ fn decode_time(raw: &[u8]) -> Option<Timestamp> {
 
 fn decode_date(raw: &[u8]) -> Option<Date> {
     let days = i32::from_be_bytes(raw.try_into().ok()?);
-    jiff::civil::date(2000, 1, 1)
+    FIRST_DAY
         .checked_add(jiff::Span::new().try_days(days).ok()?)
         .ok()
 }
@@ -491,10 +602,10 @@ fn decode_numeric(raw: &[u8]) -> Option<Value> {
         .collect::<Option<Vec<u16>>>()?;
     let sign = match sign {
         0x0000 => "",
-        0x4000 => "-",
-        0xC000 => return Some(Value::Real(f64::NAN)),
-        0xD000 => return Some(Value::Real(f64::INFINITY)),
-        0xF000 => return Some(Value::Real(f64::NEG_INFINITY)),
+        NEGATIVE => "-",
+        NAN => return Some(Value::Real(f64::NAN)),
+        INFINITY => return Some(Value::Real(f64::INFINITY)),
+        MINUS_INFINITY => return Some(Value::Real(f64::NEG_INFINITY)),
         _ => return None,
     };
     let digit = |power: i16| {
@@ -562,6 +673,48 @@ mod tests {
                 Some(Value::Decimal(read)) => assert_eq!(read.as_str(), text),
                 other => panic!("{text}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn numbers_come_back_from_their_digits() {
+        for text in [
+            "0",
+            "1",
+            "-1",
+            "12345",
+            "10000",
+            "99999999",
+            "0.5",
+            "-0.0025",
+            "12.340",
+            "0.00000001",
+            "123456789012345678901234567890.123456789",
+        ] {
+            let bytes = super::numeric(&text.parse().unwrap()).ok().unwrap();
+            let Some(Value::Decimal(decimal)) = decode_numeric(&bytes) else {
+                panic!("{text}");
+            };
+            assert_eq!(decimal.as_str(), text);
+        }
+        assert_eq!(
+            decode_numeric(&no_number(f64::NEG_INFINITY)),
+            Some(Value::Real(f64::NEG_INFINITY))
+        );
+    }
+
+    #[test]
+    fn days_come_back() {
+        for text in [
+            "2000-01-01",
+            "1999-12-31",
+            "2024-02-29",
+            "-000044-03-15",
+            "9999-12-31",
+        ] {
+            let date: Date = text.parse().unwrap();
+            let read = decode(&Type::DATE, &days(date).to_be_bytes());
+            assert_eq!(read, Some(Value::Date(date)));
         }
     }
 

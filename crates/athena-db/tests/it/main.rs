@@ -4,6 +4,7 @@
 
 mod backends;
 mod backup;
+mod bulk;
 mod contention;
 mod corpus;
 mod drift;
