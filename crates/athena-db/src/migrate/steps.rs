@@ -111,7 +111,12 @@ impl Step<'_> {
         self.count("statements_done", index + 1).await
     }
 
+    /// An override is run as it is; in a portable script the rows are changed in portable SQL.
     async fn execute(&self, statement: &str) -> Result<()> {
+        let is_override = self.file.text_for(Dialect::MySql).is_some();
+        if is_override || !changes_rows(Dialect::MySql, statement) {
+            return batch(self.turn, statement).await;
+        }
         let done = self.turn.execute(statement.to_owned(), Params::new()).await;
         done.map(|_| ())
     }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `CREATE TABLE` | columns with `NOT NULL`, `DEFAULT`, `PRIMARY KEY`, `UNIQUE`, `CHECK`, `REFERENCES t(c)`, `GENERATED ALWAYS AS (..) STORED`; the same constraints for the table; `CONSTRAINT` names |
 //! | `CREATE INDEX` | `UNIQUE`, columns with `ASC`/`DESC`, parenthesised expressions, `WHERE` |
-//! | `ALTER TABLE` | `ADD COLUMN`, `RENAME COLUMN`, `DROP COLUMN`, `RENAME TO` |
+//! | `ALTER TABLE` | `ADD COLUMN`, `RENAME COLUMN`, `DROP COLUMN`, `RENAME TO`; not everywhere `ADD` and `DROP CONSTRAINT`, `ALTER COLUMN` with `TYPE`, `SET` and `DROP NOT NULL` |
 //! | `DROP TABLE`, `DROP INDEX` | `IF EXISTS` |
 //! | `INSERT`, `UPDATE`, `DELETE` | anything that reads the same everywhere |
 //!
@@ -127,7 +127,7 @@ pub struct ColumnDef {
 /// What a migration does to the columns of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnChange {
-    /// A column appears.
+    /// A column appears, or gets another type.
     Added(ColumnDef),
     /// A column goes.
     Dropped {
@@ -281,8 +281,23 @@ pub(super) struct DropIndex {
 pub(super) enum Alteration {
     AddColumn(Column),
     DropColumn(Ident),
-    RenameColumn { from: Ident, to: Ident },
+    RenameColumn {
+        from: Ident,
+        to: Ident,
+    },
     RenameTo(Ident),
+    AddConstraint(Constraint<TableRule>),
+    /// Where it stands, and the name.
+    DropConstraint(usize, Ident),
+    /// Where it stands, the column, and what becomes of it.
+    AlterColumn(usize, Ident, ColumnAlteration),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ColumnAlteration {
+    Type(LogicalType),
+    SetNotNull,
+    DropNotNull,
 }
 
 #[derive(Debug)]
@@ -399,7 +414,9 @@ impl Statement {
                 .iter()
                 .map(|column| ColumnChange::Added(column.definition(&table.name)))
                 .collect(),
-            Self::AlterTable(table, alteration) => vec![alteration.column_change(table)],
+            Self::AlterTable(table, alteration) => {
+                alteration.column_change(table).into_iter().collect()
+            }
             Self::DropTable { table, .. } => vec![ColumnChange::TableDropped {
                 table: table.name.clone(),
             }],
@@ -409,9 +426,9 @@ impl Statement {
 }
 
 impl Alteration {
-    fn column_change(&self, table: &Ident) -> ColumnChange {
+    fn column_change(&self, table: &Ident) -> Option<ColumnChange> {
         let name = table.name.clone();
-        match self {
+        Some(match self {
             Self::AddColumn(column) => ColumnChange::Added(column.definition(table)),
             Self::DropColumn(column) => ColumnChange::Dropped {
                 table: name,
@@ -426,7 +443,17 @@ impl Alteration {
                 from: name,
                 to: to.name.clone(),
             },
-        }
+            Self::AlterColumn(_, column, ColumnAlteration::Type(logical_type)) => {
+                ColumnChange::Added(ColumnDef {
+                    table: name,
+                    column: column.name.clone(),
+                    logical_type: *logical_type,
+                })
+            }
+            Self::AlterColumn(..) | Self::AddConstraint(_) | Self::DropConstraint(..) => {
+                return None;
+            }
+        })
     }
 }
 
@@ -1104,19 +1131,59 @@ impl<'a> Parser<'a> {
         self.expect_keyword("TABLE")?;
         let table = self.table_name()?;
         let alteration = match self.keyword().as_deref() {
-            Some("ADD") => self.add_column()?,
-            Some("DROP") => {
-                self.expect_keywords(&["DROP", "COLUMN"])?;
-                Alteration::DropColumn(self.ident("a column name")?)
-            }
+            Some("ADD") => self.add()?,
+            Some("DROP") => self.drop_part()?,
+            Some("ALTER") => self.alter_column()?,
             Some("RENAME") => self.rename()?,
             _ => return Err(self.refused("ALTER TABLE with")),
         };
         Ok(Statement::AlterTable(table, alteration))
     }
 
-    fn add_column(&mut self) -> Parsed<Alteration> {
-        self.expect_keywords(&["ADD", "COLUMN"])?;
+    fn drop_part(&mut self) -> Parsed<Alteration> {
+        let at = self.here();
+        self.expect_keyword("DROP")?;
+        if self.accept_keywords(&["CONSTRAINT"])?.is_some() {
+            let name = self.ident("a constraint name")?;
+            return Ok(Alteration::DropConstraint(at, name));
+        }
+        self.expect_keyword("COLUMN")?;
+        Ok(Alteration::DropColumn(self.ident("a column name")?))
+    }
+
+    fn alter_column(&mut self) -> Parsed<Alteration> {
+        let at = self.here();
+        self.expect_keywords(&["ALTER", "COLUMN"])?;
+        let column = self.ident("a column name")?;
+        let alteration = match self.keyword().as_deref() {
+            Some("TYPE") => {
+                self.next += 1;
+                ColumnAlteration::Type(self.logical_type()?)
+            }
+            Some("SET") => {
+                self.expect_keywords(&["SET", "NOT", "NULL"])?;
+                ColumnAlteration::SetNotNull
+            }
+            Some("DROP") => {
+                self.expect_keywords(&["DROP", "NOT", "NULL"])?;
+                ColumnAlteration::DropNotNull
+            }
+            _ => return Err(self.refused("ALTER COLUMN with")),
+        };
+        Ok(Alteration::AlterColumn(at, column, alteration))
+    }
+
+    fn add(&mut self) -> Parsed<Alteration> {
+        self.expect_keyword("ADD")?;
+        if self.at_table_constraint() {
+            let constraint = self.table_constraint()?;
+            if matches!(constraint.rule, TableRule::PrimaryKey(_)) {
+                let message = "a primary key cannot be added to an existing table";
+                return Err(self.error(constraint.at, message));
+            }
+            return Ok(Alteration::AddConstraint(constraint));
+        }
+        self.expect_keyword("COLUMN")?;
         let column = self.column()?;
         if let Some(rule) = column.primary_key() {
             return Err(self.error(

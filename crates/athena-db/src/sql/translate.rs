@@ -11,19 +11,19 @@
 //! | `TEXT` | `TEXT` | `TEXT` | `LONGTEXT` |
 //! | `TEXT(n)`, `VARCHAR(n)` | `TEXT`, checked | `VARCHAR(n)` | `VARCHAR(n)` |
 //! | `JSON` | `TEXT` | `JSONB` | `JSON` |
-//! | `UUID` | `TEXT` | `UUID` | `UUID` |
+//! | `UUID` | `TEXT` | `UUID` | `UUID` (MySQL 8: `CHAR(36)`) |
 //! | `DATE` | `TEXT` | `DATE` | `DATE` |
 //! | `TIMESTAMP` | `INTEGER`, microseconds | `TIMESTAMPTZ` | `DATETIME(6)` |
 //! | `BLOB` | `BLOB` | `BYTEA` | `LONGBLOB` |
 //!
-//! SQLite tables are STRICT. Every name is quoted. What a database cannot do is refused with its name rather
+//! SQLite tables are STRICT, those of MySQL compare text byte by byte. Every name is quoted. What a database cannot do is refused with its name rather
 //! than left out.
 
 use super::SqlError;
 use super::ddl::{
-    Alteration, Column, ColumnDef, ColumnDefault, ColumnRule, Constraint, CreateIndex, CreateTable,
-    DefaultValue, DropIndex, Ident, IndexKey, IndexPart, LogicalType, OnDelete, Reference, Script,
-    Span, Statement, TableRule, apply,
+    Alteration, Column, ColumnAlteration, ColumnDef, ColumnDefault, ColumnRule, Constraint,
+    CreateIndex, CreateTable, DefaultValue, DropIndex, Ident, IndexKey, IndexPart, LogicalType,
+    OnDelete, Reference, Script, Span, Statement, TableRule, apply,
 };
 use super::lexer::{Kind, Token};
 use crate::dialect::Dialect;
@@ -35,13 +35,22 @@ mod tests;
 pub(crate) const SQLITE_NOW: &str =
     "(CAST(ROUND((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000)";
 
-/// The longest key of InnoDB, in characters of `utf8mb4`.
-const LONGEST_MYSQL_KEY: u32 = 768;
+/// Text compares byte by byte with its trailing spaces, as elsewhere, whatever the database's default is.
+/// Either server reads the other's part as a comment.
+const MYSQL_OPTIONS: &str = " ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 \
+     /*M! COLLATE utf8mb4_nopad_bin *//*!80017 COLLATE utf8mb4_0900_bin */";
+
+/// MySQL has no such type.
+const MYSQL_UUID: &str = "/*M! UUID *//*!80017 CHAR(36) */";
+
+/// The longest key of InnoDB, in bytes.
+const LONGEST_MYSQL_KEY: u32 = 3_072;
 
 /// Translates a migration in the portable subset into statements of a dialect.
 ///
 /// One statement of the script gives one statement of the result, without a semicolon. An empty script gives
-/// none. Line ends within literals become `\n`.
+/// none. Line ends within literals become `\n`. Data statements for MySQL keep what
+/// [`Executor::execute`](crate::Executor::execute) translates by itself, `ON CONFLICT` for one.
 ///
 /// # Errors
 ///
@@ -84,7 +93,7 @@ impl Writer<'_> {
                 Ok(format!("DROP TABLE {condition}{}", self.name(table)))
             }
             Statement::DropIndex(index) => self.drop_index(index),
-            Statement::Data(span) => self.data(*span),
+            Statement::Data(span) => Ok(self.span(*span)),
         }
     }
 
@@ -108,10 +117,10 @@ impl Writer<'_> {
         } else {
             ""
         };
-        let options = if self.dialect == Dialect::Sqlite {
-            " STRICT"
-        } else {
-            ""
+        let options = match self.dialect {
+            Dialect::Sqlite => " STRICT",
+            Dialect::Postgres => "",
+            Dialect::MySql => MYSQL_OPTIONS,
         };
         Ok(format!(
             "CREATE TABLE {condition}{} (\n  {}\n){options}",
@@ -168,7 +177,7 @@ impl Writer<'_> {
             LogicalType::Boolean => ["INTEGER", "BOOLEAN", "BOOLEAN"],
             LogicalType::Text => ["TEXT", "TEXT", "LONGTEXT"],
             LogicalType::Json => ["TEXT", "JSONB", "JSON"],
-            LogicalType::Uuid => ["TEXT", "UUID", "UUID"],
+            LogicalType::Uuid => ["TEXT", "UUID", MYSQL_UUID],
             LogicalType::Date => ["TEXT", "DATE", "DATE"],
             LogicalType::Timestamp => ["INTEGER", "TIMESTAMPTZ", "DATETIME(6)"],
             LogicalType::Blob => ["BLOB", "BYTEA", "LONGBLOB"],
@@ -361,11 +370,10 @@ impl Writer<'_> {
                 "has no CREATE INDEX IF NOT EXISTS; leave the condition out",
             ));
         }
+        let mut columns = Vec::new();
         for key in &index.keys {
             match &key.part {
-                IndexPart::Column(name) => {
-                    self.check_keys(&index.table, std::slice::from_ref(name))?
-                }
+                IndexPart::Column(name) => columns.push(name),
                 IndexPart::Expression(span) => {
                     let at = self.script.tokens[span.first].start;
                     return Err(self.refuse(
@@ -375,28 +383,42 @@ impl Writer<'_> {
                 }
             }
         }
-        Ok(())
+        self.check_keys(&index.table, columns)
     }
 
-    /// Refuses key columns that MySQL cannot index: those without a length.
-    fn check_keys(&self, table: &Ident, columns: &[Ident]) -> Result<(), SqlError> {
+    /// Refuses a key that MySQL cannot index: one of endless columns, or of too many bytes. Columns that
+    /// another script declared are left to the server.
+    fn check_keys<'b>(
+        &self,
+        table: &Ident,
+        columns: impl IntoIterator<Item = &'b Ident>,
+    ) -> Result<(), SqlError> {
         if self.dialect != Dialect::MySql {
             return Ok(());
         }
+        let mut bytes = 0_u32;
         for column in columns {
             let known = self
                 .known
                 .iter()
                 .find(|known| known.table == table.name && known.column == column.name);
-            let too_long = match known.map(|known| known.logical_type) {
-                Some(LogicalType::Text | LogicalType::Json | LogicalType::Blob) => true,
-                Some(LogicalType::LimitedText(length)) => length > LONGEST_MYSQL_KEY,
-                _ => false,
+            bytes = match known.map(|known| mysql_key_bytes(known.logical_type)) {
+                None => bytes,
+                Some(Some(more)) => bytes.saturating_add(more),
+                Some(None) => {
+                    let message = format!(
+                        "cannot index `{}`; a key needs a type like TEXT(n) with n up to {}",
+                        column.name,
+                        LONGEST_MYSQL_KEY / 4
+                    );
+                    return Err(self.refuse(column.at, &message));
+                }
             };
-            if too_long {
+            if bytes > LONGEST_MYSQL_KEY {
                 let message = format!(
-                    "cannot index `{}`; a key needs a type like TEXT(n) with n up to {LONGEST_MYSQL_KEY}",
-                    column.name
+                    "cannot index `{}`: a key has at most {LONGEST_MYSQL_KEY} bytes, which are {} characters of TEXT(n) in all",
+                    column.name,
+                    LONGEST_MYSQL_KEY / 4
                 );
                 return Err(self.refuse(column.at, &message));
             }
@@ -434,8 +456,45 @@ impl Writer<'_> {
                 format!("RENAME COLUMN {} TO {}", self.name(from), self.name(to))
             }
             Alteration::RenameTo(name) => format!("RENAME TO {}", self.name(name)),
+            Alteration::AddConstraint(constraint) => {
+                let message =
+                    "cannot add a constraint to an existing table; CREATE UNIQUE INDEX it can";
+                self.refuse_on(Dialect::Sqlite, constraint.at, message)?;
+                format!("ADD {}", self.table_rule(table, constraint)?)
+            }
+            Alteration::DropConstraint(at, name) => {
+                let message = "cannot drop a constraint; the table must be made anew";
+                self.refuse_on(Dialect::Sqlite, *at, message)?;
+                format!("DROP CONSTRAINT {}", self.name(name))
+            }
+            Alteration::AlterColumn(at, column, change) => {
+                self.alter_column(*at, column, *change)?
+            }
         };
         Ok(format!("ALTER TABLE {} {change}", self.name(table)))
+    }
+
+    fn alter_column(&self, at: usize, column: &Ident, change: ColumnAlteration) -> Written {
+        let message = "cannot change a column in place; the table must be made anew";
+        self.refuse_on(Dialect::Sqlite, at, message)?;
+        let message =
+            "changes a column only by its whole definition; write `ALTER TABLE .. MODIFY ..`";
+        self.refuse_on(Dialect::MySql, at, message)?;
+        let change = match change {
+            ColumnAlteration::Type(logical_type) => {
+                format!("TYPE {}", self.type_name(logical_type))
+            }
+            ColumnAlteration::SetNotNull => "SET NOT NULL".to_owned(),
+            ColumnAlteration::DropNotNull => "DROP NOT NULL".to_owned(),
+        };
+        Ok(format!("ALTER COLUMN {} {change}", self.name(column)))
+    }
+
+    fn refuse_on(&self, dialect: Dialect, at: usize, message: &str) -> Result<(), SqlError> {
+        if self.dialect == dialect {
+            return Err(self.refuse(at, message));
+        }
+        Ok(())
     }
 
     fn add_column(&self, table: &Ident, column: &Column) -> Written {
@@ -487,20 +546,6 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn data(&self, span: Span) -> Written {
-        let tokens = &self.script.tokens[span.first..span.end];
-        let conflict = tokens
-            .windows(2)
-            .find(|pair| self.is_word(pair[0], "ON") && self.is_word(pair[1], "CONFLICT"));
-        match conflict {
-            Some(pair) if self.dialect == Dialect::MySql => Err(self.refuse(
-                pair[0].start,
-                "has no ON CONFLICT; put the statement into its override file",
-            )),
-            _ => Ok(self.span(span)),
-        }
-    }
-
     /// Writes a run of tokens: comments and white space become one space, names are quoted as the dialect does.
     fn span(&self, span: Span) -> String {
         let mut text = String::new();
@@ -537,6 +582,14 @@ impl Writer<'_> {
             {
                 String::new()
             }
+            // `LENGTH` counts bytes on MySQL, characters elsewhere.
+            Kind::Word
+                if self.dialect == Dialect::MySql
+                    && self.is_word(token, "LENGTH")
+                    && next.is_some_and(|&next| self.script.text(next) == "(") =>
+            {
+                "CHAR_LENGTH".to_owned()
+            }
             Kind::Word if self.is_word(token, "CURRENT_TIMESTAMP") => self.now().to_owned(),
             Kind::Word if self.is_word(token, "CURRENT_DATE") => self.today().to_owned(),
             _ => text.to_owned(),
@@ -562,6 +615,17 @@ impl Writer<'_> {
 
     fn refuse(&self, at: usize, message: &str) -> SqlError {
         self.script.error(at, format!("{} {message}", self.dialect))
+    }
+}
+
+/// Returns the bytes that a column takes in a key of MySQL; `None` for a type without a limit.
+fn mysql_key_bytes(logical_type: LogicalType) -> Option<u32> {
+    match logical_type {
+        LogicalType::Text | LogicalType::Json | LogicalType::Blob => None,
+        LogicalType::LimitedText(length) => Some(length.saturating_mul(4)),
+        LogicalType::Uuid => Some(144),
+        LogicalType::Decimal { .. } => Some(32),
+        _ => Some(8),
     }
 }
 

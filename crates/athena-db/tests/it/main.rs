@@ -13,6 +13,7 @@ mod faults;
 mod ledger;
 mod migrations;
 mod parameters;
+mod portable;
 mod rows;
 mod schema;
 mod transactions;

@@ -116,12 +116,12 @@ fn types_on_mysql() {
       `body` LONGTEXT DEFAULT ('it''s'),
       `Name` VARCHAR(20),
       `tags` JSON NOT NULL DEFAULT ('[]'),
-      `uid` UUID,
+      `uid` /*M! UUID *//*!80017 CHAR(36) */,
       `day` DATE DEFAULT (UTC_DATE()),
       `at` DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
       `data` LONGBLOB DEFAULT (x'00FF'),
       PRIMARY KEY (`id`)
-    )
+    ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 /*M! COLLATE utf8mb4_nopad_bin *//*!80017 COLLATE utf8mb4_0900_bin */
     "#);
 }
 
@@ -197,16 +197,16 @@ fn rules_on_mysql() {
       PRIMARY KEY (`id`),
       FOREIGN KEY (`owner`) REFERENCES `owners` (`id`) ON DELETE CASCADE,
       CONSTRAINT `parts_code` UNIQUE (`code`),
-      CHECK (code <> '' AND length(`code`) < 30),
+      CHECK (code <> '' AND CHAR_LENGTH(`code`) < 30),
       CONSTRAINT `parts_name` UNIQUE (`owner`, `code`, `live_key`),
       CHECK (parent <> id),
       CONSTRAINT `parts_parent` FOREIGN KEY (`parent`) REFERENCES `parts` (`id`) ON DELETE SET NULL
-    );
+    ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 /*M! COLLATE utf8mb4_nopad_bin *//*!80017 COLLATE utf8mb4_0900_bin */;
     CREATE TABLE `pairs` (
       `a` BIGINT,
       `b` BIGINT,
       PRIMARY KEY (`a`, `b`)
-    )
+    ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 /*M! COLLATE utf8mb4_nopad_bin *//*!80017 COLLATE utf8mb4_0900_bin */
     "#);
 }
 
@@ -332,7 +332,7 @@ fn mysql_refuses_what_it_cannot_do() {
         MySql,
         "CREATE TABLE t (a TEXT(769) PRIMARY KEY)",
         (1, 17),
-        "n up to 768",
+        "768 characters",
     );
     refused_by(
         MySql,
@@ -342,9 +342,9 @@ fn mysql_refuses_what_it_cannot_do() {
     );
     refused_by(
         MySql,
-        "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
-        (1, 26),
-        "ON CONFLICT",
+        "CREATE TABLE t (a TEXT(700), b TEXT(60), c TEXT(10), UNIQUE (a, b, c))",
+        (1, 68),
+        "at most 3072 bytes",
     );
 }
 
@@ -379,6 +379,68 @@ fn sqlite_refuses_what_it_cannot_add() {
         "ALTER TABLE t ADD COLUMN a BIGINT GENERATED ALWAYS AS (1) STORED",
         (1, 26),
         "STORED",
+    );
+}
+
+const ALTERATIONS: &str = "
+    ALTER TABLE t ADD CONSTRAINT t_a UNIQUE (a, b);
+    ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u (id) ON DELETE CASCADE;
+    ALTER TABLE t DROP CONSTRAINT t_a;
+    ALTER TABLE t ALTER COLUMN a TYPE VARCHAR(20);
+    ALTER TABLE t ALTER COLUMN a SET NOT NULL;
+    ALTER TABLE t ALTER COLUMN a DROP NOT NULL;";
+
+#[test]
+fn alterations_on_postgres() {
+    assert_snapshot!(translated(Postgres, ALTERATIONS), @r#"
+    ALTER TABLE "t" ADD CONSTRAINT "t_a" UNIQUE ("a", "b");
+    ALTER TABLE "t" ADD FOREIGN KEY ("a") REFERENCES "u" ("id") ON DELETE CASCADE;
+    ALTER TABLE "t" DROP CONSTRAINT "t_a";
+    ALTER TABLE "t" ALTER COLUMN "a" TYPE VARCHAR(20);
+    ALTER TABLE "t" ALTER COLUMN "a" SET NOT NULL;
+    ALTER TABLE "t" ALTER COLUMN "a" DROP NOT NULL
+    "#);
+}
+
+#[test]
+fn sqlite_refuses_to_alter_what_stands() {
+    refused_by(
+        Sqlite,
+        "ALTER TABLE t ADD CONSTRAINT c UNIQUE (a)",
+        (1, 19),
+        "CREATE UNIQUE INDEX",
+    );
+    refused_by(
+        Sqlite,
+        "ALTER TABLE t DROP CONSTRAINT c",
+        (1, 15),
+        "made anew",
+    );
+}
+
+#[test]
+fn columns_change_in_place_on_postgres_alone() {
+    for script in [
+        "ALTER TABLE t ALTER COLUMN a TYPE TEXT",
+        "ALTER TABLE t ALTER COLUMN a SET NOT NULL",
+        "ALTER TABLE t ALTER COLUMN a DROP NOT NULL",
+    ] {
+        for (dialect, piece) in [(Sqlite, "made anew"), (MySql, "MODIFY")] {
+            let error = translate(dialect, script).unwrap_err();
+            assert_eq!((error.line, error.column), (1, 15), "{script}");
+            assert!(error.message.contains(piece), "{script}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_type_is_what_the_column_has() {
+    let script = "CREATE TABLE t (a TEXT(10), b TEXT); ALTER TABLE t ALTER COLUMN a TYPE TEXT(20)";
+    let columns = crate::sql::columns(script).unwrap();
+    let a = columns.iter().find(|column| column.column == "a").unwrap();
+    assert_eq!(
+        (a.logical_type.to_string().as_str(), columns.len()),
+        ("TEXT(20)", 2)
     );
 }
 
