@@ -208,6 +208,7 @@ impl<'a> Lexer<'a> {
             b'$' if grammar.dollar_names => (Kind::Word, self.name_end(start)),
             b'$' => self.dollar(start)?,
             b':' => self.colon(start),
+            b'?' if grammar.sigil_parameters => (Kind::Positional, self.digits_end(start + 1)),
             b'?' if !grammar.question_operators => (Kind::Positional, start + 1),
             b'@' | b'#' if grammar.sigil_parameters && self.is_name_byte(start + 1) => {
                 (Kind::Positional, self.name_end(start + 1))
@@ -255,11 +256,7 @@ impl<'a> Lexer<'a> {
             .into_iter()
             .find(|opener| rest.starts_with(opener))
             .filter(|_| self.grammar.code_comments)?;
-        let digits = rest[opener.len()..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-        Some(at + opener.len() + digits)
+        Some(self.digits_end(at + opener.len()))
     }
 
     fn line_end(&self, at: usize) -> usize {
@@ -446,6 +443,14 @@ impl<'a> Lexer<'a> {
             .iter()
             .position(|&byte| !continues_name(byte));
         length.map_or(self.source.len(), |length| start + length)
+    }
+
+    fn digits_end(&self, start: usize) -> usize {
+        let digits = self
+            .rest(start)
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit());
+        start + digits.count()
     }
 
     fn is_name_byte(&self, at: usize) -> bool {

@@ -31,6 +31,14 @@ impl SourceMap {
         }
     }
 
+    /// Returns the pieces that differ, each as its place in the source and its place in the output.
+    #[cfg(test)]
+    pub(super) fn edits(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        self.edits
+            .iter()
+            .map(|edit| (edit.source.clone(), edit.output.clone()))
+    }
+
     /// Notes that a piece of the output stands for a piece of the source, behind all that were noted before.
     pub(super) fn note(&mut self, source: Range<usize>, output: Range<usize>) {
         self.edits.push(Edit { source, output });
