@@ -22,7 +22,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Crates that only development uses: they may depend on any layer, no layer on them.
-const DEVELOPMENT: &[&str] = &["athena-testkit", "xtask"];
+const DEVELOPMENT: &[&str] = &["athena-testdb", "athena-testkit", "xtask"];
 
 /// An outside crate and the only packages that may depend on it, tests excluded.
 struct Confined {
@@ -36,6 +36,7 @@ const CONFINED: &[Confined] = &[
     // Drivers: only the database layer knows what it talks to.
     driver("rusqlite", &["athena-db"]),
     driver("libsqlite3-sys", &["athena-db", "rusqlite"]),
+    driver("mysql_async", &["athena-db"]),
     driver("tokio-postgres", &["athena-db"]),
     // HTTP: only the server listens. Test servers that misbehave on purpose use dev-dependencies.
     ours("axum", &["athena-server"]),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::dialect::Dialect;
 use crate::error::Result;
 use crate::params::Params;
-use crate::plan::{Plan, PlanCache, Sql, Work};
+use crate::plan::{Origin, Plan, PlanCache, Sql, Work};
 
 /// The plans of a database.
 #[derive(Debug)]
@@ -45,5 +45,5 @@ impl Plans {
 ///
 /// As running it.
 pub fn parse(dialect: Dialect, text: &'static str) -> Result<Plan> {
-    Plan::new(dialect, text.into())
+    Plan::new(dialect, text.into(), Origin::Portable)
 }

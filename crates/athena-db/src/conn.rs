@@ -6,6 +6,8 @@ use tracing::Instrument as _;
 
 use crate::error::Result;
 use crate::executor::Run;
+#[cfg(feature = "mysql")]
+use crate::mysql;
 use crate::observe::Watch;
 use crate::plan::{Outcome, PlanCache, Work};
 use crate::{postgres, sqlite};
@@ -29,6 +31,8 @@ pub struct Conn {
 pub(crate) enum BackendConn {
     Sqlite(sqlite::Reader),
     Postgres(Box<postgres::Borrowed>),
+    #[cfg(feature = "mysql")]
+    MySql(Box<mysql::Borrowed>),
 }
 
 impl Conn {
@@ -48,6 +52,8 @@ impl Run for Conn {
             match &self.backend {
                 BackendConn::Sqlite(reader) => reader.run(work).await,
                 BackendConn::Postgres(borrowed) => borrowed.run_alone(work).await,
+                #[cfg(feature = "mysql")]
+                BackendConn::MySql(borrowed) => borrowed.run_alone(work).await,
             }
         };
         let result = run.instrument(watch.span()).await;

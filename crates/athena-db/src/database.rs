@@ -15,6 +15,8 @@ use crate::error::{Error, ErrorKind, Holder, Result, Retry};
 use crate::executor::{Executor, Run};
 use crate::listen::{self, Bus};
 use crate::migrate::{MigrationSet, Migrator};
+#[cfg(feature = "mysql")]
+use crate::mysql::{self, MySql};
 use crate::observe::{StatementStats, Watch};
 use crate::params::Params;
 use crate::plan::{Outcome, PlanCache, Sql, Work};
@@ -42,6 +44,8 @@ struct Inner {
 enum Backend {
     Sqlite(Sqlite),
     Postgres(Postgres),
+    #[cfg(feature = "mysql")]
+    MySql(MySql),
 }
 
 /// How to open a database; [`Database::builder`] makes one.
@@ -149,6 +153,8 @@ impl Database {
                 Ok(())
             }
             Backend::Postgres(postgres) => postgres.close(grace).await,
+            #[cfg(feature = "mysql")]
+            Backend::MySql(mysql) => mysql.close(grace).await,
         }
     }
 
@@ -161,11 +167,14 @@ impl Database {
         let sql = crate::sql! {
             sqlite: "SELECT 'SQLite ' || sqlite_version()",
             postgres: "SELECT 'PostgreSQL ' || current_setting('server_version')",
+            mysql: "SELECT IF(version() LIKE '%MariaDB%', 'MariaDB ', 'MySQL ') || substring_index(version(), '-', 1)",
         };
         let Scalar(version): Scalar<String> = self.fetch_one(sql, Params::new()).await?;
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => Ok(sqlite.health(version)),
             Backend::Postgres(postgres) => Ok(postgres.health(version)),
+            #[cfg(feature = "mysql")]
+            Backend::MySql(mysql) => Ok(mysql.health(Dialect::MySql, version)),
         }
     }
 
@@ -198,6 +207,8 @@ impl Database {
             Backend::Postgres(postgres) => {
                 BackendConn::Postgres(Box::new(postgres.acquire().await?))
             }
+            #[cfg(feature = "mysql")]
+            Backend::MySql(mysql) => BackendConn::MySql(Box::new(mysql.acquire().await?)),
         };
         Ok(Conn::new(backend, Arc::clone(&self.inner.plans)))
     }
@@ -293,6 +304,8 @@ impl Database {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.run_alone(work).await.map(Outcome::count),
             Backend::Postgres(postgres) => postgres.run_alone(work).await.map(Outcome::count),
+            #[cfg(feature = "mysql")]
+            Backend::MySql(mysql) => mysql.run_alone(work).await.map(Outcome::count),
         }
     }
 
@@ -306,7 +319,7 @@ impl Database {
     pub(crate) fn file(&self) -> Option<PathBuf> {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.file(),
-            Backend::Postgres(_) => None,
+            _ => None,
         }
     }
 
@@ -346,6 +359,8 @@ impl Database {
             Backend::Postgres(postgres) => {
                 BackendTx::Postgres(Box::new(postgres.begin(options).await?))
             }
+            #[cfg(feature = "mysql")]
+            Backend::MySql(mysql) => BackendTx::MySql(Box::new(mysql.begin(options).await?)),
         };
         Ok(Tx::new(
             backend,
@@ -366,6 +381,8 @@ impl Run for Database {
             match &self.inner.backend {
                 Backend::Sqlite(sqlite) => sqlite.run(work).await,
                 Backend::Postgres(postgres) => postgres.run(work).await,
+                #[cfg(feature = "mysql")]
+                Backend::MySql(mysql) => mysql.run(work).await,
             }
         };
         let result = run.instrument(watch.span()).await;
@@ -481,11 +498,17 @@ impl Builder {
                 let postgres = Postgres::open(&self.url, self.settings).await?;
                 (Backend::Postgres(postgres), Dialect::Postgres)
             }
+            #[cfg(feature = "mysql")]
+            "mysql" | "mariadb" => (
+                Backend::MySql(mysql::open(&self.url, &self.settings).await?),
+                Dialect::MySql,
+            ),
+            #[cfg(not(feature = "mysql"))]
             "mysql" | "mariadb" => {
                 return Err(Error::unsupported(
                     "connecting to a server",
                     Dialect::MySql,
-                    "use SQLite or PostgreSQL",
+                    "this programme was built without the feature `mysql`",
                 ));
             }
             _ => return Err(unknown_scheme(scheme)),

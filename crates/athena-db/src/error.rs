@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::dialect::Dialect;
-use crate::sql::SqlError;
+use crate::sql::{Refusal, SqlError};
 
 /// The result of every operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -347,6 +347,13 @@ impl Error {
         Self::syntax("the statement has parameters that are not of the form `:name`")
     }
 
+    pub(crate) fn commit_unknown() -> Self {
+        Self::new(
+            ErrorKind::CommitUnknown,
+            "the connection was lost while a write was on its way; it may or may not have happened",
+        )
+    }
+
     pub(crate) fn aborted() -> Self {
         Self::new(
             ErrorKind::TxAborted,
@@ -411,6 +418,21 @@ pub trait Retry {
 impl Retry for Error {
     fn retry_cause(&self) -> Option<&Error> {
         Some(self)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Text(error) => error.into(),
+            Refusal::NoCounterpart(error) => {
+                let way_out = format!(
+                    "line {}, column {}: write a text of its own, `sql! {{ mysql: \"…\", … }}`",
+                    error.line, error.column
+                );
+                Self::unsupported(error.message, Dialect::MySql, &way_out)
+            }
+        }
     }
 }
 

@@ -84,6 +84,8 @@ mod executor;
 mod listen;
 mod logical;
 mod migrate;
+#[cfg(feature = "mysql")]
+mod mysql;
 mod observe;
 mod params;
 mod plan;
@@ -91,6 +93,8 @@ mod pool;
 mod postgres;
 mod row;
 pub mod schema;
+#[cfg(feature = "mysql")]
+mod server;
 mod sql;
 mod sqlite;
 mod stream;

@@ -18,7 +18,8 @@ use crate::params::{Params, check_value};
 use crate::postgres::Hint;
 use crate::row::Row;
 use crate::sql::{
-    InsertShape, Rewritten, Slot, SourceMap, fingerprint, line_and_column, rewrite, words,
+    Form, InsertShape, Rewritten, Slot, SourceMap, Statement, fingerprint, line_and_column,
+    native_statement, rewrite, translate_statement, words,
 };
 use crate::stream::{RowSender, channel};
 use crate::value::Value;
@@ -79,6 +80,12 @@ pub struct Plan {
     pub(crate) readonly: OnceLock<bool>,
     /// What PostgreSQL had to be told about the parameter types.
     pub(crate) hint: RwLock<Hint>,
+    /// How MySQL runs it.
+    pub(crate) form: Form,
+    /// The table that it writes to, if it was translated for MySQL.
+    pub(crate) table: Option<String>,
+    /// What the translation for MySQL changed, step by step.
+    translation: Vec<SourceMap>,
 }
 
 /// What a statement's first word says.
@@ -150,6 +157,14 @@ impl Outcome {
 }
 
 impl Work {
+    /// Whether it takes several statements on a server, which belong together.
+    pub(crate) fn needs_transaction(&self) -> bool {
+        let by_keys = self
+            .plan()
+            .is_some_and(|plan| matches!(plan.form, Form::Keyed(_)));
+        by_keys || matches!(self, Self::ExecuteMany { .. })
+    }
+
     pub(crate) fn plan(&self) -> Option<&Arc<Plan>> {
         match self {
             Self::Execute { plan, .. }
@@ -263,17 +278,19 @@ impl PlanCache {
 
     pub(crate) fn plan(&self, sql: Sql) -> Result<Arc<Plan>> {
         match sql {
-            Sql::Static(text) => self.static_plan(text),
-            Sql::PerDialect(texts) => self.static_plan(choose(self.dialect, texts)?),
+            Sql::Static(text) => self.static_plan(text, Origin::Portable),
+            Sql::PerDialect(texts) => {
+                self.static_plan(choose(self.dialect, texts)?, Origin::Dialect)
+            }
             Sql::Owned(text) => self.built_plan(text),
         }
     }
 
-    fn static_plan(&self, text: &'static str) -> Result<Arc<Plan>> {
+    fn static_plan(&self, text: &'static str, origin: Origin) -> Result<Arc<Plan>> {
         if let Some(plan) = self.by_address.get(text) {
             return Ok(Arc::clone(plan));
         }
-        let plan = Arc::new(Plan::new(self.dialect, Cow::Borrowed(text))?);
+        let plan = Arc::new(Plan::new(self.dialect, Cow::Borrowed(text), origin)?);
         Ok(Arc::clone(self.by_address.insert(text, plan)))
     }
 
@@ -281,7 +298,8 @@ impl PlanCache {
         if let Some(plan) = read(&self.by_text).get(&text) {
             return Ok(Arc::clone(plan));
         }
-        let plan = Arc::new(Plan::new(self.dialect, Cow::Owned(text.clone()))?);
+        let source = Cow::Owned(text.clone());
+        let plan = Arc::new(Plan::new(self.dialect, source, Origin::Portable)?);
         let mut plans = write(&self.by_text);
         if plans.len() >= MAX_BUILT_PLANS {
             plans.clear();
@@ -291,11 +309,30 @@ impl PlanCache {
     }
 }
 
+/// Whom a text was written for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Origin {
+    /// Every database: what MySQL spells differently is translated for it.
+    Portable,
+    /// This database alone.
+    Dialect,
+}
+
 impl Plan {
-    pub(crate) fn new(dialect: Dialect, source: Cow<'static, str>) -> Result<Self> {
-        let rewritten = rewrite(dialect, &source)?;
+    pub(crate) fn new(dialect: Dialect, source: Cow<'static, str>, origin: Origin) -> Result<Self> {
+        let statement = match (dialect, origin) {
+            (Dialect::MySql, Origin::Portable) => translate_statement(&source)?,
+            (Dialect::MySql, Origin::Dialect) => native_statement(&source)?,
+            (Dialect::Sqlite | Dialect::Postgres, _) => Statement::plain(&source),
+        };
+        let rewritten = rewrite(dialect, &statement.text)?;
         let class = classify(dialect, &source)?;
-        Ok(Self::rewritten(dialect, class, source, rewritten))
+        Ok(Self {
+            form: statement.form,
+            table: statement.table,
+            translation: statement.maps,
+            ..Self::rewritten(dialect, class, source, rewritten)
+        })
     }
 
     fn rewritten(
@@ -318,6 +355,9 @@ impl Plan {
             dialect,
             readonly: OnceLock::new(),
             hint: RwLock::new(Hint::Unknown),
+            form: Form::Plain,
+            table: None,
+            translation: Vec::new(),
         }
     }
 
@@ -351,7 +391,9 @@ impl Plan {
 
     /// Adds to an error the place in the caller's text that a byte of the prepared text came from.
     pub(crate) fn locate(&self, error: Error, byte: usize) -> Error {
-        let offset = self.map.source_offset(byte);
+        let rewritten = self.map.source_offset(byte);
+        let steps = self.translation.iter().rev();
+        let offset = steps.fold(rewritten, |offset, step| step.source_offset(offset));
         let (line, column) = line_and_column(&self.source, offset);
         error.located(Position { line, column })
     }
@@ -527,7 +569,7 @@ mod tests {
     #[test]
     fn errors_point_into_the_callers_text() {
         let source = "SELECT :größe,\n  é, tpyo FROM t";
-        let plan = Plan::new(Dialect::Postgres, Cow::Borrowed(source)).unwrap();
+        let plan = Plan::new(Dialect::Postgres, Cow::Borrowed(source), Origin::Portable).unwrap();
         let byte = plan.text.find("tpyo").unwrap();
         let error = plan.locate(Error::syntax("what is this"), byte);
         assert_eq!(error.to_string(), "line 2, column 6: what is this");

@@ -15,6 +15,8 @@ use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::executor::{Executor as _, Run};
 use crate::listen::{self, Bus};
+#[cfg(feature = "mysql")]
+use crate::mysql;
 use crate::observe::Watch;
 use crate::plan::{Outcome, PlanCache, Work};
 use crate::{postgres, sqlite};
@@ -113,6 +115,8 @@ impl Said {
 pub(crate) enum BackendTx {
     Sqlite(sqlite::Transaction),
     Postgres(Box<postgres::Transaction>),
+    #[cfg(feature = "mysql")]
+    MySql(Box<mysql::Transaction>),
 }
 
 const HEALTHY: u8 = 0;
@@ -351,6 +355,8 @@ impl BackendTx {
         match self {
             Self::Sqlite(tx) => tx.run(work).await,
             Self::Postgres(tx) => tx.run(work).await,
+            #[cfg(feature = "mysql")]
+            Self::MySql(tx) => tx.run(work).await,
         }
     }
 
@@ -358,6 +364,8 @@ impl BackendTx {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
             Self::Postgres(tx) => tx.commit().await,
+            #[cfg(feature = "mysql")]
+            Self::MySql(tx) => tx.commit().await,
         }
     }
 
@@ -365,6 +373,8 @@ impl BackendTx {
         match self {
             Self::Sqlite(tx) => tx.rollback().await,
             Self::Postgres(tx) => tx.rollback().await,
+            #[cfg(feature = "mysql")]
+            Self::MySql(tx) => tx.rollback().await,
         }
     }
 }

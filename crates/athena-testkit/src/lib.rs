@@ -1,22 +1,22 @@
 //! What tests share: a fresh store on every backend, an application around it, a clock that obeys.
 //!
 //! A behaviour is a *story*: one async function that is told to every backend by [`story!`]. A
-//! missing PostgreSQL fails the story, unless `ATHENA_TEST_BACKEND=sqlite` asks for the narrow run.
+//! missing server fails the story, unless `ATHENA_TEST_BACKEND=sqlite` asks for the narrow run.
 
 #![allow(clippy::missing_panics_doc, reason = "a test fails by panicking")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod app;
 mod clock;
-mod store;
 
 pub use app::TestApp;
 pub use athena_core::Code;
+pub use athena_testdb::{TestStore, mysql_url, postgres_url};
 pub use clock::FixedClock;
 pub use serde_json::json;
-pub use store::{TestStore, postgres_url};
 
-/// Tells a story to every backend, as one test each: `name::sqlite` and `name::postgres`.
+/// Tells a story to every backend, as one test each: `name::sqlite`, `name::postgres` and
+/// `name::mysql`.
 ///
 /// ```text
 /// story! {
@@ -46,6 +46,14 @@ macro_rules! story {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 let Some(store) = $crate::TestStore::postgres().await else { return };
+                let app = $crate::TestApp::on(store).await;
+                story(&app).await;
+                app.finish().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn mysql() {
+                let Some(store) = $crate::TestStore::mysql().await else { return };
                 let app = $crate::TestApp::on(store).await;
                 story(&app).await;
                 app.finish().await;

@@ -88,9 +88,10 @@ mod tests {
 
     use super::{Addresses, GROWTH, PLACES, Plan};
     use crate::dialect::Dialect;
+    use crate::plan::Origin;
 
     fn plan(text: &'static str) -> Arc<Plan> {
-        Arc::new(Plan::new(Dialect::Sqlite, text.into()).unwrap())
+        Arc::new(Plan::new(Dialect::Sqlite, text.into(), Origin::Portable).unwrap())
     }
 
     #[test]

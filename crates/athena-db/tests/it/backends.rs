@@ -1,56 +1,42 @@
-//! Gives each story a fresh store on every backend.
-//!
-//! SQLite always; PostgreSQL where `ATHENA_TEST_POSTGRES_URL` says. So that nobody believes both
-//! were tested when one was, a missing server fails the run unless `ATHENA_TEST_BACKEND=sqlite`
-//! asks for the narrow one.
+//! Gives each story a fresh store on every backend, and the few words all stories need.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use athena_db::{Builder, Database, Dialect, Executor, params};
+use athena_testdb::TestStore;
+pub(crate) use athena_testdb::{mysql_url, postgres_url};
 
-/// A store of its own for one story: a file, or a schema on the server.
+/// A store of its own for one story, and a handle on it.
 pub(crate) struct Store {
     pub(crate) db: Database,
-    place: Place,
-}
-
-enum Place {
-    File(tempfile::TempDir),
-    Schema { url: String, name: String },
+    place: TestStore,
 }
 
 impl Store {
     /// Makes a fresh store of each backend.
     pub(crate) async fn all() -> Vec<Self> {
-        let mut stores = vec![Self::sqlite().await];
-        if let Some(url) = postgres_url() {
-            stores.push(Self::postgres(url).await);
+        let mut stores = Vec::new();
+        for dialect in [Dialect::Sqlite, Dialect::Postgres, Dialect::MySql] {
+            stores.extend(Self::on(dialect).await);
         }
         stores
     }
 
-    pub(crate) async fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place::File(folder);
-        Self {
-            db: place.builder().open().await.unwrap(),
-            place,
+    /// Makes a fresh store of this backend, or `None` for a server in the narrow run.
+    pub(crate) async fn on(dialect: Dialect) -> Option<Self> {
+        match TestStore::on(dialect).await {
+            Some(place) => Some(Self::at(place).await),
+            None => None,
         }
     }
 
-    pub(crate) async fn postgres(url: String) -> Self {
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "story_{}_{}",
-            std::process::id(),
-            COUNTER.fetch_add(1, Ordering::Relaxed)
-        );
-        on_server(&url, format!("DROP SCHEMA IF EXISTS {name} CASCADE")).await;
-        on_server(&url, format!("CREATE SCHEMA {name}")).await;
-        let place = Place::Schema { url, name };
+    pub(crate) async fn sqlite() -> Self {
+        Self::at(TestStore::sqlite().await).await
+    }
+
+    async fn at(place: TestStore) -> Self {
         Self {
-            db: place.builder().open().await.unwrap(),
+            db: place.open().await,
             place,
         }
     }
@@ -70,13 +56,10 @@ impl Store {
 
     /// The SQLite file, if it is one.
     pub(crate) fn path(&self) -> Option<std::path::PathBuf> {
-        match &self.place {
-            Place::File(folder) => Some(folder.path().join("store.db")),
-            Place::Schema { .. } => None,
-        }
+        self.place.folder().map(|folder| folder.join("athena.db"))
     }
 
-    /// Runs DDL in the portable types of both backends: `BIGINT`, `TEXT`.
+    /// Runs DDL in the portable types of all backends: `BIGINT`, `TEXT`.
     pub(crate) async fn create(&self, table: &str) {
         let strict = if self.dialect() == Dialect::Sqlite {
             " STRICT"
@@ -105,23 +88,7 @@ impl Store {
 
     async fn finish(self) {
         self.db.close().await.unwrap();
-        if let Place::Schema { url, name } = self.place {
-            on_server(&url, format!("DROP SCHEMA {name} CASCADE")).await;
-        }
-    }
-}
-
-impl Place {
-    fn builder(&self) -> Builder {
-        match self {
-            Self::File(folder) => Database::builder(&format!(
-                "sqlite:{}",
-                folder.path().join("store.db").display()
-            )),
-            Self::Schema { url, name } => Database::builder(url)
-                .schema(name.as_str())
-                .max_connections(8),
-        }
+        self.place.finish().await;
     }
 }
 
@@ -140,25 +107,4 @@ where
             store.finish().await;
         }
     }
-}
-
-pub(crate) fn postgres_url() -> Option<String> {
-    let narrow = std::env::var("ATHENA_TEST_BACKEND").is_ok_and(|backend| backend == "sqlite");
-    match std::env::var("ATHENA_TEST_POSTGRES_URL") {
-        Ok(url) if !narrow => Some(url),
-        _ if narrow => None,
-        _ => panic!(
-            "no PostgreSQL to test on: run `cargo xtask test`, or set ATHENA_TEST_POSTGRES_URL, or ATHENA_TEST_BACKEND=sqlite for SQLite alone"
-        ),
-    }
-}
-
-async fn on_server(url: &str, sql: String) {
-    let server = Database::builder(url)
-        .max_connections(1)
-        .open()
-        .await
-        .unwrap();
-    server.execute(sql, params! {}).await.unwrap();
-    server.close().await.unwrap();
 }

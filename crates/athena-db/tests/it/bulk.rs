@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use athena_db::{Decimal, ErrorKind, Executor, Params, TxOptions, Value, params};
+use athena_db::{Decimal, Dialect, ErrorKind, Executor, Params, TxOptions, Value, params};
 
-use crate::backends::{Store, everywhere, postgres_url};
+use crate::backends::{Store, everywhere};
 
 const INSERT: &str = "INSERT INTO t (id, name) VALUES (:id, :name)";
 
@@ -107,8 +107,9 @@ async fn rows_that_meet_each_other_are_taken_in_their_order() {
 
 #[tokio::test]
 async fn a_borrowed_connection_sends_a_batch_whole_or_not_at_all() {
-    let Some(url) = postgres_url() else { return };
-    let store = Store::postgres(url).await;
+    let Some(store) = Store::on(Dialect::Postgres).await else {
+        return;
+    };
     store.create("t (id BIGINT PRIMARY KEY, name TEXT)").await;
     let conn = store.db.acquire().await.unwrap();
     let twice = rows((0..5000).chain(0..1));
@@ -123,8 +124,9 @@ async fn a_borrowed_connection_sends_a_batch_whole_or_not_at_all() {
 /// Arrays, `COPY` and single rows are three encodings of the same values.
 #[tokio::test]
 async fn every_type_survives_every_way_on_postgresql() {
-    let Some(url) = postgres_url() else { return };
-    let store = Store::postgres(url).await;
+    let Some(store) = Store::on(Dialect::Postgres).await else {
+        return;
+    };
     let types = "id BIGINT PRIMARY KEY, a SMALLINT, b INTEGER, c REAL, d DOUBLE PRECISION, e NUMERIC, \
                  f NUMERIC(20, 4), g BOOLEAN, h TEXT, i VARCHAR(20), j CHAR(5), k BYTEA, l UUID, m DATE, \
                  n TIMESTAMP, o TIMESTAMPTZ, p JSON, q JSONB";
@@ -202,8 +204,9 @@ async fn every_type_survives_every_way_on_postgresql() {
 /// What `COPY` or arrays cannot do is done all the same.
 #[tokio::test]
 async fn tables_with_a_will_of_their_own_get_their_rows_on_postgresql() {
-    let Some(url) = postgres_url() else { return };
-    let store = Store::postgres(url).await;
+    let Some(store) = Store::on(Dialect::Postgres).await else {
+        return;
+    };
     for statement in [
         "CREATE TYPE mood AS ENUM ('happy', 'sad')",
         "CREATE TABLE moods (id BIGINT GENERATED ALWAYS AS IDENTITY, mood mood, tags TEXT[], twice INT, again BIGINT)",

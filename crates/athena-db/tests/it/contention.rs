@@ -198,6 +198,7 @@ async fn slow_statements_are_interrupted_and_leave_the_connection_usable() {
         let slow = athena_db::sql! {
             sqlite: "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
             postgres: "SELECT pg_sleep(60)",
+            mysql: "SELECT sleep(60)",
         };
         let error = db.fetch_all::<Row>(slow.clone(), params! {}).await.unwrap_err();
         assert_eq!(*error.kind(), ErrorKind::Timeout(Stage::Statement), "{error}");
@@ -223,6 +224,7 @@ async fn a_transaction_with_an_abandoned_statement_is_not_used_again() {
             let slow = athena_db::sql! {
                 sqlite: "INSERT INTO t (id, worker) SELECT i, 1 FROM (WITH RECURSIVE n (i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n LIMIT 300000) SELECT i FROM n)",
                 postgres: "INSERT INTO t (id, worker) SELECT 10, 1 FROM pg_sleep(60)",
+                mysql: "INSERT INTO t (id, worker) SELECT 10, sleep(60)",
             };
             let mut statement = std::pin::pin!(tx.execute(slow, params! {}));
             let polled = std::future::poll_fn(|context| std::task::Poll::Ready(statement.as_mut().poll(context))).await;

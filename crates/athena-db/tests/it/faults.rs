@@ -1,8 +1,8 @@
 //! Faults of the disk, and what a commit group does about them.
 
-use athena_db::{ErrorKind, Executor, Result, Row, Scalar, TxOptions, params};
+use athena_db::{Dialect, ErrorKind, Executor, Result, Row, Scalar, TxOptions, params};
 
-use crate::backends::{Store, postgres_url};
+use crate::backends::Store;
 
 async fn insert(db: &impl Executor, id: i64, size: i64) -> Result<u64> {
     db.execute(
@@ -95,8 +95,13 @@ async fn a_transaction_that_fills_the_disk_is_told_so_and_undone() {
 async fn statements_that_want_no_transaction_run_outside_one() {
     for store in Store::all().await {
         store.create("t (id BIGINT PRIMARY KEY)").await;
-        store.db.execute_alone("VACUUM").await.unwrap();
-        store.db.execute("VACUUM", params! {}).await.unwrap();
+        let vacuum = athena_db::sql! {
+            sqlite: "VACUUM",
+            postgres: "VACUUM",
+            mysql: "OPTIMIZE TABLE t",
+        };
+        store.db.execute_alone(vacuum.clone()).await.unwrap();
+        store.db.execute(vacuum, params! {}).await.unwrap();
         if let Some(path) = store.path() {
             store
                 .db
@@ -129,8 +134,9 @@ async fn statements_that_want_no_transaction_run_outside_one() {
 
 #[tokio::test]
 async fn connections_that_the_server_ends_are_replaced() {
-    let Some(url) = postgres_url() else { return };
-    let store = Store::postgres(url).await;
+    let Some(store) = Store::on(Dialect::Postgres).await else {
+        return;
+    };
     store.create("t (id BIGINT PRIMARY KEY, body BYTEA)").await;
     let name = format!("ended_{}", std::process::id());
     let db = store

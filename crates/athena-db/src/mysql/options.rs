@@ -1,0 +1,99 @@
+//! What a URL and the settings mean for a connection.
+
+use std::time::Duration;
+
+use mysql_async::{Opts, OptsBuilder};
+
+use crate::database::Settings;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How a connection is made and set up.
+#[derive(Debug, Clone)]
+pub(super) struct Options {
+    pub(super) driver: Opts,
+    /// Host, port and database, for messages.
+    pub(super) place: String,
+    statement_timeout: Option<Duration>,
+    lock_timeout: Duration,
+    read_only: bool,
+}
+
+/// Statements that a connection keeps prepared; built texts may be endless in number.
+const CACHED_STATEMENTS: usize = 256;
+
+/// The most that the driver takes in one packet; what the server takes is asked of it.
+const LARGEST_ANSWER: usize = 1 << 30;
+
+/// What tells MySQL to read SQL as others do. The mode of a server is not trusted.
+const MODES: &str = "ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES,NO_ZERO_DATE,\
+                     NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
+
+impl Options {
+    /// Reads a URL.
+    pub(super) fn new(url: &str, settings: &Settings) -> Result<Self> {
+        let url = match url.strip_prefix("mariadb:") {
+            Some(rest) => format!("mysql:{rest}"),
+            None => url.to_owned(),
+        };
+        // The driver's own message could quote a piece of the password.
+        let opts = Opts::from_url(&url).map_err(|_| {
+            let message = "the MySQL URL cannot be read; write `mysql://user:password@host:port/database`, \
+                           special characters percent-encoded";
+            Error::new(ErrorKind::Connection, message)
+        })?;
+        let database = settings
+            .schema
+            .clone()
+            .or(opts.db_name().map(str::to_owned));
+        let place = place_of(&opts, database.as_deref());
+        let driver = OptsBuilder::from_opts(opts)
+            .db_name(database)
+            .prefer_socket(false)
+            .stmt_cache_size(CACHED_STATEMENTS)
+            .max_allowed_packet(Some(LARGEST_ANSWER))
+            .wait_timeout(Some(28_800))
+            // An `UPDATE` tells what it matched anyway, and an upsert only so whether it inserted.
+            .client_found_rows(false)
+            .connect_attribute("program_name", settings.application_name.as_str())
+            .into();
+        Ok(Self {
+            driver,
+            place,
+            statement_timeout: settings.statement_timeout,
+            lock_timeout: settings.acquire_timeout,
+            read_only: settings.read_only,
+        })
+    }
+
+    /// The statements that make a session out of a connection.
+    pub(super) fn session(&self, is_mariadb: bool) -> String {
+        let timeout = self.statement_timeout.unwrap_or_default();
+        let (collation, modes, timeout) = if is_mariadb {
+            let timeout = format!("max_statement_time = {}", timeout.as_secs_f64());
+            (
+                "utf8mb4_nopad_bin",
+                format!("{MODES},SIMULTANEOUS_ASSIGNMENT"),
+                timeout,
+            )
+        } else {
+            let timeout = format!("max_execution_time = {}", timeout.as_millis());
+            ("utf8mb4_0900_bin", MODES.to_owned(), timeout)
+        };
+        let lock = self.lock_timeout.as_secs().max(1);
+        let access = if self.read_only { "ONLY" } else { "WRITE" };
+        format!(
+            "SET NAMES utf8mb4 COLLATE {collation}, SESSION time_zone = '+00:00', SESSION sql_mode = '{modes}', \
+             SESSION lc_messages = 'en_US', SESSION innodb_lock_wait_timeout = {lock}, \
+             SESSION lock_wait_timeout = {lock}, SESSION {timeout}; \
+             SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ {access}"
+        )
+    }
+}
+
+fn place_of(opts: &Opts, database: Option<&str>) -> String {
+    let place = match opts.socket() {
+        Some(socket) => format!("`{socket}`"),
+        None => format!("`{}:{}`", opts.ip_or_hostname(), opts.tcp_port()),
+    };
+    format!("{place}, database `{}`", database.unwrap_or("(none)"))
+}

@@ -1,0 +1,327 @@
+//! What databases on servers have in common: connections on loan, and transactions on them.
+//!
+//! A lease knows of an open transaction and rolls it back when it is dropped; a transaction keeps
+//! its deadline whatever the server does; a batch of rows is one transaction.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::database::Health;
+use crate::dialect::Dialect;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Outcome, Plan, Work};
+use crate::pool::{self, Limits, Manage, Pool};
+use crate::transaction::TxOptions;
+
+/// A connection with a session of ours on it.
+pub(crate) trait Session: Send + Sync + 'static {
+    /// Runs one piece of work.
+    fn run(
+        &self,
+        work: &Work,
+        in_transaction: bool,
+    ) -> impl Future<Output = Result<Outcome, Failure>> + Send;
+
+    /// Begins a transaction, which the server itself ends if the programme hangs.
+    fn begin(&self, options: &TxOptions) -> impl Future<Output = Result<()>> + Send;
+
+    /// Sends `COMMIT` or `ROLLBACK`.
+    fn end(&self, text: &'static str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Stops on the server what runs here, in the background.
+    fn cancel(&self);
+
+    /// Whether the connection is known to be gone.
+    fn is_lost(&self) -> bool;
+}
+
+/// A failed run, and whether the server may have done something about it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) sent: bool,
+}
+
+/// An open database on a server.
+#[derive(Debug)]
+pub(crate) struct Server<M: Manage> {
+    pool: Pool<M>,
+}
+
+/// A connection in use. An open transaction is rolled back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lease<M: Manage<Conn: Session>> {
+    /// Gone when it was given back.
+    inner: Option<pool::Lease<M>>,
+    in_transaction: AtomicBool,
+}
+
+/// An open transaction; the lease rolls it back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Transaction<M: Manage<Conn: Session>> {
+    lease: Lease<M>,
+    limit: Duration,
+    deadline: Instant,
+    expired: AtomicBool,
+}
+
+/// A batch of rows is one transaction; it may take its time.
+const BATCH_DEADLINE: Duration = Duration::from_secs(600);
+
+impl Failure {
+    /// Nothing was sent yet.
+    pub(crate) fn before(error: Error) -> Self {
+        Self { error, sent: false }
+    }
+
+    /// The server has seen it.
+    pub(crate) fn after(error: Error) -> Self {
+        Self { error, sent: true }
+    }
+
+    /// After a lost connection a write may have happened or not; a read can simply be asked again.
+    pub(crate) fn on_the_way(error: Error, writes: bool) -> Self {
+        let lost = error.is_connection();
+        Self {
+            error: if writes && lost {
+                Error::commit_unknown()
+            } else {
+                error
+            },
+            sent: writes || !lost,
+        }
+    }
+}
+
+impl<M: Manage<Conn: Session>> Server<M> {
+    /// Makes the first connections, and fails at once if the server is not there.
+    pub(crate) async fn open(manager: M, limits: Limits) -> Result<Self> {
+        let pool = Pool::open(manager, limits).await?;
+        Ok(Self { pool })
+    }
+
+    pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
+        if work.needs_transaction() {
+            return self.acquire().await?.run_alone(work).await;
+        }
+        match self.acquire().await?.run(&work).await {
+            // A pooled connection may have died unnoticed; what it never sent can be sent again.
+            Err(failure) if !failure.sent && failure.error.is_connection() => {
+                let again = self.acquire().await?;
+                again.run(&work).await.map_err(|failure| failure.error)
+            }
+            result => result.map_err(|failure| failure.error),
+        }
+    }
+
+    /// A single statement is outside a transaction here unless somebody began one.
+    pub(crate) async fn run_alone(&self, work: Work) -> Result<Outcome> {
+        self.run(work).await
+    }
+
+    pub(crate) async fn begin(&self, options: TxOptions) -> Result<Transaction<M>> {
+        Transaction::begin(self.acquire().await?, options).await
+    }
+
+    pub(crate) async fn acquire(&self) -> Result<Lease<M>> {
+        Ok(Lease {
+            inner: Some(self.pool.acquire().await?),
+            in_transaction: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) async fn close(&self, grace: Duration) -> Result<()> {
+        self.pool.close(grace).await
+    }
+
+    pub(crate) fn health(&self, dialect: Dialect, version: String) -> Health {
+        let stats = self.pool.stats();
+        Health {
+            dialect,
+            version,
+            size: stats.size,
+            idle: stats.idle,
+            waiting: stats.waiting,
+            oldest: stats.oldest,
+        }
+    }
+}
+
+impl<M: Manage<Conn: Session>> Lease<M> {
+    /// Runs one piece of work as a transaction of its own.
+    pub(crate) async fn run_alone(&self, work: Work) -> Result<Outcome> {
+        if !work.needs_transaction() {
+            return self.run(&work).await.map_err(|failure| failure.error);
+        }
+        self.begin(&TxOptions::default().with_deadline(BATCH_DEADLINE))
+            .await?;
+        match self.run(&work).await {
+            Ok(outcome) => self.commit().await.map(|()| outcome),
+            Err(failure) => {
+                let _ = self.end("ROLLBACK").await;
+                Err(lost_with_transaction(failure.error))
+            }
+        }
+    }
+
+    async fn run(&self, work: &Work) -> Result<Outcome, Failure> {
+        let lease = self.lease().map_err(Failure::before)?;
+        let flight = lease.take_off(work.plan());
+        let in_transaction = self.in_transaction.load(Ordering::SeqCst);
+        let result = lease.conn().run(work, in_transaction).await;
+        flight.land();
+        result
+    }
+
+    /// From now on the lease has an open transaction.
+    async fn begin(&self, options: &TxOptions) -> Result<()> {
+        let lease = self.lease()?;
+        self.in_transaction.store(true, Ordering::SeqCst);
+        let flight = lease.take_off(None::<&Arc<Plan>>);
+        let result = lease.conn().begin(options).await;
+        flight.land();
+        result
+    }
+
+    async fn commit(&self) -> Result<()> {
+        self.end("COMMIT").await.map_err(|error| {
+            if error.is_connection() {
+                Error::commit_unknown()
+            } else {
+                error
+            }
+        })
+    }
+
+    /// Whatever the server says, the transaction is over.
+    async fn end(&self, text: &'static str) -> Result<()> {
+        let lease = self.lease()?;
+        let flight = lease.take_off(None::<&Arc<Plan>>);
+        let result = lease.conn().end(text).await;
+        flight.land();
+        self.in_transaction.store(false, Ordering::SeqCst);
+        result
+    }
+
+    fn cancel(&self) {
+        if let Some(lease) = &self.inner {
+            lease.conn().cancel();
+        }
+    }
+
+    /// Whether a statement was abandoned half-way.
+    fn is_in_flight(&self) -> bool {
+        self.inner.as_ref().is_some_and(pool::Lease::is_in_flight)
+    }
+
+    fn is_lost(&self) -> bool {
+        self.inner
+            .as_ref()
+            .is_none_or(|lease| lease.conn().is_lost())
+    }
+
+    fn lease(&self) -> Result<&pool::Lease<M>> {
+        self.inner.as_ref().ok_or_else(Error::closed)
+    }
+}
+
+impl<M: Manage<Conn: Session>> Drop for Lease<M> {
+    fn drop(&mut self) {
+        if let Some(lease) = self.inner.take()
+            && self.in_transaction.load(Ordering::SeqCst)
+            && !lease.is_in_flight()
+        {
+            roll_back_in_background(lease);
+        }
+    }
+}
+
+/// Without a runtime the connection is closed, which rolls back as well.
+fn roll_back_in_background<M: Manage<Conn: Session>>(lease: pool::Lease<M>) {
+    match tokio::runtime::Handle::try_current() {
+        Err(_) => lease.discard(),
+        Ok(runtime) => drop(runtime.spawn(async move {
+            let flight = lease.take_off(None);
+            if lease.conn().end("ROLLBACK").await.is_ok() {
+                flight.land();
+            }
+        })),
+    }
+}
+
+impl<M: Manage<Conn: Session>> Transaction<M> {
+    async fn begin(lease: Lease<M>, options: TxOptions) -> Result<Self> {
+        lease.begin(&options).await?;
+        Ok(Self {
+            lease,
+            limit: options.deadline,
+            deadline: Instant::now() + options.deadline,
+            expired: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
+        self.check_deadline()?;
+        match tokio::time::timeout_at(self.deadline, self.lease.run(&work)).await {
+            Ok(result) => result.map_err(|failure| self.explain(failure.error)),
+            Err(_) => {
+                self.lease.cancel();
+                self.check_deadline().and(Err(Error::expired(self.limit)))
+            }
+        }
+    }
+
+    pub(crate) async fn commit(&self) -> Result<()> {
+        self.check_deadline()?;
+        self.lease.commit().await
+    }
+
+    /// A server that cannot be reached rolls back by itself, and so does one whose connection is
+    /// closed when this transaction is dropped.
+    pub(crate) async fn rollback(&self) -> Result<()> {
+        if self.lease.is_in_flight() {
+            self.lease.cancel();
+        } else if !self.expired.load(Ordering::SeqCst) {
+            let _ = self.lease.end("ROLLBACK").await;
+        }
+        Ok(())
+    }
+
+    fn check_deadline(&self) -> Result<()> {
+        if self.expired.load(Ordering::SeqCst) || Instant::now() >= self.deadline {
+            self.expired.store(true, Ordering::SeqCst);
+            return Err(Error::expired(self.limit));
+        }
+        Ok(())
+    }
+
+    /// The server ends a transaction that idles past its deadline by closing the connection.
+    fn explain(&self, error: Error) -> Error {
+        let unknown = matches!(error.kind(), ErrorKind::CommitUnknown);
+        let lost = unknown || (error.is_connection() && self.lease.is_lost());
+        if lost && Instant::now() >= self.deadline {
+            self.expired.store(true, Ordering::SeqCst);
+            return Error::expired(self.limit);
+        }
+        if lost {
+            return lost_with_transaction(error);
+        }
+        error
+    }
+}
+
+/// Within a transaction nothing is unknown before its commit: a lost connection undid it.
+fn lost_with_transaction(error: Error) -> Error {
+    let unknown = matches!(error.kind(), ErrorKind::CommitUnknown);
+    if unknown || error.is_connection() {
+        return Error::new(
+            ErrorKind::Connection,
+            "the connection was lost and the transaction with it",
+        );
+    }
+    error
+}
