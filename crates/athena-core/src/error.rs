@@ -283,6 +283,9 @@ fn database_code(error: &athena_db::Error) -> (Code, Cow<'static, str>) {
             "the disk or the database is full; free some space and try again".into(),
         ),
         Kind::Migration(athena_db::MigrationError::NewerStore { .. }) => (Code::NewerStore, said()),
+        Kind::Migration(_) => (Code::InvalidState, said()),
+        Kind::Copy(athena_db::CopyError::Differs { .. }) => (Code::Internal, said()),
+        Kind::Copy(_) => (Code::Conflict, said()),
         Kind::Unsupported { .. } => (Code::Unsupported, said()),
         _ => (
             Code::Internal,

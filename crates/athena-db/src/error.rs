@@ -100,6 +100,8 @@ pub enum ErrorKind {
     Full,
     /// The migrations of the store and of this programme do not fit together.
     Migration(MigrationError),
+    /// A database cannot be copied into another.
+    Copy(CopyError),
     /// The backend cannot do this.
     Unsupported {
         /// What cannot be done.
@@ -204,6 +206,11 @@ pub enum MigrationError {
         /// The version.
         version: u32,
     },
+    /// The store is a copy that was not finished.
+    UnfinishedCopy {
+        /// What the copy was made from.
+        source: String,
+    },
     /// A statement failed. Nothing of its migration stays, except on MySQL what comes before it.
     /// The cause is the error's source.
     Failed {
@@ -213,6 +220,34 @@ pub enum MigrationError {
         version: u32,
         /// The failed statement, counted from 1.
         statement: usize,
+    },
+}
+
+/// Why a database cannot be copied into another.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopyError {
+    /// The source lacks migrations of a set, or has a set that this programme does not know.
+    NotReady {
+        /// The name of the migration set.
+        set: String,
+    },
+    /// The target holds rows.
+    NotEmpty {
+        /// A table with rows.
+        table: String,
+    },
+    /// The target holds the unfinished copy of another source, or of an older state of its tables.
+    OtherSource {
+        /// What named the other source; empty if it is the tables that changed.
+        source: String,
+    },
+    /// Another copy into the same target was started meanwhile.
+    TakenOver,
+    /// A table is not the same in source and target.
+    Differs {
+        /// The table.
+        table: String,
     },
 }
 

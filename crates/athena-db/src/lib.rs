@@ -76,6 +76,7 @@ extern crate self as athena_db;
 #[doc(hidden)]
 pub mod bench;
 mod conn;
+mod copy;
 mod database;
 mod decimal;
 mod dialect;
@@ -103,10 +104,16 @@ mod value;
 
 pub use athena_db_derive::FromRow;
 pub use conn::Conn;
+pub use copy::{
+    Copied, CopyOptions, CopyProgress, CopyStage, OnProgress, TableDigest, copy_database,
+    digest_database,
+};
 pub use database::{Builder, Database, Durability, Health};
 pub use decimal::{Decimal, DecimalError};
 pub use dialect::Dialect;
-pub use error::{Error, ErrorKind, Holder, MigrationError, Position, Result, Retry, Stage};
+pub use error::{
+    CopyError, Error, ErrorKind, Holder, MigrationError, Position, Result, Retry, Stage,
+};
 pub use executor::Executor;
 pub use futures_util::future::BoxFuture;
 pub use listen::{Notification, Notifications};

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::refusal;
 use super::set::MigrationFile;
 use crate::error::Result;
 use crate::executor::Executor;
@@ -38,6 +39,7 @@ const TABLES: &str = "
 /// A line of the ledger.
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct Line {
+    set_name: String,
     pub(super) version: u32,
     pub(super) name: String,
     pub(super) checksum: String,
@@ -61,19 +63,27 @@ pub(super) async fn create(db: &impl Executor) -> Result<()> {
     Ok(())
 }
 
-/// Reads the lines of a set; none if there is no ledger yet.
+/// The set of the line that stands in the ledger while a copy into the store is not finished.
+pub(crate) const UNFINISHED_COPY: &str = "athena_copy";
+
+/// Reads the lines of a set; none if there is no ledger yet. An unfinished copy is refused.
 pub(super) async fn read(db: &impl Executor, set: &str) -> Result<Vec<Line>> {
     if !Schema::of(db).table_exists(LEDGER).await? {
         return Ok(Vec::new());
     }
-    db.fetch_all(
-        "SELECT version, name, checksum, statements_done, finished_at
-         FROM athena_migrations
-         WHERE set_name = :set_name
-         ORDER BY version",
-        params! { set_name: set },
-    )
-    .await
+    let lines: Vec<Line> = db
+        .fetch_all(
+            "SELECT set_name, version, name, checksum, statements_done, finished_at
+             FROM athena_migrations
+             WHERE set_name IN :sets
+             ORDER BY version",
+            params! { sets: vec![set, UNFINISHED_COPY] },
+        )
+        .await?;
+    match lines.iter().find(|line| line.set_name == UNFINISHED_COPY) {
+        Some(line) => Err(refusal::unfinished_copy(line)),
+        None => Ok(lines),
+    }
 }
 
 /// Writes a line for a migration: with `finished_at` as applied, without as just begun.

@@ -36,6 +36,7 @@ mod turn;
 mod verify;
 
 pub use self::adopt::{Adopted, Repair, Repaired};
+pub(crate) use self::ledger::UNFINISHED_COPY;
 pub use self::set::{MigrationFile, MigrationFolder, MigrationSet, SetProblem};
 
 use self::backup::Backup;

@@ -98,6 +98,18 @@ impl Refusal<'_> {
     }
 }
 
+/// The store is the target of a copy that was interrupted.
+pub(super) fn unfinished_copy(line: &Line) -> Error {
+    let kind = MigrationError::UnfinishedCopy {
+        source: line.name.clone(),
+    };
+    let message = format!(
+        "the store is the unfinished copy of `{}`; start the copy again to finish it",
+        line.name
+    );
+    migration_error(kind, message)
+}
+
 /// The store has a version beyond the newest one of the set.
 pub(super) fn newer(set: &str, found: u32, known: u32) -> Error {
     let kind = MigrationError::NewerStore {

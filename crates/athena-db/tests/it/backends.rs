@@ -86,7 +86,7 @@ impl Store {
         count
     }
 
-    async fn finish(self) {
+    pub(crate) async fn finish(self) {
         self.db.close().await.unwrap();
         self.place.finish().await;
     }

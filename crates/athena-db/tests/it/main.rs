@@ -6,6 +6,7 @@ mod backends;
 mod backup;
 mod bulk;
 mod contention;
+mod copies;
 mod corpus;
 mod drift;
 mod errors;
