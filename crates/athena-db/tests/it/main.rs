@@ -15,6 +15,7 @@ mod ledger;
 mod migrations;
 mod parameters;
 mod portable;
+mod processes;
 mod rows;
 mod schema;
 mod transactions;
