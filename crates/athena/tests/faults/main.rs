@@ -15,6 +15,7 @@ mod first_start;
 mod http;
 mod kill;
 mod mcp;
+mod migration;
 mod newer_store;
 mod place;
 mod postgres;
