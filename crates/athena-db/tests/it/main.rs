@@ -11,6 +11,7 @@ mod corpus;
 mod drift;
 mod errors;
 mod faults;
+mod half_applied;
 mod ledger;
 mod migrations;
 mod parameters;
