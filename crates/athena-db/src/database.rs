@@ -148,10 +148,7 @@ impl Database {
     /// is closed when it comes back.
     pub async fn close_within(&self, grace: Duration) -> Result<()> {
         match &self.inner.backend {
-            Backend::Sqlite(sqlite) => {
-                sqlite.close().await;
-                Ok(())
-            }
+            Backend::Sqlite(sqlite) => sqlite.close(grace).await,
             Backend::Postgres(postgres) => postgres.close(grace).await,
             #[cfg(feature = "mysql")]
             Backend::MySql(mysql) => mysql.close(grace).await,
@@ -380,9 +377,10 @@ impl Run for Database {
         let run = async {
             match &self.inner.backend {
                 Backend::Sqlite(sqlite) => sqlite.run(work).await,
-                Backend::Postgres(postgres) => postgres.run(work).await,
+                // Large; without boxes, the quickest reads would carry them along.
+                Backend::Postgres(postgres) => Box::pin(postgres.run(work)).await,
                 #[cfg(feature = "mysql")]
-                Backend::MySql(mysql) => mysql.run(work).await,
+                Backend::MySql(mysql) => Box::pin(mysql.run(work)).await,
             }
         };
         let result = run.instrument(watch.span()).await;
