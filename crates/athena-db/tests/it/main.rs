@@ -19,5 +19,6 @@ mod portable;
 mod processes;
 mod rows;
 mod schema;
+mod tls;
 mod transactions;
 mod values;

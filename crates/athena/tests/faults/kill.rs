@@ -12,9 +12,9 @@ use crate::acknowledged::{
 };
 use crate::http::Client;
 use crate::place::Place;
-use crate::postgres::Postgres;
 use crate::process::Server;
 use crate::random::{Random, word};
+use athena_testserver::Postgres;
 
 const ROUNDS: u64 = 20;
 

@@ -18,7 +18,6 @@ mod mcp;
 mod migration;
 mod newer_store;
 mod place;
-mod postgres;
 mod process;
 mod random;
 mod three_processes;
