@@ -7,6 +7,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use athena_testserver::Postgres;
+
 use crate::acknowledged::{
     Ended, Load, Notes, WRITERS, assert_listed, assert_recalled, noted, write_until_stopped,
 };
@@ -14,7 +16,6 @@ use crate::http::Client;
 use crate::place::Place;
 use crate::process::Server;
 use crate::random::{Random, word};
-use athena_testserver::Postgres;
 
 const ROUNDS: u64 = 20;
 

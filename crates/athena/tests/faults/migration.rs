@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use athena_db::{Database, Executor, MigrationFile, MigrationSet, MigrationState, Scalar, params};
-
-use crate::postgres::Postgres;
+use athena_testserver::Postgres;
 
 const CREATE: MigrationFile =
     MigrationFile::new(1, "create", "CREATE TABLE kept (id BIGINT PRIMARY KEY)");
