@@ -350,6 +350,19 @@ impl Database {
         }
     }
 
+    /// Begins a transaction in which SQLite does not enforce foreign keys; elsewhere any one.
+    pub(crate) async fn begin_unenforced(&self, options: TxOptions) -> Result<Tx<'static>> {
+        let Backend::Sqlite(sqlite) = &self.inner.backend else {
+            return self.begin(options).await;
+        };
+        let transaction = sqlite.begin_unenforced(options.deadline).await?;
+        Ok(Tx::new(
+            BackendTx::Sqlite(transaction),
+            Arc::clone(&self.inner.plans),
+            Arc::clone(&self.inner.bus),
+        ))
+    }
+
     async fn begin_as<'scope>(&self, options: TxOptions, shares: bool) -> Result<Tx<'scope>> {
         let backend = match &self.inner.backend {
             Backend::Sqlite(sqlite) => BackendTx::Sqlite(sqlite.begin(options, shares).await?),

@@ -111,6 +111,12 @@ impl Sqlite {
         }
     }
 
+    /// Begins a writing transaction in which foreign keys are not enforced.
+    pub(crate) async fn begin_unenforced(&self, deadline: Duration) -> Result<Transaction> {
+        let session = self.writer()?.begin_unenforced(deadline).await?;
+        Ok(Transaction::Write(session))
+    }
+
     pub(crate) async fn acquire(&self) -> Result<Reader> {
         Reader::borrow(&self.pool).await
     }

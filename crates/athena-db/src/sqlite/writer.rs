@@ -72,6 +72,8 @@ struct StatementJob {
 #[derive(Debug)]
 struct SessionJob {
     shares: bool,
+    /// Whether foreign keys are enforced while it runs.
+    enforces: bool,
     deadline: Duration,
     ticket: Ticket,
     ready: oneshot::Sender<Result<()>>,
@@ -175,6 +177,21 @@ impl Writer {
 
     /// Starts a transaction; with `shares` it commits together with its neighbours.
     pub(super) async fn begin(&self, deadline: Duration, shares: bool) -> Result<Session> {
+        self.start_session(deadline, shares, true).await
+    }
+
+    /// Starts a transaction in which foreign keys are not enforced, so that a table can be made
+    /// anew under the rows that refer to it.
+    pub(super) async fn begin_unenforced(&self, deadline: Duration) -> Result<Session> {
+        self.start_session(deadline, false, false).await
+    }
+
+    async fn start_session(
+        &self,
+        deadline: Duration,
+        shares: bool,
+        enforces: bool,
+    ) -> Result<Session> {
         let (ready, answer) = oneshot::channel();
         let (requests, received) = mpsc::channel();
         let state = Arc::new(SessionState {
@@ -184,6 +201,7 @@ impl Writer {
         let ticket = Ticket::default();
         let job = SessionJob {
             shares,
+            enforces,
             deadline,
             ticket: ticket.clone(),
             ready,
@@ -548,6 +566,26 @@ impl Thread {
     }
 
     fn run_unshared(&mut self, job: SessionJob) {
+        if job.enforces {
+            return self.run_session(job);
+        }
+        // SQLite ignores this setting inside a transaction.
+        if let Err(error) = self.enforce_foreign_keys(false) {
+            let _ = job.ready.send(Err(error));
+            return;
+        }
+        self.run_session(job);
+        if let Err(error) = self.enforce_foreign_keys(true) {
+            tracing::error!(target: "athena_db", system = "sqlite", %error, "foreign keys are not enforced any more");
+        }
+    }
+
+    fn enforce_foreign_keys(&self, enforce: bool) -> Result<()> {
+        let set = self.conn.pragma_update(None, "foreign_keys", enforce);
+        set.map_err(translate)
+    }
+
+    fn run_session(&mut self, job: SessionJob) {
         if !job.ticket.claim() || job.ready.is_closed() {
             return;
         }
