@@ -21,7 +21,6 @@ use crate::sql::{
     Form, InsertShape, Rewritten, Slot, SourceMap, Statement, fingerprint, line_and_column,
     native_statement, rewrite, translate_statement, words,
 };
-use crate::sqlite::Facts;
 use crate::stream::{RowSender, channel};
 use crate::value::Value;
 
@@ -77,8 +76,8 @@ pub struct Plan {
     pub(crate) statistics: Statistics,
     fingerprint: OnceLock<(u64, String)>,
     dialect: Dialect,
-    /// What SQLite has said about it.
-    pub(crate) sqlite: Facts,
+    /// SQLite's answer whether the statement leaves the database alone.
+    pub(crate) readonly: OnceLock<bool>,
     /// What PostgreSQL had to be told about the parameter types.
     pub(crate) hint: RwLock<Hint>,
     /// How MySQL runs it.
@@ -354,7 +353,7 @@ impl Plan {
             statistics: Statistics::default(),
             fingerprint: OnceLock::new(),
             dialect,
-            sqlite: Facts::default(),
+            readonly: OnceLock::new(),
             hint: RwLock::new(Hint::Unknown),
             form: Form::Plain,
             table: None,

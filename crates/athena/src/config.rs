@@ -708,6 +708,14 @@ pub(crate) fn sqlite_url(path: &Path) -> String {
     format!("sqlite:{}", path.display())
 }
 
+/// Returns the file of an embedded store.
+pub(crate) fn store_file(url: &str) -> Option<PathBuf> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let path = rest.split('?').next().unwrap_or(rest);
+    (path != ":memory:" && !path.is_empty()).then(|| PathBuf::from(path))
+}
+
 fn percent_encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::refused;
 use crate::dialect::Dialect;
-use crate::error::{CopyError, Error, ErrorKind, Result};
+use crate::error::{CopyError, Error, Result};
 use crate::executor::Executor;
 use crate::migrate::MigrationSet;
 use crate::row::Row;
@@ -20,20 +20,16 @@ pub(super) struct Layout {
     primary_key: Vec<String>,
     /// The tables that must be there first.
     needs: BTreeSet<String>,
-    /// The reference to rows of the same table.
-    parent: Option<ForeignKey>,
+    /// The references to rows of the same table.
+    parents: Vec<ForeignKey>,
 }
 
 /// Describes the tables that the sets made, referenced ones first.
 pub(super) async fn of(db: &impl Executor, sets: &[&MigrationSet<'_>]) -> Result<Vec<Layout>> {
     let declared = declared_tables(sets)?;
     let tables = Schema::of(db).tables().await?;
-    let layouts = tables
-        .iter()
-        .filter(|table| declared.contains(&table.name))
-        .map(|table| Layout::new(db.dialect(), table))
-        .collect::<Result<_>>()?;
-    in_order(db.dialect(), layouts)
+    let tables = tables.iter().filter(|table| declared.contains(&table.name));
+    in_order(db.dialect(), tables.map(Layout::new).collect())
 }
 
 /// Lists the tables that the sets make.
@@ -60,7 +56,7 @@ pub(super) fn declared_tables(sets: &[&MigrationSet<'_>]) -> Result<BTreeSet<Str
 }
 
 impl Layout {
-    fn new(dialect: Dialect, table: &Table) -> Result<Self> {
+    pub(super) fn new(table: &Table) -> Self {
         let computed =
             |generated: &Option<Generated>| matches!(generated, Some(Generated::Expression(_)));
         let columns = table
@@ -72,24 +68,14 @@ impl Layout {
             .foreign_keys
             .iter()
             .partition(|key| key.table == table.name);
-        if to_itself.len() > 1 {
-            let feature = format!(
-                "copying `{}`, whose rows refer to each other in several ways",
-                table.name
-            );
-            return Err(Error::unsupported(
-                feature,
-                dialect,
-                "keep one of these foreign keys",
-            ));
-        }
-        Ok(Self {
+        let primary_key = table.primary_key().into_iter().map(str::to_owned);
+        Self {
             name: table.name.clone(),
             columns: columns.collect(),
-            primary_key: table.primary_key().into_iter().map(str::to_owned).collect(),
+            primary_key: primary_key.collect(),
             needs: to_others.iter().map(|key| key.table.clone()).collect(),
-            parent: to_itself.first().map(|key| (*key).clone()),
-        })
+            parents: to_itself.into_iter().cloned().collect(),
+        }
     }
 
     pub(super) fn column_names(&self) -> Vec<&str> {
@@ -106,14 +92,13 @@ impl Layout {
     /// first.
     pub(super) fn select_in_order(&self, dialect: Dialect) -> String {
         let key = self.primary_key.iter().map(String::as_str);
-        match &self.parent {
-            Some(parent) => self.select_parents_first(dialect, parent),
-            None if self.primary_key.is_empty() => self.select(dialect),
-            None => format!(
-                "{} ORDER BY {}",
-                self.select(dialect),
-                list(dialect, key, "")
-            ),
+        match self.parents.as_slice() {
+            [parent, ..] => self.select_parents_first(dialect, parent),
+            [] if self.primary_key.is_empty() => self.select(dialect),
+            [] => {
+                let key = list(dialect, key, "");
+                format!("{} ORDER BY {key}", self.select(dialect))
+            }
         }
     }
 
@@ -202,8 +187,15 @@ fn list<'a>(dialect: Dialect, names: impl IntoIterator<Item = &'a str>, prefix: 
     names.collect::<Vec<_>>().join(", ")
 }
 
-/// Puts referenced tables first.
+/// Puts referenced tables first, and refuses what has no such order.
 fn in_order(dialect: Dialect, mut left: Vec<Layout>) -> Result<Vec<Layout>> {
+    if let Some(layout) = left.iter().find(|layout| layout.parents.len() > 1) {
+        let feature = format!(
+            "copying `{}`, whose rows refer to each other in several ways,",
+            layout.name
+        );
+        return Err(unordered(dialect, feature));
+    }
     let mut ordered: Vec<Layout> = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let names: BTreeSet<String> = left.iter().map(|layout| layout.name.clone()).collect();
@@ -212,20 +204,16 @@ fn in_order(dialect: Dialect, mut left: Vec<Layout>) -> Result<Vec<Layout>> {
             .partition(|layout| layout.needs.is_disjoint(&names));
         if ready.is_empty() {
             let names: Vec<String> = names.into_iter().collect();
-            let feature = format!(
-                "copying tables that refer to each other in a circle ({})",
-                names.join(", ")
-            );
-            return Err(Error::new(
-                ErrorKind::Unsupported {
-                    feature: feature.clone(),
-                    dialect,
-                },
-                format!("{feature} is not supported; give up one of the foreign keys"),
-            ));
+            let names = names.join(", ");
+            let feature = format!("copying tables that refer to each other in a circle ({names})");
+            return Err(unordered(dialect, feature));
         }
         ordered.extend(ready);
         left = waiting;
     }
     Ok(ordered)
+}
+
+fn unordered(dialect: Dialect, feature: String) -> Error {
+    Error::unsupported(feature, dialect, "give up one of the foreign keys")
 }

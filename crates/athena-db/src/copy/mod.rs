@@ -174,21 +174,19 @@ async fn copy_snapshot(
     Ok(Some(copied))
 }
 
-/// Counts and sums up every table that migrations made, in one snapshot.
+/// Counts and sums up every table, in alphabetic order, in one snapshot.
 ///
 /// # Errors
 ///
 /// What reading the tables meets, and [`ErrorKind::Type`] for a value that is not of the type that
 /// its migration declared.
-pub async fn digest_database(
-    db: &Database,
-    sets: &[&MigrationSet<'_>],
-) -> Result<Vec<TableDigest>> {
+pub async fn digest_database(db: &Database) -> Result<Vec<TableDigest>> {
     let snapshot = db
         .begin(TxOptions::read_only().with_deadline(DEADLINE))
         .await?;
     let mut digests = Vec::new();
-    for layout in layout::of(&snapshot, sets).await? {
+    for table in Schema::of(&snapshot).tables().await? {
+        let layout = Layout::new(&table);
         let digest = Digest::of(&snapshot, &layout, |_| {}).await?;
         digests.push(digest.of_table(&layout.name));
     }

@@ -3,6 +3,7 @@
 //! Each command is one file: its arguments in `command()`, its work in `run()`. [`Session`] holds
 //! what all of them are given.
 
+pub(crate) mod backup;
 pub(crate) mod call;
 pub(crate) mod db;
 pub(crate) mod doctor;
@@ -48,6 +49,8 @@ pub(crate) fn others() -> Vec<(&'static str, Command)> {
     vec![
         ("Data", import::command()),
         ("Data", export::command()),
+        ("Data", backup::backup_command()),
+        ("Data", backup::restore_command()),
         ("Data", eval::command()),
         ("Data", db::command()),
         ("Serving", serve::command()),
@@ -68,6 +71,8 @@ pub(crate) fn run(session: Session, matches: &ArgMatches) -> Outcome {
         Some(("import", matches)) => import::run(&session, matches),
         Some(("export", matches)) => export::run(&session, matches),
         Some(("eval", matches)) => eval::run(&session, matches),
+        Some(("backup", matches)) => backup::backup(&session, matches),
+        Some(("restore", matches)) => backup::restore(&session, matches),
         Some(("db", matches)) => db::run(&session, matches),
         Some(("serve", _)) => serve::run(session),
         Some(("mcp", _)) => mcp::run(session),

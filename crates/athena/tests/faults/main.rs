@@ -10,14 +10,15 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acknowledged;
+mod copies;
 mod disk;
 mod first_start;
 mod http;
 mod kill;
 mod mcp;
-mod migration;
 mod newer_store;
 mod place;
+mod postgres;
 mod process;
 mod random;
 mod three_processes;

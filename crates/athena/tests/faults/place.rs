@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use athena_db::{Database, Executor, Scalar, params};
+use athena_db::{Database, Executor, Scalar, TableDigest, digest_database, params};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -130,6 +130,27 @@ impl Place {
     /// Runs a statement behind Athena's back.
     pub(crate) fn execute(&self, statement: &str) {
         execute(&self.url, statement);
+    }
+
+    /// Counts and sums up the content of all tables.
+    pub(crate) fn digests(&self) -> Vec<TableDigest> {
+        with(&self.url, async |db| digest_database(db).await)
+    }
+
+    /// Counts the rows of a table that may not be there yet.
+    pub(crate) fn rows(&self, table: &str) -> i64 {
+        let file = self.url.strip_prefix("sqlite:");
+        if file.is_some_and(|file| !Path::new(file).exists()) {
+            return 0;
+        }
+        with(&self.url, async |db| {
+            if !db.schema().table_exists(table).await? {
+                return Ok(0);
+            }
+            let sql = format!("SELECT count(*) FROM {table}");
+            let Scalar(rows) = db.fetch_one(sql, params! {}).await?;
+            Ok(rows)
+        })
     }
 
     /// Asks SQLite whether the file is sound.

@@ -223,3 +223,103 @@ fn the_schema_is_described() {
         "{ran:?}"
     );
 }
+
+#[test]
+fn migrations_are_looked_at_and_applied() {
+    let athena = with_memories();
+    let status = athena.json(&["db", "migrate", "status"]);
+    let items = status["items"].as_array().unwrap();
+    assert!(
+        items.iter().all(|item| item["state"] == "applied"),
+        "{status}"
+    );
+    assert!(items.iter().any(|item| item["set"] == "memory"));
+    assert_eq!(athena.json(&["db", "migrate", "plan"])["items"], json!([]));
+    let ran = athena.run(&["db", "migrate", "verify"]);
+    assert_eq!(
+        (ran.status, ran.out.as_str()),
+        (0, "the tables are as the migrations made them\n")
+    );
+
+    athena.run(&["db", "sql", "--write", "DROP INDEX memory_vectors_type"]);
+    let ran = athena.run(&["db", "migrate", "verify", "--set", "memory"]);
+    assert_eq!(ran.status, 4, "{ran:?}");
+    assert!(ran.out.contains("memory_vectors_type"), "{ran:?}");
+    let ran = athena.run(&["db", "migrate", "status", "--set", "memori"]);
+    assert_eq!(ran.status, 3, "{ran:?}");
+    assert!(ran.err.contains("did you mean `memory`?"), "{ran:?}");
+}
+
+#[test]
+fn a_folder_of_migrations_is_a_set_of_its_own() {
+    let athena = Athena::new();
+    let folder = athena.path("migrations");
+    std::fs::create_dir(&folder).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(format!("{folder}/{name}"), text).unwrap();
+    write(
+        "V001__notes.sql",
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, done BOOLEAN NOT NULL);",
+    );
+    write(
+        "V002__title.sql",
+        "ALTER TABLE notes ADD COLUMN title TEXT;",
+    );
+    let url = format!("sqlite:{}", athena.path("notes.db"));
+    let migrate = |action: &str, more: &[&str]| {
+        let common = ["db", "migrate", action, "--dir", &folder, "--url", &url];
+        athena.json(&[&common[..], more].concat())
+    };
+    let marked = migrate("baseline", &["1"]);
+    assert_eq!(marked["items"], json!([{"set": "app", "version": 1}]));
+    let plan = migrate("plan", &[]);
+    assert_eq!(plan["items"][0]["version"], 2);
+    assert!(
+        plan["items"][0]["statements"][0]
+            .as_str()
+            .unwrap()
+            .contains("ADD COLUMN")
+    );
+    athena.run(&[
+        "db",
+        "sql",
+        "--url",
+        &url,
+        "--write",
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+    ]);
+    let applied = migrate("up", &[]);
+    assert_eq!(applied["items"][0]["versions"], json!([2]));
+    write(
+        "V002__title.sql",
+        "ALTER TABLE notes ADD COLUMN title TEXT; -- the same",
+    );
+    assert_eq!(migrate("repair", &[])["items"], json!([]));
+    let ran = athena.run(&["db", "migrate", "verify", "--dir", &folder, "--url", &url]);
+    assert_eq!(
+        ran.status, 4,
+        "the table that was made by hand lacks a column: {ran:?}"
+    );
+    assert!(ran.out.contains("done"), "{ran:?}");
+}
+
+#[test]
+fn measuring_leaves_nothing_behind() {
+    let athena = with_memories();
+    let files = || {
+        let mut names: Vec<_> = std::fs::read_dir(athena.home())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    let before = files();
+    let answer = athena.json(&["db", "bench", "-n", "20"]);
+    let items = answer["items"].as_array().unwrap();
+    assert_eq!(items.len(), 5);
+    for item in items {
+        assert!(item["per_second"].as_f64().unwrap() > 0.0, "{item}");
+        assert!(item["p50_us"].as_f64() <= item["p99_us"].as_f64(), "{item}");
+    }
+    assert_eq!(files(), before);
+}

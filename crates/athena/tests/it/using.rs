@@ -87,7 +87,7 @@ fn versions_are_kept_and_forgetting_can_be_undone() {
     assert_eq!(history["items"].as_array().map(Vec::len), Some(2));
     athena.json(&["forget", &id, "--reason", "gone"]);
     assert_eq!(athena.contents(), Vec::<String>::new());
-    athena.json(&["restore", &id]);
+    athena.json(&["unforget", &id]);
     assert_eq!(athena.contents(), ["The port is 8080."]);
     let receipt = athena.json(&["purge", &id]);
     assert_eq!(receipt["versions"], 2);

@@ -273,7 +273,7 @@ pub struct Restore {
 impl Operation for Restore {
     const SPEC: Spec = Spec::act("memory.restore", "/memories/{id}/restore")
         .idempotent()
-        .command(&["restore"])
+        .command(&["unforget"])
         .positional(&["id"])
         .errors(&[Code::Conflict]);
     type Output = Memory;

@@ -3,6 +3,9 @@
 //! Everything here speaks SQL and tables, never memories, and opens the database without bringing
 //! its schema up to date.
 
+mod bench;
+pub(super) mod copy;
+mod migrate;
 mod output;
 mod parameters;
 mod schema;
@@ -33,12 +36,18 @@ pub(crate) fn command() -> Command {
         .subcommand(sql::command())
         .subcommand(translate::command())
         .subcommand(schema::command())
+        .subcommand(migrate::command())
+        .subcommand(copy::command())
+        .subcommand(bench::command())
 }
 
 /// Runs the command that was asked for.
 pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("sql", matches)) => sql::run(session, matches),
+        Some(("bench", matches)) => bench::run(session, matches),
+        Some(("copy", matches)) => copy::run(session, matches),
+        Some(("migrate", matches)) => migrate::run(session, matches),
         Some(("schema", matches)) => schema::run(session, matches),
         Some(("translate", matches)) => translate::run(session, matches),
         _ => Err(Error::new(
