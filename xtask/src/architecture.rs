@@ -22,7 +22,12 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Crates that only development uses: they may depend on any layer, no layer on them.
-const DEVELOPMENT: &[&str] = &["athena-testdb", "athena-testkit", "xtask"];
+const DEVELOPMENT: &[&str] = &[
+    "athena-testdb",
+    "athena-testkit",
+    "athena-testserver",
+    "xtask",
+];
 
 /// An outside crate and the only packages that may depend on it, tests excluded.
 struct Confined {

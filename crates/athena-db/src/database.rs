@@ -148,10 +148,7 @@ impl Database {
     /// is closed when it comes back.
     pub async fn close_within(&self, grace: Duration) -> Result<()> {
         match &self.inner.backend {
-            Backend::Sqlite(sqlite) => {
-                sqlite.close().await;
-                Ok(())
-            }
+            Backend::Sqlite(sqlite) => sqlite.close(grace).await,
             Backend::Postgres(postgres) => postgres.close(grace).await,
             #[cfg(feature = "mysql")]
             Backend::MySql(mysql) => mysql.close(grace).await,
@@ -353,6 +350,19 @@ impl Database {
         }
     }
 
+    /// Begins a transaction in which SQLite does not enforce foreign keys; elsewhere any one.
+    pub(crate) async fn begin_unenforced(&self, options: TxOptions) -> Result<Tx<'static>> {
+        let Backend::Sqlite(sqlite) = &self.inner.backend else {
+            return self.begin(options).await;
+        };
+        let transaction = sqlite.begin_unenforced(options.deadline).await?;
+        Ok(Tx::new(
+            BackendTx::Sqlite(transaction),
+            Arc::clone(&self.inner.plans),
+            Arc::clone(&self.inner.bus),
+        ))
+    }
+
     async fn begin_as<'scope>(&self, options: TxOptions, shares: bool) -> Result<Tx<'scope>> {
         let backend = match &self.inner.backend {
             Backend::Sqlite(sqlite) => BackendTx::Sqlite(sqlite.begin(options, shares).await?),
@@ -380,9 +390,10 @@ impl Run for Database {
         let run = async {
             match &self.inner.backend {
                 Backend::Sqlite(sqlite) => sqlite.run(work).await,
-                Backend::Postgres(postgres) => postgres.run(work).await,
+                // Large; without boxes, the quickest reads would carry them along.
+                Backend::Postgres(postgres) => Box::pin(postgres.run(work)).await,
                 #[cfg(feature = "mysql")]
-                Backend::MySql(mysql) => mysql.run(work).await,
+                Backend::MySql(mysql) => Box::pin(mysql.run(work)).await,
             }
         };
         let result = run.instrument(watch.span()).await;

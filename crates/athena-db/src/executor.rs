@@ -101,8 +101,11 @@ pub trait Executor: Run {
         sql: impl Into<Sql> + Send,
         params: Params,
     ) -> BoxFuture<'_, Result<Vec<T>>> {
-        let rows = self.fetch_rows(sql, params, usize::MAX);
-        Box::pin(async move { rows.await?.into_iter().map(T::take_row).collect() })
+        let work = self.plans().fetch(sql.into(), params, usize::MAX);
+        Box::pin(async move {
+            let rows = self.run(work?).await?.rows();
+            rows.into_iter().map(T::take_row).collect()
+        })
     }
 
     /// Returns the only row.
@@ -116,8 +119,8 @@ pub trait Executor: Run {
         sql: impl Into<Sql> + Send,
         params: Params,
     ) -> BoxFuture<'_, Result<T>> {
-        let row = self.fetch_opt(sql, params);
-        Box::pin(async move { row.await?.ok_or_else(Error::not_found) })
+        let work = self.plans().fetch(sql.into(), params, 2);
+        Box::pin(async move { only_row(self.run(work?).await?)?.ok_or_else(Error::not_found) })
     }
 
     /// Returns the only row, or `None` if there is none.
@@ -131,15 +134,8 @@ pub trait Executor: Run {
         sql: impl Into<Sql> + Send,
         params: Params,
     ) -> BoxFuture<'_, Result<Option<T>>> {
-        let rows = self.fetch_rows(sql, params, 2);
-        Box::pin(async move {
-            let mut rows = rows.await?.into_iter();
-            match (rows.next(), rows.next()) {
-                (None, _) => Ok(None),
-                (Some(row), None) => T::take_row(row).map(Some),
-                _ => Err(Error::too_many_rows()),
-            }
-        })
+        let work = self.plans().fetch(sql.into(), params, 2);
+        Box::pin(async move { only_row(self.run(work?).await?) })
     }
 
     /// Returns the rows one after the other, read no faster than they are taken.
@@ -175,3 +171,12 @@ pub trait Run: Send + Sync {
 }
 
 impl<T: Run> Executor for T {}
+
+fn only_row<T: FromRow>(outcome: Outcome) -> Result<Option<T>> {
+    let mut rows = outcome.rows().into_iter();
+    match (rows.next(), rows.next()) {
+        (None, _) => Ok(None),
+        (Some(row), None) => T::take_row(row).map(Some),
+        _ => Err(Error::too_many_rows()),
+    }
+}

@@ -21,6 +21,7 @@ use crate::sql::{
     Form, InsertShape, Rewritten, Slot, SourceMap, Statement, fingerprint, line_and_column,
     native_statement, rewrite, translate_statement, words,
 };
+use crate::sqlite::Facts;
 use crate::stream::{RowSender, channel};
 use crate::value::Value;
 
@@ -76,8 +77,8 @@ pub struct Plan {
     pub(crate) statistics: Statistics,
     fingerprint: OnceLock<(u64, String)>,
     dialect: Dialect,
-    /// SQLite's answer whether the statement leaves the database alone.
-    pub(crate) readonly: OnceLock<bool>,
+    /// What SQLite has said about it.
+    pub(crate) sqlite: Facts,
     /// What PostgreSQL had to be told about the parameter types.
     pub(crate) hint: RwLock<Hint>,
     /// How MySQL runs it.
@@ -353,7 +354,7 @@ impl Plan {
             statistics: Statistics::default(),
             fingerprint: OnceLock::new(),
             dialect,
-            readonly: OnceLock::new(),
+            sqlite: Facts::default(),
             hint: RwLock::new(Hint::Unknown),
             form: Form::Plain,
             table: None,

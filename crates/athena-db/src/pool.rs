@@ -117,11 +117,13 @@ struct Idle<C> {
     desk: Arc<Desk>,
     member: Member<C>,
     since: Instant,
+    /// The thread that used it last.
+    thread: usize,
 }
 
 /// Where whoever uses a place writes down what for.
 #[derive(Debug, Default)]
-struct Desk(Mutex<Option<Occupant>>);
+pub(crate) struct Desk(Mutex<Option<Occupant>>);
 
 #[derive(Debug)]
 struct Occupant {
@@ -204,6 +206,14 @@ impl<M: Manage> Pool<M> {
         Ok(lease)
     }
 
+    /// Takes a connection that idles and is in order, if there is one.
+    pub(crate) fn try_acquire(&self) -> Option<Lease<M>> {
+        let now = Instant::now();
+        let (place, idle_since) = self.shared.state().idle_place(now)?;
+        let lease = self.shared.lease(place);
+        lease.is_fresh(now, idle_since).then_some(lease)
+    }
+
     /// Refuses further calls and waits for connections in use to come back, but no longer than
     /// `grace`.
     pub(crate) async fn close(&self, grace: Duration) -> Result<()> {
@@ -254,14 +264,8 @@ impl<M: Manage> Shared<M> {
         if state.closed {
             return Err(Error::closed());
         }
-        if let Some(idle) = state.idle.pop() {
-            idle.desk.occupy(now);
-            let place = Place {
-                desk: idle.desk,
-                member: Some(idle.member),
-            };
-            let doubted = state.doubted.is_some_and(|doubted| idle.since <= doubted);
-            return Ok(Turn::Now(place, (!doubted).then_some(idle.since)));
+        if let Some((place, since)) = state.idle_place(now) {
+            return Ok(Turn::Now(place, since));
         }
         if state.desks.len() < self.limits.most {
             return Ok(Turn::Now(state.new_place(now), None));
@@ -298,6 +302,7 @@ impl<M: Manage> Shared<M> {
                     desk: place.desk,
                     member,
                     since: now,
+                    thread: this_thread(),
                 });
             }
             member => {
@@ -379,6 +384,22 @@ impl<M: Manage> Shared<M> {
 }
 
 impl<M: Manage> State<M> {
+    /// Takes the place that was used last, if possible on this thread, whose cache it then is in;
+    /// tells since when it has idled if that says anything.
+    fn idle_place(&mut self, now: Instant) -> Option<(Place<M::Conn>, Option<Instant>)> {
+        let thread = this_thread();
+        let here = self.idle.iter().rposition(|idle| idle.thread == thread);
+        let last = self.idle.len().checked_sub(1);
+        let idle = self.idle.remove(here.or(last)?);
+        idle.desk.occupy(now);
+        let place = Place {
+            desk: idle.desk,
+            member: Some(idle.member),
+        };
+        let doubted = self.doubted.is_some_and(|doubted| idle.since <= doubted);
+        Some((place, (!doubted).then_some(idle.since)))
+    }
+
     fn new_place(&mut self, now: Instant) -> Place<M::Conn> {
         let desk = Arc::<Desk>::default();
         desk.occupy(now);
@@ -521,21 +542,21 @@ impl Desk {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn occupy(&self, since: Instant) {
+    pub(crate) fn occupy(&self, since: Instant) {
         *self.occupant() = Some(Occupant { since, plan: None });
     }
 
-    fn leave(&self) {
+    pub(crate) fn leave(&self) {
         *self.occupant() = None;
     }
 
-    fn note(&self, plan: &Arc<Plan>) {
+    pub(crate) fn note(&self, plan: &Arc<Plan>) {
         if let Some(occupant) = &mut *self.occupant() {
             occupant.plan = Some(Arc::clone(plan));
         }
     }
 
-    fn holder(&self) -> Option<Holder> {
+    pub(crate) fn holder(&self) -> Option<Holder> {
         let occupant = self.occupant();
         let occupant = occupant.as_ref()?;
         let plan = occupant.plan.as_ref();
@@ -569,6 +590,13 @@ async fn keep<M: Manage>(pool: Weak<Shared<M>>, round: Option<Duration>) {
             }
         }
     }
+}
+
+/// A number for the thread; the standard library's costs more to ask for.
+fn this_thread() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed));
+    NUMBER.with(|number| *number)
 }
 
 #[cfg(test)]

@@ -272,6 +272,13 @@ mod tests {
     use super::*;
     use crate::config::{Environment, Flags, load};
 
+    #[test]
+    fn every_database_can_have_our_migrations() {
+        for set in MIGRATIONS {
+            assert_eq!(set.check(), [], "{}", set.name);
+        }
+    }
+
     fn settings(variables: [(&str, &str); 3]) -> EmbedderSettings {
         load(
             &Flags::from([("home", "/h".to_owned())]),

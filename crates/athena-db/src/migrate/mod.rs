@@ -24,6 +24,7 @@ use crate::database::Database;
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, MigrationError, Result};
 use crate::executor::Executor;
+use crate::params::Params;
 use crate::plan::Work;
 
 mod adopt;
@@ -216,20 +217,34 @@ impl<'a> Migrator<'a> {
         Ok(applied)
     }
 
+    /// Applies the first pending migration, unless another process is faster with all of them.
     async fn apply_next(&self) -> Result<Option<u32>> {
-        let turn = Turn::begin(self.db).await?;
-        let applied = self.apply_first(&turn).await;
-        turn.end(applied).await
+        loop {
+            let lines = ledger::read(self.db, self.set.name).await?;
+            let Some(file) = self.pending(&lines)?.into_iter().next() else {
+                return Ok(None);
+            };
+            let turn = match file.text_for(self.db.dialect()) {
+                Some(_) => Turn::begin_unenforced(self.db).await?,
+                None => Turn::begin(self.db).await?,
+            };
+            let applied = self.apply_if_first(&turn, file).await;
+            if turn.end(applied).await? {
+                tracing::info!(target: "athena_db", set = self.set.name, version = file.version, name = file.name, "applied a migration");
+                return Ok(Some(file.version));
+            }
+        }
     }
 
-    async fn apply_first(&self, turn: &Turn) -> Result<Option<u32>> {
+    /// Applies a migration if it still is the first pending one; returns whether it was.
+    async fn apply_if_first(&self, turn: &Turn, file: &MigrationFile<'_>) -> Result<bool> {
         let lines = ledger::read(turn, self.set.name).await?;
-        let Some(file) = self.pending(&lines)?.into_iter().next() else {
-            return Ok(None);
-        };
+        let first = self.pending(&lines)?.into_iter().next();
+        if first.is_none_or(|first| first.version != file.version) {
+            return Ok(false);
+        }
         self.apply(turn, file).await?;
-        tracing::info!(target: "athena_db", set = self.set.name, version = file.version, name = file.name, "applied a migration");
-        Ok(Some(file.version))
+        Ok(true)
     }
 
     async fn apply(&self, turn: &Turn, file: &MigrationFile<'_>) -> Result<()> {
@@ -239,6 +254,11 @@ impl<'a> Migrator<'a> {
             batch(turn, statement)
                 .await
                 .map_err(|error| self.refusal(file).failed(index + 1, error))?;
+        }
+        if turn.dialect() == Dialect::Sqlite && file.sqlite.is_some() {
+            check_references(turn)
+                .await
+                .map_err(|error| self.refusal(file).failed(statements.len(), error))?;
         }
         self.record(turn, file).await?;
         let finished_at = Some(Timestamp::now());
@@ -337,6 +357,16 @@ impl<'a> Migrator<'a> {
 
 fn newest(lines: &[Line]) -> u32 {
     lines.iter().map(|line| line.version).max().unwrap_or(0)
+}
+
+/// Does for all rows what SQLite did not do for each while foreign keys were not enforced.
+async fn check_references(turn: &Turn) -> Result<()> {
+    let sql = "SELECT \"table\", parent FROM pragma_foreign_key_check LIMIT 1";
+    let broken: Option<(String, String)> = turn.fetch_opt(sql, Params::new()).await?;
+    broken.map_or(Ok(()), |(table, parent)| {
+        let message = format!("rows of `{table}` refer to rows of `{parent}` that do not exist");
+        Err(Error::new(ErrorKind::ForeignKey, message))
+    })
 }
 
 /// Runs statements without parameters, several if need be, as they stand.

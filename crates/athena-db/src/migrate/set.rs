@@ -28,7 +28,8 @@ pub struct MigrationFile<'a> {
     pub name: &'a str,
     /// The script in the portable subset. It declares the columns even where an override runs.
     pub sql: &'a str,
-    /// The text for SQLite instead of the script.
+    /// The text for SQLite instead of the script. Foreign keys are not enforced while it runs, so
+    /// that it can make a table anew, and checked before it is committed.
     pub sqlite: Option<&'a str>,
     /// The text for PostgreSQL instead of the script.
     pub postgres: Option<&'a str>,

@@ -42,9 +42,16 @@ impl Turn {
             }
             return Ok(turn);
         }
-        let tx = db
-            .begin(TxOptions::default().with_deadline(super::DEADLINE))
-            .await?;
+        Self::hold(db.begin(options()).await?).await
+    }
+
+    /// As [`Turn::begin`] on SQLite and PostgreSQL, for a text that may make tables anew: SQLite
+    /// does not enforce foreign keys meanwhile.
+    pub(super) async fn begin_unenforced(db: &Database) -> Result<Self> {
+        Self::hold(db.begin_unenforced(options()).await?).await
+    }
+
+    async fn hold(tx: Tx<'static>) -> Result<Self> {
         // SQLite's write lock keeps others out already.
         if tx.dialect() == Dialect::Postgres {
             batch(&tx, "SET LOCAL statement_timeout = 0").await?;
@@ -131,6 +138,10 @@ impl Run for Turn {
             Holder::Conn { conn, .. } => conn.run(work).await,
         }
     }
+}
+
+fn options() -> TxOptions {
+    TxOptions::default().with_deadline(super::DEADLINE)
 }
 
 /// A migration may take its time, and so may waiting for it; returns what was the limit before.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use postgres_types::Type;
-use tokio::task::AbortHandle;
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, NoTls, RowStream, Socket, Statement};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, RowStream, Socket, Statement};
 
 use super::bulk;
+use super::cancel::Ways;
 use super::error::{STALE_PLAN, ambiguous_parameter, translate, translate_plan};
 use super::statements::Statements;
+use super::tls::Encrypted;
 use super::types::{Decoded, Misfit, Parameter, encode_all, type_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
@@ -26,7 +27,9 @@ pub(super) struct Connection {
     client: Client,
     statements: Statements,
     /// The task that talks to the server.
-    driver: AbortHandle,
+    driver: JoinHandle<Result<(), tokio_postgres::Error>>,
+    /// For the second connection that stops a statement on the first.
+    ways: Arc<Ways>,
 }
 
 /// What PostgreSQL had to be told about the parameter types of a statement.
@@ -70,18 +73,20 @@ const NULL_TYPES: [Type; 8] = [
 /// Prepared attempts to find the types of nulls; a statement is asked about once.
 const MAX_GUESSES: usize = 64;
 
-/// How long the server has to take note of a cancelled statement.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement has to end that was stopped.
+const HANG_UP: Duration = Duration::from_secs(5);
 
 impl Connection {
     pub(super) fn new(
         client: Client,
-        driver: tokio_postgres::Connection<Socket, NoTlsStream>,
+        driver: tokio_postgres::Connection<Socket, Encrypted<Socket>>,
+        ways: Arc<Ways>,
     ) -> Self {
         Self {
             client,
             statements: Statements::default(),
-            driver: tokio::spawn(driver).abort_handle(),
+            driver: tokio::spawn(driver),
+            ways,
         }
     }
 
@@ -95,16 +100,28 @@ impl Connection {
 
     /// Stops the running statement on the server, in the background.
     pub(super) fn cancel(&self) {
-        let token = self.client.cancel_token();
-        in_background(async move {
-            let _ = tokio::time::timeout(CANCEL_TIMEOUT, token.cancel_query(NoTls)).await;
-        });
+        let (token, ways) = (self.client.cancel_token(), Arc::clone(&self.ways));
+        in_background(async move { ways.cancel(&token).await });
     }
 
-    /// Stops the running statement and hangs up, without waiting for the rest of an answer.
+    /// Stops the running statement and hangs up when the server has taken note, so that a pooler
+    /// in between still knows whom the wish to stop came from.
     pub(super) fn cancel_and_close(self) {
-        self.cancel();
-        self.driver.abort();
+        let Self {
+            client,
+            driver,
+            ways,
+            ..
+        } = self;
+        let token = client.cancel_token();
+        drop(client);
+        in_background(async move {
+            ways.cancel(&token).await;
+            let hang_up = driver.abort_handle();
+            if tokio::time::timeout(HANG_UP, driver).await.is_err() {
+                hang_up.abort();
+            }
+        });
     }
 }
 

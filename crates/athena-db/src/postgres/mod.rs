@@ -1,13 +1,16 @@
 //! PostgreSQL: a pool of connections, cached prepared statements, values as the server wants them.
 
 mod bulk;
+mod cancel;
 mod connection;
 mod error;
 mod pool;
 mod server;
 mod statements;
+mod tls;
 mod transaction;
 mod types;
+mod url;
 
 use std::time::Duration;
 

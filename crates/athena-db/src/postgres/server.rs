@@ -1,12 +1,18 @@
 //! The server that a URL names, and how a connection to it comes about.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::config::Host;
-use tokio_postgres::{Config, NoTls};
+use tokio::time::Instant;
+use tokio_postgres::Config;
+use tokio_postgres::config::{self, Host};
+use tokio_postgres::error::SqlState;
 
+use super::cancel::Ways;
 use super::connection::Connection;
 use super::error::{cannot_connect, connect_timed_out};
+use super::tls::Tls;
+use super::url::{self, SslMode};
 use crate::database::{Durability, Settings};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -16,41 +22,144 @@ pub(super) struct Server {
     config: Config,
     /// Host, port and database, for messages.
     place: String,
-    /// Statements that a new connection starts with.
-    session: String,
+    /// How to use TLS, and how if that does not work.
+    modes: (config::SslMode, Option<config::SslMode>),
+    tls: Tls,
+    /// How to get there to stop a statement.
+    ways: Arc<Ways>,
+    session: Session,
+    pooled: bool,
 }
+
+/// What a session is told, as names and values.
+#[derive(Debug)]
+struct Session(Vec<(&'static str, String)>);
 
 /// How long a server may take to answer a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long to leave a server alone that says that it starts up.
+const STARTING_UP: Duration = Duration::from_millis(100);
+
 impl Server {
     /// Reads the URL; connects to nothing yet.
     pub(super) fn new(url: &str, settings: &Settings) -> Result<Self> {
-        let config = configure(url, settings)?;
+        let (url, options) = url::split(url)?;
+        let config = configure(&url, settings)?;
+        let tls = Tls::new(&options)?;
         Ok(Self {
             place: place_of(&config),
-            session: session_settings(settings),
+            modes: modes(options.mode, &config),
+            ways: Arc::new(Ways::new(&config, tls.clone())),
+            tls,
+            session: Session::new(settings),
+            pooled: options.pooled,
             config,
         })
     }
 
+    /// Whether connections are shared with others between transactions.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.pooled
+    }
+
     pub(super) async fn connect(&self) -> Result<Connection> {
-        let limit = self
-            .config
-            .get_connect_timeout()
-            .copied()
-            .unwrap_or(CONNECT_TIMEOUT);
-        match tokio::time::timeout(limit, self.set_up()).await {
-            Ok(result) => result.map_err(|error| cannot_connect(&error, &self.place)),
-            Err(_) => Err(connect_timed_out(limit, &self.place)),
+        let limit = self.config.get_connect_timeout();
+        let limit = limit.copied().unwrap_or(CONNECT_TIMEOUT);
+        let deadline = Instant::now() + limit;
+        loop {
+            match tokio::time::timeout_at(deadline, self.set_up()).await {
+                Ok(Err(error)) if is_starting(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(STARTING_UP).await;
+                }
+                Ok(result) => return result.map_err(|error| cannot_connect(&error, &self.place)),
+                Err(_) => return Err(connect_timed_out(limit, &self.place)),
+            }
         }
     }
 
     async fn set_up(&self) -> Result<Connection, tokio_postgres::Error> {
-        let (client, driver) = self.config.connect(NoTls).await?;
-        let connection = Connection::new(client, driver);
-        connection.client().batch_execute(&self.session).await?;
+        let connection = self.reach().await?;
+        if !self.pooled {
+            let settings = self.session.text("SET");
+            connection.client().batch_execute(&settings).await?;
+        }
         Ok(connection)
+    }
+
+    /// Connects with or without TLS; where both will do, the error is that of the first choice.
+    async fn reach(&self) -> Result<Connection, tokio_postgres::Error> {
+        let (first, second) = self.modes;
+        match (self.reach_by(first).await, second) {
+            (Err(error), Some(second)) if may_be_about_tls(&error) => {
+                self.reach_by(second).await.map_err(|_| error)
+            }
+            (result, _) => result,
+        }
+    }
+
+    async fn reach_by(&self, mode: config::SslMode) -> Result<Connection, tokio_postgres::Error> {
+        let mut config = self.config.clone();
+        config.ssl_mode(mode);
+        let (client, driver) = config.connect(self.tls.clone()).await?;
+        Ok(Connection::new(client, driver, Arc::clone(&self.ways)))
+    }
+}
+
+impl Session {
+    fn new(settings: &Settings) -> Self {
+        let timeout = settings.statement_timeout.unwrap_or_default();
+        let mut pairs = vec![
+            ("timezone", "'UTC'".to_owned()),
+            ("client_min_messages", "warning".to_owned()),
+            ("statement_timeout", timeout.as_millis().to_string()),
+        ];
+        if let Some(schema) = &settings.schema {
+            let schema = schema.replace('"', "\"\"");
+            pairs.push(("search_path", format!("\"{schema}\", public")));
+        }
+        if settings.durability == Durability::Normal {
+            pairs.push(("synchronous_commit", "off".to_owned()));
+        }
+        if settings.read_only {
+            pairs.push(("default_transaction_read_only", "on".to_owned()));
+        }
+        Self(pairs)
+    }
+
+    fn text(&self, set: &str) -> String {
+        let commands = self.0.iter();
+        let commands = commands.map(|(name, value)| format!("{set} {name} = {value}"));
+        commands.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A server that was just started takes no connections yet.
+fn is_starting(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::CANNOT_CONNECT_NOW)
+}
+
+/// Whether a connection may come about with another use of TLS: the handshake failed, or the
+/// server has heard no more than how we came and does not like it.
+fn may_be_about_tls(error: &tokio_postgres::Error) -> bool {
+    error.code().is_none_or(|code| {
+        *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+            || *code == SqlState::PROTOCOL_VIOLATION
+    })
+}
+
+/// What to try and what to try then. Sockets of the same machine need no TLS.
+fn modes(mode: SslMode, config: &Config) -> (config::SslMode, Option<config::SslMode>) {
+    use config::SslMode::{Disable, Prefer, Require};
+    let is_remote = |host: &Host| matches!(host, Host::Tcp(_));
+    if !config.get_hosts().iter().any(is_remote) && config.get_hostaddrs().is_empty() {
+        return (Disable, None);
+    }
+    match mode {
+        SslMode::Disable => (Disable, None),
+        SslMode::Allow => (Disable, Some(Require)),
+        SslMode::Prefer => (Prefer, Some(Disable)),
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (Require, None),
     }
 }
 
@@ -86,28 +195,4 @@ fn place_of(config: &Config) -> String {
         .or(config.get_user())
         .unwrap_or("(default)");
     format!("{}, database `{database}`", hosts.join(" or "))
-}
-
-fn session_settings(settings: &Settings) -> String {
-    let mut commands = vec![
-        "SET timezone = 'UTC'".to_owned(),
-        "SET client_min_messages = warning".to_owned(),
-    ];
-    let timeout = settings
-        .statement_timeout
-        .map_or(0, |timeout| timeout.as_millis());
-    commands.push(format!("SET statement_timeout = {timeout}"));
-    if let Some(schema) = &settings.schema {
-        commands.push(format!(
-            "SET search_path = \"{}\", public",
-            schema.replace('"', "\"\"")
-        ));
-    }
-    if settings.durability == Durability::Normal {
-        commands.push("SET synchronous_commit = off".to_owned());
-    }
-    if settings.read_only {
-        commands.push("SET default_transaction_read_only = on".to_owned());
-    }
-    commands.join("; ")
 }

@@ -1,14 +1,14 @@
 //! One SQLite connection: how it is opened and how it runs a statement.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::{is_busy, translate, translate_plan, translate_text};
+use super::error::{Busy, translate, translate_plan, translate_text};
 use super::types::{bind, decode};
 use crate::database::Durability;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,10 +17,7 @@ use crate::row::{Columns, Row};
 use crate::stream::{CHUNK, RowSender};
 use crate::value::Value;
 
-/// How long SQLite itself waits for a lock of another process before it reports "busy".
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a writer goes on trying behind a busy database; only then the caller sees it.
+/// How long to go on trying behind a busy database; only then the caller sees it.
 pub(super) const BUSY_BOUND: Duration = Duration::from_secs(30);
 
 /// Prepared statements kept by each connection.
@@ -48,31 +45,51 @@ pub(super) enum Role {
 }
 
 /// Stops a running statement: at a deadline, or when nobody waits for it any more.
-#[derive(Debug, Default)]
+///
+/// Its numbers order nothing else, so none of them needs more than relaxed access.
+#[derive(Debug)]
 pub(super) struct Guard {
-    deadline: Mutex<Option<Instant>>,
+    born: Instant,
+    /// In microseconds after `born`; [`NEVER`] for none.
+    deadline: AtomicU64,
     current: AtomicU64,
     cancelled: AtomicU64,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self {
+            born: Instant::now(),
+            deadline: AtomicU64::new(NEVER),
+            current: AtomicU64::new(1),
+            cancelled: AtomicU64::new(0),
+        }
+    }
 }
 
 impl Guard {
     /// Starts a run and returns its number, which [`Guard::cancel`] wants.
     pub(super) fn start(&self, deadline: Option<Instant>) -> u64 {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
-        self.current.fetch_add(1, Ordering::SeqCst) + 1
+        let deadline = deadline.map_or(NEVER, |deadline| self.micros(deadline));
+        self.deadline.store(deadline, Ordering::Relaxed);
+        self.current.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Stops that run, and no later one.
     pub(super) fn cancel(&self, run: u64) {
-        self.cancelled.store(run, Ordering::SeqCst);
+        self.cancelled.store(run, Ordering::Relaxed);
     }
 
     fn must_stop(&self) -> bool {
-        let cancelled = self.cancelled.load(Ordering::SeqCst);
-        let late =
-            |deadline: &Option<Instant>| deadline.is_some_and(|deadline| Instant::now() > deadline);
-        (cancelled != 0 && cancelled == self.current.load(Ordering::SeqCst))
-            || late(&self.deadline.lock().unwrap_or_else(PoisonError::into_inner))
+        self.cancelled.load(Ordering::Relaxed) == self.current.load(Ordering::Relaxed)
+            || self.micros(Instant::now()) > self.deadline.load(Ordering::Relaxed)
+    }
+
+    fn micros(&self, instant: Instant) -> u64 {
+        let micros = instant.duration_since(self.born).as_micros();
+        u64::try_from(micros).unwrap_or(NEVER)
     }
 }
 
@@ -80,7 +97,11 @@ impl Guard {
 pub(super) fn connect(file: &File, role: Role, guard: &Arc<Guard>) -> Result<Connection> {
     let mut conn = Connection::open_with_flags(&file.path, flags(file, role))
         .map_err(|error| cannot_open(file, error))?;
-    conn.busy_timeout(BUSY_TIMEOUT).map_err(translate)?;
+    // Asked before anything is read: that needs the log's index, which cannot be made beside such a file.
+    if role == Role::Writer && conn.is_readonly(rusqlite::MAIN_DB).map_err(translate)? {
+        return Err(read_only(file));
+    }
+    conn.busy_timeout(Duration::ZERO).map_err(translate)?;
     conn.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     let guard = Arc::clone(guard);
     conn.progress_handler(STEPS_PER_CHECK, Some(move || guard.must_stop()))
@@ -96,6 +117,8 @@ pub(super) fn connect(file: &File, role: Role, guard: &Arc<Guard>) -> Result<Con
     .map_err(translate)?;
     patiently(|| conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())))
         .map_err(|error| cannot_open(file, error))?;
+    conn.execute_batch("PRAGMA cache_size = -8192;")
+        .map_err(translate)?;
     match role {
         Role::Reader => conn
             .execute_batch("PRAGMA query_only = ON;")
@@ -117,13 +140,6 @@ fn flags(file: &File, role: Role) -> OpenFlags {
 }
 
 fn prepare_writer(conn: &Connection, file: &File) -> Result<()> {
-    if conn.is_readonly(rusqlite::MAIN_DB).map_err(translate)? {
-        let message = format!(
-            "the database file `{}` is read-only; make it writable or open it with `?mode=ro`",
-            file.path.display()
-        );
-        return Err(Error::new(ErrorKind::ReadOnly, message));
-    }
     // Several processes may create the same file at once, and SQLite does not wait here by itself.
     let mode: String =
         patiently(|| conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)))
@@ -144,6 +160,14 @@ fn prepare_writer(conn: &Connection, file: &File) -> Result<()> {
         "PRAGMA synchronous = {synchronous}; PRAGMA journal_size_limit = 67108864;"
     ))
     .map_err(translate)
+}
+
+fn read_only(file: &File) -> Error {
+    let message = format!(
+        "the database file `{}` is read-only; make it writable or open it with `?mode=ro`",
+        file.path.display()
+    );
+    Error::new(ErrorKind::ReadOnly, message)
 }
 
 fn cannot_open(file: &File, error: rusqlite::Error) -> Error {
@@ -170,13 +194,13 @@ fn cannot_open(file: &File, error: rusqlite::Error) -> Error {
 }
 
 /// Runs something again while the database is busy, for at most [`BUSY_BOUND`].
-pub(super) fn patiently<T>(
-    mut attempt: impl FnMut() -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
+///
+/// SQLite's own waiting is switched off: its pauses grow long, and a task must not meet one.
+pub(super) fn patiently<T, E: Busy>(mut attempt: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let deadline = Instant::now() + BUSY_BOUND;
     loop {
         match attempt() {
-            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+            Err(error) if error.is_busy() && Instant::now() < deadline => {
                 std::thread::sleep(jitter())
             }
             result => return result,
@@ -207,18 +231,6 @@ pub(super) fn run(conn: &Connection, work: &Work) -> Result<Outcome> {
             .map(|()| Outcome::Count(0))
             .map_err(translate_text),
     }
-}
-
-/// Whether SQLite says that the statement leaves the database alone; remembered in the plan.
-pub(super) fn is_readonly(conn: &Connection, plan: &Plan) -> Result<bool> {
-    if let Some(readonly) = plan.readonly.get() {
-        return Ok(*readonly);
-    }
-    let readonly = conn
-        .prepare_cached(&plan.text)
-        .map_err(|error| translate_plan(plan, error))?
-        .readonly();
-    Ok(*plan.readonly.get_or_init(|| readonly))
 }
 
 /// Runs a statement of the writer's own: `BEGIN IMMEDIATE`, `RELEASE …`.
@@ -281,23 +293,30 @@ fn each_row(
     prepared(conn, plan, |statement| {
         bind(statement, plan, values)?;
         let mut cursor = statement.raw_query();
-        let mut columns: Option<Arc<Columns>> = None;
+        let mut columns = None;
         while let Some(row) = cursor.next().map_err(translate)? {
             // Asked only now: a change of the schema lets SQLite prepare the statement again when it starts.
-            let columns = columns.get_or_insert_with(|| {
-                Columns::new(row.as_ref().column_names().map(str::to_owned).collect())
-            });
-            let values = columns
-                .iter()
-                .enumerate()
-                .map(|(index, column)| decode(row.get_ref(index).map_err(translate)?, column))
-                .collect::<Result<_>>()?;
-            if !take(Row::new(Arc::clone(columns), values)) {
+            let columns = columns.get_or_insert_with(|| plan.sqlite.columns(row.as_ref()));
+            if !take(read_row(row, columns)?) {
                 break;
             }
         }
         Ok(())
     })
+}
+
+fn read_row(row: &rusqlite::Row<'_>, columns: &Arc<Columns>) -> Result<Row> {
+    let mut values = Vec::with_capacity(columns.len());
+    for index in 0..columns.len() {
+        let value = decode(row.get_ref(index).map_err(translate)?);
+        values.push(value.ok_or_else(|| not_text(columns, index))?);
+    }
+    Ok(Row::new(Arc::clone(columns), values))
+}
+
+fn not_text(columns: &Columns, index: usize) -> Error {
+    let column = columns.iter().nth(index).unwrap_or_default();
+    Error::mismatch(column, "text in UTF-8", "other bytes")
 }
 
 /// Prepares the statement, from the cache where that is worth a place.
@@ -306,10 +325,10 @@ fn prepared<T>(
     plan: &Plan,
     use_it: impl FnOnce(&mut rusqlite::Statement<'_>) -> Result<T>,
 ) -> Result<T> {
-    let misread = |error| translate_plan(plan, error);
+    let failed = |error| translate_plan(plan, error);
     if matches!(plan.class, Class::Query | Class::Change) {
-        use_it(&mut *conn.prepare_cached(&plan.text).map_err(misread)?)
+        use_it(&mut *conn.prepare_cached(&plan.text).map_err(failed)?)
     } else {
-        use_it(&mut conn.prepare(&plan.text).map_err(misread)?)
+        use_it(&mut conn.prepare(&plan.text).map_err(failed)?)
     }
 }

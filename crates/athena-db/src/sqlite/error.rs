@@ -18,15 +18,21 @@ pub(super) fn translate_text(error: rusqlite::Error) -> Error {
 
 /// Turns the error of a statement that could not be prepared into ours, with its place.
 pub(super) fn translate_plan(plan: &Plan, error: rusqlite::Error) -> Error {
-    let place = match &error {
-        rusqlite::Error::SqlInputError { offset, .. } => usize::try_from(*offset).ok(),
-        _ => None,
-    };
+    let place = place_in(plan, &error);
     let error = translate_text(error);
     match place {
         Some(byte) => plan.locate(error, byte),
         None => error,
     }
+}
+
+fn place_in(plan: &Plan, error: &rusqlite::Error) -> Option<usize> {
+    let rusqlite::Error::SqlInputError { sql, offset, .. } = error else {
+        return None;
+    };
+    // The cache of statements cuts blanks off the text before it is prepared.
+    let begin = plan.text.find(sql.as_str())?;
+    Some(begin + usize::try_from(*offset).ok()?)
 }
 
 fn translate_as(error: rusqlite::Error, text_alone: bool) -> Error {
@@ -52,11 +58,24 @@ fn translate_as(error: rusqlite::Error, text_alone: bool) -> Error {
     }
 }
 
-pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
-    )
+/// An error that may say that another connection stands in the way for the moment.
+pub(super) trait Busy {
+    fn is_busy(&self) -> bool;
+}
+
+impl Busy for rusqlite::Error {
+    fn is_busy(&self) -> bool {
+        matches!(
+            self.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+        )
+    }
+}
+
+impl Busy for Error {
+    fn is_busy(&self) -> bool {
+        *self.kind() == ErrorKind::Busy
+    }
 }
 
 fn failure_of(code: i32, message: &str, text_alone: bool) -> Error {

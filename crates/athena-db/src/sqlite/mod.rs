@@ -8,6 +8,7 @@
 
 mod connection;
 mod error;
+mod facts;
 mod pool;
 mod transaction;
 mod turn;
@@ -17,6 +18,7 @@ mod writer;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use facts::Facts;
 pub(crate) use transaction::{Reader, Transaction};
 
 use crate::database::{Health, Settings};
@@ -25,6 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
 use crate::transaction::{Access, TxOptions};
 use connection::File;
+use facts::Way;
 use pool::{Pool, Read};
 use transaction::Snapshot;
 use writer::Writer;
@@ -35,7 +38,6 @@ pub(crate) struct Sqlite {
     pool: Pool,
     /// Absent if the database was opened to read.
     writer: Option<Writer>,
-    acquire_timeout: Duration,
     path: PathBuf,
     /// The folder of a database in memory; goes when the last handle goes.
     folder: Option<tempfile::TempDir>,
@@ -45,18 +47,12 @@ impl Sqlite {
     /// Opens what the URL names: `sqlite:path`, `sqlite://path?mode=ro|rw|rwc`, `sqlite::memory:`.
     pub(crate) async fn open(url: &str, settings: Settings) -> Result<Self> {
         let (file, folder) = locate(url, &settings)?;
-        let readers = settings.max_connections.max(1);
-        let pool = Pool::new(
-            file.clone(),
-            readers,
-            settings.acquire_timeout,
-            settings.statement_timeout,
-        );
         let acquire_timeout = settings.acquire_timeout;
         let path = file.path.clone();
         let writer = if file.read_only {
             None
         } else {
+            let file = file.clone();
             let started =
                 tokio::task::spawn_blocking(move || Writer::start(&file, acquire_timeout)).await;
             Some(
@@ -65,15 +61,12 @@ impl Sqlite {
                 })??,
             )
         };
-        let database = Self {
-            pool,
+        Ok(Self {
+            pool: Pool::open(file, &settings).await?,
             writer,
-            acquire_timeout,
             path,
             folder,
-        };
-        database.check_reader().await?;
-        Ok(database)
+        })
     }
 
     /// Returns the file, unless it is a temporary one.
@@ -81,14 +74,22 @@ impl Sqlite {
         self.folder.is_none().then(|| self.path.clone())
     }
 
+    /// The ways are boxed one by one, so that the shortest carries nothing of the others along.
     pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
+        if let Some(result) = self.pool.try_inline(&work) {
+            return result;
+        }
         match destination(&work) {
-            Destination::Outside => self.writer()?.run_alone(work).await,
-            Destination::Writer => self.writer()?.run(work).await,
-            Destination::Reader => match self.pool.read(work).await? {
-                Read::Done(outcome) => Ok(outcome),
-                Read::Writes(work) => self.writer()?.run(work).await,
-            },
+            Destination::Outside => Box::pin(self.writer()?.run_alone(work)).await,
+            Destination::Writer => Box::pin(self.writer()?.run(work)).await,
+            Destination::Reader => Box::pin(self.read(work)).await,
+        }
+    }
+
+    async fn read(&self, work: Work) -> Result<Outcome> {
+        match self.pool.read(work).await? {
+            Read::Done(outcome) => Ok(outcome),
+            Read::Writes(work) => self.writer()?.run(work).await,
         }
     }
 
@@ -110,26 +111,38 @@ impl Sqlite {
         }
     }
 
+    /// Begins a writing transaction in which foreign keys are not enforced.
+    pub(crate) async fn begin_unenforced(&self, deadline: Duration) -> Result<Transaction> {
+        let session = self.writer()?.begin_unenforced(deadline).await?;
+        Ok(Transaction::Write(session))
+    }
+
     pub(crate) async fn acquire(&self) -> Result<Reader> {
         Reader::borrow(&self.pool).await
     }
 
-    pub(crate) async fn close(&self) {
-        self.pool.close(self.acquire_timeout).await;
+    pub(crate) async fn close(&self, grace: Duration) -> Result<()> {
+        let closed = self.pool.close(grace).await;
         if let Some(writer) = &self.writer {
-            writer.close().await;
+            closed.and(writer.close(grace).await)
+        } else {
+            closed
         }
     }
 
     pub(crate) fn health(&self, version: String) -> Health {
-        let (size, idle, waiting) = self.pool.counts();
+        let stats = self.pool.stats();
         Health {
             dialect: Dialect::Sqlite,
             version,
-            size,
-            idle,
-            waiting,
-            oldest: None,
+            size: stats.size,
+            idle: stats.idle,
+            waiting: stats.waiting,
+            oldest: stats
+                .oldest
+                .into_iter()
+                .chain(self.writer.as_ref().and_then(Writer::holder))
+                .max_by_key(|holder| holder.held),
         }
     }
 
@@ -137,11 +150,6 @@ impl Sqlite {
         self.writer
             .as_ref()
             .ok_or_else(|| Error::new(ErrorKind::ReadOnly, "the database was opened to read only"))
-    }
-
-    /// Opens one reader, so that a file that cannot be read is known at once.
-    async fn check_reader(&self) -> Result<()> {
-        self.pool.snapshot().await.map(drop)
     }
 }
 
@@ -166,10 +174,7 @@ fn destination(work: &Work) -> Destination {
 /// Whether a statement may be tried on a reader. A `PRAGMA` that sets something may not: it would
 /// change the one pooled connection that it happens to meet.
 fn reads(plan: &Plan) -> bool {
-    match plan.class {
-        Class::Alone => plan.readonly.get() != Some(&false) && !plan.text.contains('='),
-        _ => plan.readonly.get() != Some(&false),
-    }
+    plan.sqlite.way() != Way::Writer && !(plan.class == Class::Alone && plan.text.contains('='))
 }
 
 /// Reads the URL. The path is taken as it stands, without percent escapes.

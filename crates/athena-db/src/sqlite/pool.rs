@@ -1,52 +1,61 @@
-//! The readers: a bounded number of read-only connections, used on tokio's blocking threads.
+//! SQLite's readers in the pool: read-only connections, and where a statement runs on one.
 //!
-//! Waiting is first come, first served. A read whose future is dropped is interrupted; its
-//! connection goes back to the pool.
+//! A lookup by key takes some microseconds, less than waking another thread does; so it runs on the
+//! task that asked, under a budget. Everything else runs on tokio's blocking threads. A read whose
+//! future is dropped is interrupted, and its connection goes back to the pool when it has stopped.
 
+use std::borrow::Borrow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::runtime::Handle;
 
-use super::connection::{File, Guard, Role, connect, control, is_readonly, run};
+use super::connection::{File, Guard, Role, connect, control, patiently, run};
 use super::error::translate;
-use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Outcome, Work};
+use super::facts::{Way, way};
+use crate::database::Settings;
+use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::plan::{Outcome, Plan, Work};
+use crate::pool::{self, Limits, Manage, Stats};
 
-/// The pool of readers.
+/// How long a statement may hold up a task.
+const BUDGET: Duration = Duration::from_micros(500);
+
+/// The readers of a file.
 #[derive(Debug)]
 pub(super) struct Pool {
-    shared: Arc<Shared>,
-    permits: Arc<Semaphore>,
-    size: usize,
-    waiting: AtomicUsize,
-    acquire_timeout: Duration,
+    pool: pool::Pool<File>,
+    policy: Arc<Policy>,
+}
+
+/// Where statements run, and for how long.
+#[derive(Debug)]
+pub(super) struct Policy {
     statement_timeout: Option<Duration>,
+    inline: Inline,
 }
 
+/// Places for statements on tasks. They leave one worker of the runtime to others, should all of
+/// them have to wait for the disk; of two workers both may read, since one alone would have to
+/// queue, and a statement that waited for the disk rests on threads for a while.
 #[derive(Debug)]
-struct Shared {
-    file: File,
-    idle: Mutex<Vec<Reader>>,
-    opened: AtomicUsize,
+struct Inline {
+    places: usize,
+    taken: AtomicUsize,
 }
 
+/// An open connection that reads.
 #[derive(Debug)]
-struct Reader {
+pub(super) struct Reader {
     conn: Connection,
     guard: Arc<Guard>,
 }
 
 /// A reader in use; dropping it ends its transaction and gives it back.
 #[derive(Debug)]
-pub(super) struct Lease {
-    reader: Option<Reader>,
-    guard: Arc<Guard>,
-    shared: Arc<Shared>,
-    _permit: OwnedSemaphorePermit,
-}
+pub(super) struct Lease(Option<pool::Lease<File>>);
 
 /// What came of a statement that was tried on a reader.
 pub(super) enum Read {
@@ -55,165 +64,205 @@ pub(super) enum Read {
     Writes(Work),
 }
 
+impl Manage for File {
+    type Conn = Reader;
+
+    async fn connect(&self) -> Result<Reader> {
+        let file = self.clone();
+        let connected = tokio::task::spawn_blocking(move || {
+            let guard = Arc::<Guard>::default();
+            let conn = connect(&file, Role::Reader, &guard)?;
+            Ok(Reader { conn, guard })
+        });
+        connected.await.map_err(|_| lost())?
+    }
+
+    fn is_usable(&self, _: &Reader) -> bool {
+        true
+    }
+
+    async fn ping(&self, _: &mut Reader) -> bool {
+        true
+    }
+}
+
 impl Pool {
-    pub(super) fn new(
-        file: File,
-        size: usize,
-        acquire_timeout: Duration,
-        statement_timeout: Option<Duration>,
-    ) -> Self {
-        let shared = Shared {
-            file,
-            idle: Mutex::default(),
-            opened: AtomicUsize::new(0),
+    pub(super) async fn open(file: File, settings: &Settings) -> Result<Self> {
+        let workers = Handle::current().metrics().num_workers();
+        let policy = Policy {
+            statement_timeout: settings.statement_timeout,
+            inline: Inline::among(workers),
         };
-        Self {
-            shared: Arc::new(shared),
-            permits: Arc::new(Semaphore::new(size)),
-            size,
-            waiting: AtomicUsize::new(0),
-            acquire_timeout,
-            statement_timeout,
+        Ok(Self {
+            pool: pool::Pool::open(file, Limits::of(settings)).await?,
+            policy: Arc::new(policy),
+        })
+    }
+
+    /// Takes a reader out of the pool.
+    pub(super) async fn acquire(&self) -> Result<Lease> {
+        self.pool.acquire().await.map(|lease| Lease(Some(lease)))
+    }
+
+    /// Runs a lookup on this task, unless there is no place or no reader for it right now.
+    pub(super) fn try_inline(&self, work: &Work) -> Option<Result<Outcome>> {
+        let Work::Fetch { plan, .. } = work else {
+            return None;
+        };
+        if !plan.sqlite.may_run_inline() {
+            return None;
         }
+        let _place = self.policy.inline.take()?;
+        let lease = Lease(Some(self.pool.try_acquire()?));
+        run_inline(&lease, plan, work)
     }
 
     /// Runs a statement if it only reads.
     pub(super) async fn read(&self, work: Work) -> Result<Read> {
-        let lease = self.acquire().await?;
-        blocking(lease, self.statement_timeout, move |lease| {
-            let conn = lease.conn()?;
-            if let Some(plan) = work.plan()
-                && !is_readonly(conn, plan)?
-            {
-                return Ok(Read::Writes(work));
-            }
-            run(conn, &work).map(Read::Done)
-        })
-        .await
-        .1
+        self.policy.run(self.acquire().await?, work).await
     }
 
     /// Takes a reader out of the pool and pins it to the present state of the database.
     pub(super) async fn snapshot(&self) -> Result<Lease> {
         let lease = self.acquire().await?;
-        let (lease, result) = blocking(lease, self.statement_timeout, |lease| {
-            let conn = lease.conn()?;
+        let begin = |lease: Lease| {
+            let conn = &lease.reader()?.conn;
             control(conn, "BEGIN").map_err(translate)?;
             // `BEGIN` alone takes no snapshot; the first read does.
-            conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-                .map_err(translate)
-        })
-        .await;
-        result.and(lease.ok_or_else(lost))
+            patiently(|| conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())))
+                .map_err(translate)?;
+            Ok(lease)
+        };
+        self.policy.on_thread(lease, begin).await
     }
 
-    pub(super) fn statement_timeout(&self) -> Option<Duration> {
-        self.statement_timeout
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy)
     }
 
-    /// Waits until every reader is back, then closes them.
-    pub(super) async fn close(&self, patience: Duration) {
-        let all = u32::try_from(self.size).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(patience, self.permits.acquire_many(all)).await;
-        self.permits.close();
-        self.shared.idle().clear();
+    /// Refuses further calls and waits for the readers to come back.
+    pub(super) async fn close(&self, grace: Duration) -> Result<()> {
+        self.pool.close(grace).await
     }
 
-    /// Open, idle and waited-for connections.
-    pub(super) fn counts(&self) -> (usize, usize, usize) {
-        let idle = self.shared.idle().len();
-        (
-            self.shared.opened.load(Ordering::Relaxed),
-            idle,
-            self.waiting.load(Ordering::Relaxed),
-        )
-    }
-
-    /// Takes a reader out of the pool.
-    pub(super) async fn acquire(&self) -> Result<Lease> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
-        let permit = tokio::time::timeout(
-            self.acquire_timeout,
-            Arc::clone(&self.permits).acquire_owned(),
-        )
-        .await;
-        let permit = permit
-            .map_err(|_| Error::pool_exhausted(self.acquire_timeout, None))?
-            .map_err(|_| Error::closed())?;
-        let reader = self.shared.idle().pop();
-        let guard = reader
-            .as_ref()
-            .map(|reader| Arc::clone(&reader.guard))
-            .unwrap_or_default();
-        Ok(Lease {
-            reader,
-            guard,
-            shared: Arc::clone(&self.shared),
-            _permit: permit,
-        })
+    pub(super) fn stats(&self) -> Stats {
+        self.pool.stats()
     }
 }
 
-impl Shared {
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Reader>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+impl Policy {
+    /// Runs a statement on this task if it is quick, else on a thread.
+    pub(super) async fn run<L>(&self, lease: L, work: Work) -> Result<Read>
+    where
+        L: Borrow<Lease> + Send + 'static,
+    {
+        if let Work::Fetch { plan, .. } = &work
+            && plan.sqlite.may_run_inline()
+            && let Some(_place) = self.inline.take()
+            && let Some(result) = run_inline(lease.borrow(), plan, &work)
+        {
+            return result.map(Read::Done);
+        }
+        self.on_thread(lease, |lease| lease.borrow().run(work))
+            .await
+    }
+
+    /// Runs on a blocking thread, and is interrupted when the future is dropped.
+    async fn on_thread<L, T>(
+        &self,
+        lease: L,
+        task: impl FnOnce(L) -> Result<T> + Send + 'static,
+    ) -> Result<T>
+    where
+        L: Borrow<Lease> + Send + 'static,
+        T: Send + 'static,
+    {
+        let deadline = self
+            .statement_timeout
+            .map(|timeout| Instant::now() + timeout);
+        let cancel = CancelOnDrop::start(&lease.borrow().reader()?.guard, deadline);
+        let joined = tokio::task::spawn_blocking(move || task(lease)).await;
+        cancel.disarm();
+        joined.map_err(|_| lost())?
+    }
+}
+
+fn is_interrupted(error: &Error) -> bool {
+    *error.kind() == ErrorKind::Timeout(Stage::Statement)
+}
+
+impl Inline {
+    fn among(workers: usize) -> Self {
+        Self {
+            places: match workers {
+                0 | 1 => 0,
+                2 => 2,
+                _ => workers - 1,
+            },
+            taken: AtomicUsize::new(0),
+        }
+    }
+
+    fn take(&self) -> Option<Place<'_>> {
+        let place = Place(&self.taken);
+        (self.taken.fetch_add(1, Ordering::Relaxed) < self.places).then_some(place)
+    }
+}
+
+/// A statement on a task.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Returns `None` if the statement belongs on a thread after all.
+fn run_inline(lease: &Lease, plan: &Plan, work: &Work) -> Option<Result<Outcome>> {
+    let Reader { conn, guard } = lease.reader().ok()?;
+    let end = Instant::now() + BUDGET;
+    guard.start(Some(end));
+    let result = run(conn, work);
+    let is_late = Instant::now() > end;
+    plan.sqlite.ran_inline(is_late);
+    match result {
+        Err(error) if is_late && is_interrupted(&error) => None,
+        // Waiting is for threads.
+        Err(error) if *error.kind() == ErrorKind::Busy => None,
+        result => Some(result),
     }
 }
 
 impl Lease {
-    /// Returns the connection, opened on first use.
-    pub(super) fn conn(&mut self) -> Result<&Connection> {
-        if self.reader.is_none() {
-            let conn = connect(&self.shared.file, Role::Reader, &self.guard)?;
-            self.shared.opened.fetch_add(1, Ordering::Relaxed);
-            self.reader = Some(Reader {
-                conn,
-                guard: Arc::clone(&self.guard),
-            });
+    fn reader(&self) -> Result<&Reader> {
+        self.0.as_ref().map(pool::Lease::conn).ok_or_else(lost)
+    }
+
+    /// Runs a statement if it only reads; on a thread, since it may wait for another process.
+    fn run(&self, work: Work) -> Result<Read> {
+        let conn = &self.reader()?.conn;
+        if let Some(plan) = work.plan()
+            && patiently(|| way(conn, plan))? == Way::Writer
+        {
+            return Ok(Read::Writes(work));
         }
-        self.reader
-            .as_ref()
-            .map(|reader| &reader.conn)
-            .ok_or_else(lost)
+        let flight = self.0.as_ref().map(|lease| lease.take_off(work.plan()));
+        let result = patiently(|| run(conn, &work));
+        if let Some(flight) = flight {
+            flight.land();
+        }
+        result.map(Read::Done)
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(reader) = self.reader.take() else {
-            return;
-        };
-        let clean = reader.conn.is_autocommit() || control(&reader.conn, "ROLLBACK").is_ok();
-        if clean {
-            self.shared.idle().push(reader);
-        } else {
-            self.shared.opened.fetch_sub(1, Ordering::Relaxed);
+        let Some(lease) = self.0.take() else { return };
+        let conn = &lease.conn().conn;
+        if !conn.is_autocommit() && control(conn, "ROLLBACK").is_err() {
+            lease.discard();
         }
-    }
-}
-
-/// Runs on a blocking thread; the lease comes back unless the thread was lost.
-pub(super) async fn blocking<T: Send + 'static>(
-    mut lease: Lease,
-    timeout: Option<Duration>,
-    task: impl FnOnce(&mut Lease) -> Result<T> + Send + 'static,
-) -> (Option<Lease>, Result<T>) {
-    let guard = Arc::clone(&lease.guard);
-    let run = guard.start(timeout.map(|timeout| Instant::now() + timeout));
-    let cancel = CancelOnDrop {
-        guard,
-        run: Some(run),
-    };
-    let joined = tokio::task::spawn_blocking(move || {
-        let result = task(&mut lease);
-        (lease, result)
-    })
-    .await;
-    cancel.disarm();
-    match joined {
-        Ok((lease, result)) => (Some(lease), result),
-        Err(_) => (None, Err(lost())),
     }
 }
 
@@ -224,12 +273,20 @@ fn lost() -> Error {
     )
 }
 
+/// Stops a statement that nobody waits for any more.
 struct CancelOnDrop {
     guard: Arc<Guard>,
     run: Option<u64>,
 }
 
 impl CancelOnDrop {
+    fn start(guard: &Arc<Guard>, deadline: Option<Instant>) -> Self {
+        Self {
+            run: Some(guard.start(deadline)),
+            guard: Arc::clone(guard),
+        }
+    }
+
     fn disarm(mut self) {
         self.run = None;
     }
@@ -240,13 +297,5 @@ impl Drop for CancelOnDrop {
         if let Some(run) = self.run {
             self.guard.cancel(run);
         }
-    }
-}
-
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

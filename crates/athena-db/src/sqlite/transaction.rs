@@ -1,15 +1,15 @@
 //! A transaction on SQLite: a session with the writer, or a snapshot on a reader; and a reader that
 //! somebody has borrowed.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard};
 use tokio::task::AbortHandle;
 
-use super::connection::{is_readonly, run};
-use super::pool::{Lease, Pool, blocking};
+use super::pool::{Lease, Policy, Pool, Read};
 use super::writer::Session;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Outcome, Work};
@@ -30,12 +30,21 @@ pub(crate) struct Snapshot {
     alarm: AbortHandle,
 }
 
-/// A reader out of the pool. The lock travels with the lease, so that a dropped future cannot
-/// lose it.
+/// A reader out of the pool. A statement on its way holds the lock, so that a dropped future
+/// cannot lose the lease.
 #[derive(Debug)]
 pub(crate) struct Reader {
     lease: Arc<Mutex<Option<Lease>>>,
-    statement_timeout: Option<Duration>,
+    policy: Arc<Policy>,
+}
+
+/// A lease for the time of a statement.
+type Locked = OwnedMappedMutexGuard<Option<Lease>, Lease>;
+
+impl Borrow<Lease> for Locked {
+    fn borrow(&self) -> &Lease {
+        self
+    }
 }
 
 impl Reader {
@@ -46,43 +55,33 @@ impl Reader {
     fn of(lease: Lease, pool: &Pool) -> Self {
         Self {
             lease: Arc::new(Mutex::new(Some(lease))),
-            statement_timeout: pool.statement_timeout(),
+            policy: pool.policy(),
         }
     }
 
     /// Runs a statement that reads.
     pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
-        let result = self.on_thread(move |lease| {
-            let conn = lease.conn()?;
-            if let Some(plan) = work.plan()
-                && !is_readonly(conn, plan)?
-            {
-                return Err(Error::new(ErrorKind::ReadOnly, WRITES_ELSEWHERE));
-            }
-            run(conn, &work)
-        });
-        result.await.unwrap_or_else(|| Err(Error::interrupted()))
+        let result = self.read(work, WRITES_ELSEWHERE).await;
+        result.unwrap_or_else(|| Err(Error::interrupted()))
     }
 
     /// Returns `None` if the lease is gone.
-    async fn on_thread(
-        &self,
-        task: impl FnOnce(&mut Lease) -> Result<Outcome> + Send + 'static,
-    ) -> Option<Result<Outcome>> {
-        let mut place = Arc::clone(&self.lease).lock_owned().await;
-        let lease = place.take()?;
-        let timeout = self.statement_timeout;
-        let returned = tokio::spawn(async move {
-            let (lease, result) = blocking(lease, timeout, task).await;
-            *place = lease;
-            result
-        });
-        returned.await.ok()
+    async fn read(&self, work: Work, refusal: &str) -> Option<Result<Outcome>> {
+        let place = Arc::clone(&self.lease).lock_owned().await;
+        let lease: Locked = OwnedMutexGuard::try_map(place, Option::as_mut).ok()?;
+        Some(match self.policy.run(lease, work).await {
+            Ok(Read::Done(outcome)) => Ok(outcome),
+            Ok(Read::Writes(_)) => Err(Error::new(ErrorKind::ReadOnly, refusal)
+                .with_code(rusqlite::ffi::SQLITE_READONLY.to_string())),
+            Err(error) => Err(error),
+        })
     }
 }
 
 const WRITES_ELSEWHERE: &str = "a borrowed connection only reads on SQLite, where all writes share one connection; \
      write through the `Database` or in a transaction";
+
+const READS_ONLY: &str = "the transaction was begun to read only";
 
 impl Transaction {
     pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
@@ -126,10 +125,8 @@ impl Snapshot {
     }
 
     async fn run(&self, work: Work) -> Result<Outcome> {
-        let result = self
-            .reader
-            .on_thread(move |lease| run(lease.conn()?, &work));
-        result.await.unwrap_or_else(|| Err(self.why_gone()))
+        let result = self.reader.read(work, READS_ONLY).await;
+        result.unwrap_or_else(|| Err(self.why_gone()))
     }
 
     async fn finish(&self) -> Result<()> {

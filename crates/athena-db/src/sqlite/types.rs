@@ -33,15 +33,13 @@ pub(super) fn bind(
     Ok(())
 }
 
-pub(super) fn decode(value: ValueRef<'_>, column: &str) -> Result<Value> {
-    Ok(match value {
+/// Reads one value; `None` stands for text that is not UTF-8.
+pub(super) fn decode(value: ValueRef<'_>) -> Option<Value> {
+    Some(match value {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(value) => Value::Int(value),
         ValueRef::Real(value) => Value::Real(value),
-        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Value::Text(text.to_owned()),
-            Err(_) => return Err(Error::mismatch(column, "text in UTF-8", "other bytes")),
-        },
+        ValueRef::Text(bytes) => Value::Text(std::str::from_utf8(bytes).ok()?.to_owned()),
         ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
     })
 }

@@ -16,15 +16,15 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
-use super::connection::{
-    BUSY_BOUND, BUSY_TIMEOUT, File, Guard, Role, connect, control, jitter, patiently, run,
-};
-use super::error::{is_busy, translate};
+use super::connection::{BUSY_BOUND, File, Guard, Role, connect, control, patiently, run};
+use super::error::translate;
 use super::turn::Turn;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Holder, Result};
 use crate::plan::{Outcome, Work};
+use crate::pool::Desk;
 
 /// Jobs that share one commit at most.
 const GROUP_JOBS: usize = 64;
@@ -40,6 +40,8 @@ const QUEUE: usize = 1024;
 pub(super) struct Writer {
     jobs: Mutex<Option<tokio_mpsc::Sender<Job>>>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Who has the connection.
+    desk: Arc<Desk>,
     acquire_timeout: Duration,
 }
 
@@ -56,6 +58,8 @@ enum Job {
     /// Runs outside a transaction: `VACUUM`, `PRAGMA`.
     Alone(StatementJob),
     Session(SessionJob),
+    /// Asks for the number that changes when another connection has committed.
+    Version(oneshot::Sender<Result<i64>>),
 }
 
 #[derive(Debug)]
@@ -68,6 +72,8 @@ struct StatementJob {
 #[derive(Debug)]
 struct SessionJob {
     shares: bool,
+    /// Whether foreign keys are enforced while it runs.
+    enforces: bool,
     deadline: Duration,
     ticket: Ticket,
     ready: oneshot::Sender<Result<()>>,
@@ -118,6 +124,8 @@ impl Writer {
             Turn::beside(Path::new(&file.path))
         };
         let (jobs, queue) = tokio_mpsc::channel(QUEUE);
+        let desk = Arc::<Desk>::default();
+        let far_desk = Arc::clone(&desk);
         let thread = std::thread::Builder::new()
             .name("athena-db-writer".to_owned())
             .spawn(move || {
@@ -127,6 +135,7 @@ impl Writer {
                     turn,
                     queue,
                     pending: None,
+                    desk: far_desk,
                 }
                 .work();
             });
@@ -139,6 +148,7 @@ impl Writer {
         Ok(Self {
             jobs: Mutex::new(Some(jobs)),
             thread: Mutex::new(Some(thread)),
+            desk,
             acquire_timeout,
         })
     }
@@ -167,6 +177,21 @@ impl Writer {
 
     /// Starts a transaction; with `shares` it commits together with its neighbours.
     pub(super) async fn begin(&self, deadline: Duration, shares: bool) -> Result<Session> {
+        self.start_session(deadline, shares, true).await
+    }
+
+    /// Starts a transaction in which foreign keys are not enforced, so that a table can be made
+    /// anew under the rows that refer to it.
+    pub(super) async fn begin_unenforced(&self, deadline: Duration) -> Result<Session> {
+        self.start_session(deadline, false, false).await
+    }
+
+    async fn start_session(
+        &self,
+        deadline: Duration,
+        shares: bool,
+        enforces: bool,
+    ) -> Result<Session> {
         let (ready, answer) = oneshot::channel();
         let (requests, received) = mpsc::channel();
         let state = Arc::new(SessionState {
@@ -176,6 +201,7 @@ impl Writer {
         let ticket = Ticket::default();
         let job = SessionJob {
             shares,
+            enforces,
             deadline,
             ticket: ticket.clone(),
             ready,
@@ -187,20 +213,44 @@ impl Writer {
         Ok(Session { requests, state })
     }
 
+    /// Returns a number that changes when another connection, of this process or another, commits.
+    pub(super) async fn version(&self) -> Result<i64> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Version(reply)).await?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Who has had the writer for how long.
+    pub(super) fn holder(&self) -> Option<Holder> {
+        self.desk.holder()
+    }
+
     /// Finishes what waits, closes the connection and ends the thread.
-    pub(super) async fn close(&self) {
+    pub(super) async fn close(&self, grace: Duration) -> Result<()> {
         lock(&self.jobs).take();
-        let thread = lock(&self.thread).take();
-        if let Some(thread) = thread {
-            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        let Some(thread) = lock(&self.thread).take() else {
+            return Ok(());
+        };
+        let ended = tokio::task::spawn_blocking(move || thread.join());
+        match tokio::time::timeout(grace, ended).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::still_in_use(grace, 1, self.holder())),
         }
     }
 
     async fn send(&self, job: Job) -> Result<()> {
         let jobs = lock(&self.jobs).clone().ok_or_else(Error::closed)?;
+        match jobs.try_send(job) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(stopped()),
+            Err(TrySendError::Full(job)) => Box::pin(self.send_in_turn(jobs, job)).await,
+        }
+    }
+
+    async fn send_in_turn(&self, jobs: tokio_mpsc::Sender<Job>, job: Job) -> Result<()> {
         match tokio::time::timeout(self.acquire_timeout, jobs.send(job)).await {
             Ok(sent) => sent.map_err(|_| stopped()),
-            Err(_) => Err(Error::pool_exhausted(self.acquire_timeout, None)),
+            Err(_) => Err(self.exhausted()),
         }
     }
 
@@ -208,9 +258,13 @@ impl Writer {
     async fn await_start<T>(&self, mut answer: oneshot::Receiver<T>, ticket: &Ticket) -> Result<T> {
         match tokio::time::timeout(self.acquire_timeout, &mut answer).await {
             Ok(answer) => answer.map_err(|_| stopped()),
-            Err(_) if ticket.claim() => Err(Error::pool_exhausted(self.acquire_timeout, None)),
+            Err(_) if ticket.claim() => Err(self.exhausted()),
             Err(_) => answer.await.map_err(|_| stopped()),
         }
+    }
+
+    fn exhausted(&self) -> Error {
+        Error::pool_exhausted(self.acquire_timeout, self.holder())
     }
 }
 
@@ -280,6 +334,7 @@ struct Thread {
     queue: tokio_mpsc::Receiver<Job>,
     /// A job that ended a group because it cannot share.
     pending: Option<Job>,
+    desk: Arc<Desk>,
 }
 
 /// A job of a group that has run and waits for the commit.
@@ -304,11 +359,14 @@ enum End {
 impl Thread {
     fn work(mut self) {
         while let Some(job) = self.next() {
+            self.desk.occupy(Instant::now());
             match job {
                 Job::Alone(job) => self.run_outside(job),
                 Job::Session(job) if !job.shares => self.run_unshared(job),
+                Job::Version(reply) => drop(reply.send(version(&self.conn))),
                 job => self.run_group(job),
             }
+            self.desk.leave();
         }
     }
 
@@ -339,7 +397,7 @@ impl Thread {
         let mut jobs = 0;
         while let Some(job) = next.take() {
             jobs += 1;
-            group.extend(self.run_in_group(job));
+            group.extend(self.run_in_group(job, jobs == 1));
             if self.conn.is_autocommit() {
                 return self.replay(group, jobs);
             }
@@ -356,18 +414,52 @@ impl Thread {
         }
     }
 
-    fn run_in_group(&mut self, job: Job) -> Option<Ran> {
+    /// Runs a job; the first of a group needs no savepoint, as it has nobody's work to spare.
+    fn run_in_group(&mut self, job: Job, first: bool) -> Option<Ran> {
         match job {
             Job::Statement(job) | Job::Alone(job) => {
-                let result = self.in_savepoint(&job.work);
+                self.note(&job.work);
+                let result = match &job.work {
+                    work if first => self.or_nothing(work),
+                    work @ Work::Execute { .. } => self.execute_in_group(work),
+                    work => self.in_savepoint(work),
+                };
                 Some(Ran::Statement {
                     work: job.work,
                     result,
                     reply: job.reply,
                 })
             }
+            Job::Session(job) if first => self.session_first(job),
             Job::Session(job) => self.session_in_group(job),
+            Job::Version(_) => None,
         }
+    }
+
+    fn note(&self, work: &Work) {
+        if let Some(plan) = work.plan() {
+            self.desk.note(plan);
+        }
+    }
+
+    /// Undoes the whole transaction if the work fails.
+    fn or_nothing(&mut self, work: &Work) -> Result<Outcome> {
+        let result = run(&self.conn, work);
+        if result.is_err() {
+            self.roll_back();
+        }
+        result
+    }
+
+    /// Runs one statement without the cost of a savepoint, since SQLite undoes a failed one by
+    /// itself. If part of it stayed (`OR FAIL`), everything is undone and each job replayed.
+    fn execute_in_group(&mut self, work: &Work) -> Result<Outcome> {
+        let before = self.conn.total_changes();
+        let result = run(&self.conn, work);
+        if result.is_err() && self.conn.total_changes() != before {
+            self.roll_back();
+        }
+        result
     }
 
     fn in_savepoint(&mut self, work: &Work) -> Result<Outcome> {
@@ -386,6 +478,18 @@ impl Thread {
             control(&self.conn, "ROLLBACK TO athena_job").map_err(translate)?;
         }
         control(&self.conn, "RELEASE athena_job").map_err(translate)
+    }
+
+    fn session_first(&mut self, job: SessionJob) -> Option<Ran> {
+        match self.converse(job, None) {
+            End::Commit(reply) => return Some(Ran::Session(reply)),
+            End::Rollback(reply) => {
+                self.roll_back();
+                reply.map(|reply| reply.send(Ok(())));
+            }
+            End::Collapsed => {}
+        }
+        None
     }
 
     fn session_in_group(&mut self, job: SessionJob) -> Option<Ran> {
@@ -429,6 +533,7 @@ impl Thread {
                     reply,
                 }) => return End::Rollback(Some(reply)),
                 Ok(Request::Run { work, reply }) => {
+                    self.note(&work);
                     self.guard.start(interrupt_at);
                     let result = run(&self.conn, &work);
                     self.guard.start(None);
@@ -461,6 +566,26 @@ impl Thread {
     }
 
     fn run_unshared(&mut self, job: SessionJob) {
+        if job.enforces {
+            return self.run_session(job);
+        }
+        // SQLite ignores this setting inside a transaction.
+        if let Err(error) = self.enforce_foreign_keys(false) {
+            let _ = job.ready.send(Err(error));
+            return;
+        }
+        self.run_session(job);
+        if let Err(error) = self.enforce_foreign_keys(true) {
+            tracing::error!(target: "athena_db", system = "sqlite", %error, "foreign keys are not enforced any more");
+        }
+    }
+
+    fn enforce_foreign_keys(&self, enforce: bool) -> Result<()> {
+        let set = self.conn.pragma_update(None, "foreign_keys", enforce);
+        set.map_err(translate)
+    }
+
+    fn run_session(&mut self, job: SessionJob) {
         if !job.ticket.claim() || job.ready.is_closed() {
             return;
         }
@@ -486,15 +611,8 @@ impl Thread {
         if !job.ticket.claim() || job.reply.is_closed() {
             return;
         }
-        let deadline = Instant::now() + BUSY_BOUND;
-        let result = loop {
-            match run(&self.conn, &job.work) {
-                Err(error) if *error.kind() == ErrorKind::Busy && Instant::now() < deadline => {
-                    std::thread::sleep(jitter())
-                }
-                result => break result,
-            }
-        };
+        self.note(&job.work);
+        let result = patiently(|| run(&self.conn, &job.work));
         let _ = job.reply.send(result);
     }
 
@@ -526,20 +644,8 @@ impl Thread {
 
     /// Begins to write, waiting for other processes in turn.
     fn begin(&self) -> Result<()> {
-        let deadline = Instant::now() + BUSY_BOUND;
-        let _turn = self.turn.take(deadline);
-        // With the turn taken, the lock is free within moments: look often instead of SQLite's growing pauses.
-        self.conn.busy_timeout(Duration::ZERO).map_err(translate)?;
-        let begun = loop {
-            match control(&self.conn, "BEGIN IMMEDIATE") {
-                Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                    std::thread::sleep(jitter())
-                }
-                result => break result,
-            }
-        };
-        self.conn.busy_timeout(BUSY_TIMEOUT).map_err(translate)?;
-        begun.map_err(translate)
+        let _turn = self.turn.take(Instant::now() + BUSY_BOUND);
+        patiently(|| control(&self.conn, "BEGIN IMMEDIATE")).map_err(translate)
     }
 
     /// Commits; a failed commit leaves nothing behind.
@@ -579,6 +685,7 @@ fn claimed(job: Job) -> Option<Job> {
     let wanted = match &job {
         Job::Statement(job) | Job::Alone(job) => job.ticket.claim() && !job.reply.is_closed(),
         Job::Session(job) => job.ticket.claim() && !job.ready.is_closed(),
+        Job::Version(reply) => !reply.is_closed(),
     };
     wanted.then_some(job)
 }
@@ -587,7 +694,15 @@ fn refuse(job: Job, error: Error) {
     match job {
         Job::Statement(job) | Job::Alone(job) => drop(job.reply.send(Err(error))),
         Job::Session(job) => drop(job.ready.send(Err(error))),
+        Job::Version(reply) => drop(reply.send(Err(error))),
     }
+}
+
+fn version(conn: &Connection) -> Result<i64> {
+    let version = conn.prepare_cached("PRAGMA data_version");
+    version
+        .and_then(|mut version| version.query_row([], |row| row.get(0)))
+        .map_err(translate)
 }
 
 fn error_again(error: &Error) -> Error {

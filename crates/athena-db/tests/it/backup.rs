@@ -26,16 +26,24 @@ fn up_to(version: usize) -> MigrationSet<'static> {
     }
 }
 
+fn beside(store: &Store, version: u32) -> PathBuf {
+    let path = store.path().unwrap().display().to_string();
+    PathBuf::from(format!("{path}.before-notes-V{version:03}.bak"))
+}
+
 /// Lists the copies that lie beside the store, whole or not.
-fn copies(store: &Store) -> Vec<String> {
+fn copies(store: &Store) -> Vec<PathBuf> {
     let folder = store.path().unwrap().parent().unwrap().to_owned();
-    let names = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> = names
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".bak") || name.ends_with(".part"))
-        .collect();
-    names.sort();
-    names
+    let paths = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let is_copy = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|end| end == "bak" || end == "part")
+    };
+    let mut paths: Vec<PathBuf> = paths.filter(is_copy).collect();
+    paths.sort();
+    paths
 }
 
 async fn titles(copy: &Path) -> Vec<String> {
@@ -68,7 +76,7 @@ async fn a_store_with_rows_is_copied_and_an_empty_one_is_not() {
     insert(&store, "kept").await;
     assert_eq!(up(2).await.backup, None, "there was nothing to do");
     let copy = up(3).await.backup.unwrap();
-    assert_eq!(copy.file_name().unwrap(), "store.db.before-notes-V003.bak");
+    assert_eq!(copy, beside(&store, 3));
     assert_eq!(titles(&copy).await, ["kept"]);
     let status = Database::open(&format!("sqlite:{}", copy.display()))
         .await
@@ -86,9 +94,7 @@ async fn the_newest_copies_are_kept() {
     for version in 2..=6 {
         store.db.migrations(&up_to(version)).up().await.unwrap();
     }
-    let expected: Vec<String> = (4..=6)
-        .map(|version| format!("store.db.before-notes-V00{version}.bak"))
-        .collect();
+    let expected: Vec<PathBuf> = (4..=6).map(|version| beside(&store, version)).collect();
     assert_eq!(copies(&store), expected);
 }
 

@@ -128,6 +128,29 @@ async fn lists_of_every_size_are_one_statement() {
 }
 
 #[tokio::test]
+async fn nothing_is_in_an_empty_list_and_null_is_outside_it_too() {
+    everywhere(|store| async move {
+        store.create(TABLE).await;
+        store
+            .db
+            .execute(
+                "INSERT INTO t (id, name) VALUES (1, 'a'), (2, NULL)",
+                params! {},
+            )
+            .await
+            .unwrap();
+        let none = || params! { names: Vec::<String>::new() };
+        let update = "UPDATE t SET name = 'changed' WHERE name IN :names";
+        let done = store.db.execute(update, none()).await.unwrap();
+        assert_eq!(done, 0);
+        let delete = "DELETE FROM t WHERE name NOT IN (:names)";
+        let done = store.db.execute(delete, none()).await.unwrap();
+        assert_eq!(done, 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_name_may_stand_in_several_places() {
     everywhere(|store| async move {
         store.create(TABLE).await;

@@ -64,7 +64,7 @@ impl FromRow for Memory {
 
 /// Everything a [`Memory`] is read from, of projects that exist; further conditions follow.
 macro_rules! select {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "SELECT m.id, m.project_id, m.uid, m.lineage, m.version, m.superseded_by, m.update_reason,
                     m.content, m.content_type, m.memory_type, m.domain, m.tags, m.metadata,
@@ -76,7 +76,7 @@ macro_rules! select {
                     m.forgotten_at, m.forget_reason
              FROM memory_vectors m
              JOIN projects p ON p.id = m.project_id AND p.live_key = 1 ",
-            $rest
+            $($rest),+
         )
     };
 }
@@ -290,21 +290,28 @@ pub(super) async fn list(
     filter: &ListFilter,
     page: PageRequest,
 ) -> Result<Vec<Memory>> {
+    /// The page, where a parameter needs no cast and this condition finds a tag.
+    macro_rules! untyped {
+        ($has_tag:literal) => {
+            select!(
+                "WHERE m.project_id IN :projects
+                   AND m.id < :before_id
+                   AND (CASE WHEN :forgotten THEN m.forgotten_at IS NOT NULL ELSE m.forgotten_at IS NULL END)
+                   AND (:state IS NULL AND m.consolidation_state <> 'superseded' OR m.consolidation_state = :state)
+                   AND (:memory_type IS NULL OR m.memory_type = :memory_type)
+                   AND (:domain IS NULL OR m.domain = :domain)
+                   AND (:session IS NULL OR m.session_id = :session)
+                   AND (:after IS NULL OR COALESCE(m.occurred_at, m.created_at) >= :after)
+                   AND (:before IS NULL OR COALESCE(m.occurred_at, m.created_at) < :before)
+                   AND (:tag IS NULL OR ", $has_tag, ")
+                 ORDER BY m.id DESC
+                 LIMIT :limit"
+            )
+        };
+    }
     let sql = athena_db::sql! {
-        sqlite: select!(
-            "WHERE m.project_id IN :projects
-               AND m.id < :before_id
-               AND (CASE WHEN :forgotten THEN m.forgotten_at IS NOT NULL ELSE m.forgotten_at IS NULL END)
-               AND (:state IS NULL AND m.consolidation_state <> 'superseded' OR m.consolidation_state = :state)
-               AND (:memory_type IS NULL OR m.memory_type = :memory_type)
-               AND (:domain IS NULL OR m.domain = :domain)
-               AND (:session IS NULL OR m.session_id = :session)
-               AND (:after IS NULL OR COALESCE(m.occurred_at, m.created_at) >= :after)
-               AND (:before IS NULL OR COALESCE(m.occurred_at, m.created_at) < :before)
-               AND (:tag IS NULL OR EXISTS (SELECT 1 FROM json_each(m.tags) t WHERE t.value = :tag))
-             ORDER BY m.id DESC
-             LIMIT :limit"
-        ),
+        sqlite: untyped!("EXISTS (SELECT 1 FROM json_each(m.tags) t WHERE t.value = :tag)"),
+        mysql: untyped!("JSON_CONTAINS(m.tags, JSON_QUOTE(:tag))"),
         postgres: select!(
             "WHERE m.project_id IN :projects
                AND m.id < :before_id

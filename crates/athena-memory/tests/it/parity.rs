@@ -1,5 +1,6 @@
 //! The same memories give the same answers, scores included, on every backend and in every order.
 
+use athena_db::Dialect;
 use athena_testkit::{TestApp, TestStore, json};
 use serde_json::Value;
 use uuid::Uuid;
@@ -237,15 +238,14 @@ async fn same_answers_everywhere() {
     );
     second.finish().await;
 
-    let Some(store) = TestStore::postgres().await else {
-        return;
-    };
-    let third = TestApp::on(store).await;
-    fill(&third, &records, 3, 2).await;
-    assert_eq!(
-        answers(&third, &queries).await,
-        expected,
-        "two writers on PostgreSQL"
-    );
-    third.finish().await;
+    for dialect in [Dialect::Postgres, Dialect::MySql] {
+        let Some(store) = TestStore::on(dialect).await else {
+            return;
+        };
+        let app = TestApp::on(store).await;
+        fill(&app, &records, 3, 2).await;
+        let found = answers(&app, &queries).await;
+        assert_eq!(found, expected, "two writers on {dialect}");
+        app.finish().await;
+    }
 }

@@ -338,18 +338,18 @@ async fn writable(db: &Database) -> Finding {
                 ..TxOptions::default()
             })
             .await?;
-        if tx.dialect() == Dialect::Postgres {
-            let Scalar(read_only): Scalar<String> = tx
-                .fetch_one(
-                    "SELECT current_setting('transaction_read_only')",
-                    params! {},
-                )
-                .await?;
-            tx.rollback().await?;
-            return Ok::<bool, athena_db::Error>(read_only == "off");
-        }
+        let read_only = match tx.dialect() {
+            Dialect::Sqlite => false,
+            Dialect::Postgres | Dialect::MySql => {
+                let sql = athena_db::sql! {
+                    postgres: "SELECT current_setting('transaction_read_only') = 'on'",
+                    mysql: "SELECT @@read_only",
+                };
+                tx.fetch_one::<Scalar<bool>>(sql, params! {}).await?.0
+            }
+        };
         tx.rollback().await?;
-        Ok(true)
+        Ok::<bool, athena_db::Error>(!read_only)
     };
     match attempt.await {
         Ok(true) => Finding::ok("writing", "allowed"),
@@ -367,41 +367,38 @@ async fn writable(db: &Database) -> Finding {
 }
 
 async fn durability(db: &Database, settings: &Settings) -> Finding {
-    if db.dialect() != Dialect::Postgres {
-        return if settings.database.full_durability {
-            Finding::ok(
-                "durability",
-                "full: what was acknowledged survives a power cut",
-            )
-        } else {
-            Finding::warning(
-                "durability",
-                "normal: a power cut may take the last commits",
-                "set database.durability to full",
-            )
-        };
+    match db.dialect() {
+        Dialect::Sqlite if settings.database.full_durability => Finding::ok(
+            "durability",
+            "full: what was acknowledged survives a power cut",
+        ),
+        Dialect::Sqlite => Finding::warning(
+            "durability",
+            "normal: a power cut may take the last commits",
+            "set database.durability to full",
+        ),
+        Dialect::Postgres | Dialect::MySql => server_durability(db).await,
     }
-    let setting = async |name: &str| -> Result<String, athena_db::Error> {
-        let Scalar(value): Scalar<String> = db
-            .fetch_one("SELECT current_setting(:name)", params! { name: name })
-            .await?;
-        Ok(value)
+}
+
+/// Reads whether the server calls a commit done before it is on the disk.
+async fn server_durability(db: &Database) -> Finding {
+    let sql = athena_db::sql! {
+        postgres: "SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off',
+                          'fsync ' || current_setting('fsync')
+                          || ' and synchronous_commit ' || current_setting('synchronous_commit')",
+        mysql: "SELECT @@innodb_flush_log_at_trx_commit = 1 AND @@innodb_flush_method <> 'nosync',
+                       'innodb_flush_log_at_trx_commit ' || @@innodb_flush_log_at_trx_commit
+                       || ' and innodb_flush_method ' || @@innodb_flush_method",
     };
-    match (setting("fsync").await, setting("synchronous_commit").await) {
-        (Ok(fsync), Ok(commit)) if fsync == "on" && commit != "off" => Finding::ok(
+    match db.fetch_one::<(bool, String)>(sql, params! {}).await {
+        Ok((true, settings)) => Finding::ok("durability", format!("the server has {settings}")),
+        Ok((false, settings)) => Finding::warning(
             "durability",
-            format!("the server has fsync on and synchronous_commit {commit}"),
+            format!("the server has {settings}: a crash may take the last commits"),
+            "give the server its default settings back",
         ),
-        (Ok(fsync), Ok(commit)) => Finding::warning(
-            "durability",
-            format!(
-                "the server has fsync {fsync} and synchronous_commit {commit}: a crash may take the last commits"
-            ),
-            "set both to on",
-        ),
-        (Err(error), _) | (_, Err(error)) => {
-            Finding::note("durability", format!("unknown: {error}"))
-        }
+        Err(error) => Finding::note("durability", format!("unknown: {error}")),
     }
 }
 

@@ -7,12 +7,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use athena_testserver::Postgres;
+
 use crate::acknowledged::{
     Ended, Load, Notes, WRITERS, assert_listed, assert_recalled, noted, write_until_stopped,
 };
 use crate::http::Client;
 use crate::place::Place;
-use crate::postgres::Postgres;
 use crate::process::Server;
 use crate::random::{Random, word};
 

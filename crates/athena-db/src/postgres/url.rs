@@ -1,0 +1,184 @@
+//! What a URL says beside what the driver reads of it.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The options of a URL that are ours to follow.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Options {
+    pub(super) mode: SslMode,
+    /// Whom to trust.
+    pub(super) roots: Option<Roots>,
+    /// Who we say we are.
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    /// Connections are shared with others between transactions: a pooler stands in between.
+    pub(super) pooled: bool,
+}
+
+/// `sslmode`, as `libpq` knows it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum SslMode {
+    /// Never TLS.
+    Disable,
+    /// TLS only where the server insists.
+    Allow,
+    /// TLS where the server can, with whomever it is.
+    #[default]
+    Prefer,
+    /// TLS with whomever it is.
+    Require,
+    /// TLS with somebody whom an authority vouches for.
+    VerifyCa,
+    /// TLS with the host that the URL names.
+    VerifyFull,
+}
+
+/// Where the certificates of trusted authorities are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Roots {
+    /// In the operating system's store.
+    System,
+    /// In a PEM file.
+    File(PathBuf),
+}
+
+impl SslMode {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "disable" => Self::Disable,
+            "allow" => Self::Allow,
+            "prefer" => Self::Prefer,
+            "require" => Self::Require,
+            "verify-ca" => Self::VerifyCa,
+            "verify-full" => Self::VerifyFull,
+            _ => return None,
+        })
+    }
+}
+
+/// Takes our options out of a URL, and returns the rest of it.
+pub(super) fn split(url: &str) -> Result<(String, Options)> {
+    let host = url.find('@').unwrap_or(0);
+    let Some(start) = url[host..].find('?').map(|start| host + start) else {
+        return Ok((url.to_owned(), Options::default()));
+    };
+    let mut options = Options::default();
+    let mut rest = Vec::new();
+    let pairs = url[start + 1..].split('&').filter(|pair| !pair.is_empty());
+    for pair in pairs {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if !options.take(name, &decode(value)?)? {
+            rest.push(pair);
+        }
+    }
+    options.check()?;
+    let separator = if rest.is_empty() { "" } else { "?" };
+    let url = format!("{}{separator}{}", &url[..start], rest.join("&"));
+    Ok((url, options))
+}
+
+impl Options {
+    /// Follows an option; `false` says that it is not ours.
+    fn take(&mut self, name: &str, value: &str) -> Result<bool> {
+        match name {
+            "sslmode" => {
+                self.mode = SslMode::parse(value).ok_or_else(|| {
+                    wrong("`sslmode` may be disable, allow, prefer, require, verify-ca or verify-full")
+                })?;
+            }
+            "sslrootcert" if value == "system" => self.roots = Some(Roots::System),
+            "sslrootcert" => self.roots = Some(Roots::File(value.into())),
+            "sslcert" => self.certificate = Some(value.into()),
+            "sslkey" => self.key = Some(value.into()),
+            "pooler" => {
+                self.pooled = match value {
+                    "transaction" => true,
+                    "session" => false,
+                    _ => return Err(wrong("`pooler` may be transaction or session")),
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn check(&mut self) -> Result<()> {
+        if self.certificate.is_some() != self.key.is_some() {
+            return Err(wrong("`sslcert` and `sslkey` belong together"));
+        }
+        // As `libpq` has it: whoever names authorities wants them asked.
+        if self.roots.is_some() && self.mode == SslMode::Require {
+            self.mode = SslMode::VerifyCa;
+        }
+        Ok(())
+    }
+}
+
+fn decode(value: &str) -> Result<String> {
+    let decoded = percent_encoding::percent_decode_str(value).decode_utf8();
+    decoded
+        .map(|text| text.into_owned())
+        .map_err(|_| wrong("an option is not UTF-8"))
+}
+
+fn wrong(message: &str) -> Error {
+    let message = format!("the PostgreSQL URL cannot be read: {message}");
+    Error::new(ErrorKind::Connection, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_options_are_taken_out() {
+        let (url, options) = split(
+            "postgres://u:p@h/db?sslmode=verify-full&application_name=x&sslrootcert=%2Fa%20b%2Froot.crt&pooler=transaction",
+        )
+        .unwrap();
+        assert_eq!(url, "postgres://u:p@h/db?application_name=x");
+        assert_eq!(
+            options,
+            Options {
+                mode: SslMode::VerifyFull,
+                roots: Some(Roots::File("/a b/root.crt".into())),
+                pooled: true,
+                ..Options::default()
+            }
+        );
+        let (url, options) = split("postgres://u:p?q@h/db?sslmode=disable").unwrap();
+        assert_eq!(
+            (url.as_str(), options.mode),
+            ("postgres://u:p?q@h/db", SslMode::Disable)
+        );
+        assert_eq!(split("postgres://h").unwrap().1, Options::default());
+    }
+
+    #[test]
+    fn naming_authorities_asks_them() {
+        let mode = |url| split(url).unwrap().1.mode;
+        assert_eq!(mode("postgres://h?sslmode=require"), SslMode::Require);
+        assert_eq!(
+            mode("postgres://h?sslrootcert=system&sslmode=require"),
+            SslMode::VerifyCa
+        );
+    }
+
+    #[test]
+    fn wrong_options_are_errors_without_their_values() {
+        for url in [
+            "postgres://h?sslmode=secret",
+            "postgres://h?sslcert=secret",
+            "postgres://h?pooler=secret",
+            "postgres://h?sslmode=%ff",
+        ] {
+            let error = split(url).unwrap_err();
+            assert!(
+                error.is_connection() && !error.to_string().contains("secret"),
+                "{error}"
+            );
+        }
+    }
+}
