@@ -97,6 +97,8 @@ pub struct Health {
     pub waiting: usize,
     /// The connection that has been in use for longest.
     pub oldest: Option<Holder>,
+    /// The size of SQLite's write-ahead log; a reader that stays for long lets it grow.
+    pub wal_bytes: Option<u64>,
 }
 
 impl Database {

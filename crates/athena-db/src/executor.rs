@@ -101,11 +101,8 @@ pub trait Executor: Run {
         sql: impl Into<Sql> + Send,
         params: Params,
     ) -> BoxFuture<'_, Result<Vec<T>>> {
-        let work = self.plans().fetch(sql.into(), params, usize::MAX);
-        Box::pin(async move {
-            let rows = self.run(work?).await?.rows();
-            rows.into_iter().map(T::take_row).collect()
-        })
+        let work = self.plans().fetch_as::<T>(sql.into(), params);
+        Box::pin(async move { self.run(work?).await?.rows_as() })
     }
 
     /// Returns the only row.

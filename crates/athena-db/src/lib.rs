@@ -75,6 +75,7 @@ extern crate self as athena_db;
 
 #[doc(hidden)]
 pub mod bench;
+mod collect;
 mod conn;
 mod copy;
 mod database;

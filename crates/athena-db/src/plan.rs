@@ -11,12 +11,13 @@ use tokio::sync::mpsc;
 
 use addresses::Addresses;
 
+use crate::collect::{Collected, Collector};
 use crate::dialect::Dialect;
 use crate::error::{Error, Position, Result};
 use crate::observe::{StatementStats, Statistics, summarise};
 use crate::params::{Params, check_value};
 use crate::postgres::Hint;
-use crate::row::Row;
+use crate::row::{FromRow, Row};
 use crate::sql::{
     Form, InsertShape, Rewritten, Slot, SourceMap, Statement, fingerprint, line_and_column,
     native_statement, rewrite, translate_statement, words,
@@ -118,6 +119,8 @@ pub enum Work {
         plan: Arc<Plan>,
         values: Vec<Value>,
         limit: usize,
+        /// Reads all rows into the caller's type, for backends that can do so on the way.
+        collector: Option<Collector>,
     },
     /// Reads all rows and sends them away in chunks while it goes on.
     Stream {
@@ -134,6 +137,7 @@ pub enum Work {
 pub enum Outcome {
     Count(u64),
     Rows(Vec<Row>),
+    Collected(Collected),
 }
 
 impl Outcome {
@@ -142,6 +146,7 @@ impl Outcome {
         match self {
             Self::Count(count) => *count,
             Self::Rows(rows) => rows.len() as u64,
+            Self::Collected(rows) => rows.len() as u64,
         }
     }
 
@@ -151,8 +156,16 @@ impl Outcome {
 
     pub(crate) fn rows(self) -> Vec<Row> {
         match self {
-            Self::Count(_) => Vec::new(),
+            Self::Count(_) | Self::Collected(_) => Vec::new(),
             Self::Rows(rows) => rows,
+        }
+    }
+
+    /// Returns what [`PlanCache::fetch_as`] asked for.
+    pub(crate) fn rows_as<T: FromRow>(self) -> Result<Vec<T>> {
+        match self {
+            Self::Collected(rows) => rows.rows(),
+            outcome => outcome.rows().into_iter().map(T::take_row).collect(),
         }
     }
 }
@@ -222,6 +235,18 @@ impl PlanCache {
             plan,
             values,
             limit,
+            collector: None,
+        })
+    }
+
+    pub(crate) fn fetch_as<T: FromRow>(&self, sql: Sql, params: Params) -> Result<Work> {
+        let plan = self.plan(sql)?;
+        let values = params.bind(&plan)?;
+        Ok(Work::Fetch {
+            plan,
+            values,
+            limit: usize::MAX,
+            collector: Some(Collector::of::<T>()),
         })
     }
 

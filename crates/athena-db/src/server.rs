@@ -147,6 +147,7 @@ impl<M: Manage<Conn: Session>> Server<M> {
             idle: stats.idle,
             waiting: stats.waiting,
             oldest: stats.oldest,
+            wal_bytes: None,
         }
     }
 }

@@ -1,23 +1,28 @@
 //! What is left of removed rows, and how it is wiped.
 
 use athena_core::{Ctx, Result};
-use athena_db::Dialect;
+use athena_db::{Dialect, ErrorKind};
 
-/// Wipes what a purge leaves behind where this process can do it.
+/// Wipes what a purge leaves behind where this process can do it; returns what it could not.
 ///
 /// SQLite overwrites removed rows (`secure_delete`), but their old pages stay in the write-ahead
-/// log until it is truncated; a reader that is in the way delays that to the next checkpoint.
+/// log until it is cut short. A reader that is in the way delays that to a later checkpoint.
 ///
 /// # Errors
 ///
 /// What the database fails with.
-pub async fn erase_residue(ctx: &Ctx) -> Result<()> {
-    if ctx.db().dialect() == Dialect::Sqlite {
-        ctx.db()
-            .execute_alone("PRAGMA wal_checkpoint(TRUNCATE)")
-            .await?;
+pub async fn erase_residue(ctx: &Ctx) -> Result<Option<String>> {
+    if ctx.db().dialect() != Dialect::Sqlite {
+        return Ok(None);
     }
-    Ok(())
+    let checkpoint = ctx.db().execute_alone("PRAGMA wal_checkpoint(TRUNCATE)");
+    match checkpoint.await {
+        Ok(_) => Ok(None),
+        Err(error) if *error.kind() == ErrorKind::Busy => Ok(Some(
+            "the write-ahead log, held by a reader, until a later checkpoint".to_owned(),
+        )),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Says what may still hold the bytes of removed rows, and how to have that removed too.

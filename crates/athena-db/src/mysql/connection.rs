@@ -252,6 +252,7 @@ impl Link {
                 plan,
                 values,
                 limit,
+                ..
             } => (plan, values, Rows::Take(*limit)),
             Work::Stream { plan, values, rows } => (plan, values, Rows::Send(rows)),
         };

@@ -193,6 +193,7 @@ async fn run_once(
             plan,
             values,
             limit,
+            ..
         } => {
             let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
             let writes = plan.class != Class::Query;

@@ -78,6 +78,7 @@ impl Postgres {
             idle: stats.idle,
             waiting: stats.waiting,
             oldest: stats.oldest,
+            wal_bytes: None,
         }
     }
 }

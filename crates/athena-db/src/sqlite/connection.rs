@@ -37,6 +37,15 @@ pub(super) struct File {
     pub(super) temporary: bool,
 }
 
+impl File {
+    /// The size of the write-ahead log, if there is one.
+    pub(super) fn log_bytes(&self) -> Option<u64> {
+        let mut path = self.path.clone().into_os_string();
+        path.push("-wal");
+        std::fs::metadata(path).ok().map(|log| log.len())
+    }
+}
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
@@ -224,6 +233,7 @@ pub(super) fn run(conn: &Connection, work: &Work) -> Result<Outcome> {
             plan,
             values,
             limit,
+            ..
         } => fetch(conn, plan, values, *limit).map(Outcome::Rows),
         Work::Stream { plan, values, rows } => stream(conn, plan, values, rows).map(Outcome::Count),
         Work::Batch(text) => conn
@@ -231,6 +241,31 @@ pub(super) fn run(conn: &Connection, work: &Work) -> Result<Outcome> {
             .map(|()| Outcome::Count(0))
             .map_err(translate_text),
     }
+}
+
+/// Returns a number that changes when another connection, of this process or another, commits.
+pub(super) fn version(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.prepare_cached("PRAGMA data_version")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Runs one piece of work on a connection that only reads.
+///
+/// Here the caller's type takes the rows on the way. The writer does not let it: what belongs to
+/// the caller may take long, or panic.
+pub(super) fn run_reading(conn: &Connection, work: &Work) -> Result<Outcome> {
+    let Work::Fetch {
+        plan,
+        values,
+        collector: Some(collector),
+        ..
+    } = work
+    else {
+        return run(conn, work);
+    };
+    let mut rows = collector.start();
+    each_row(conn, plan, values, |row| rows.take(row))?;
+    Ok(Outcome::Collected(rows))
 }
 
 /// Runs a statement of the writer's own: `BEGIN IMMEDIATE`, `RELEASE …`.

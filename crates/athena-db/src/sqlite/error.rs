@@ -16,6 +16,18 @@ pub(super) fn translate_text(error: rusqlite::Error) -> Error {
     translate_as(error, true)
 }
 
+/// Turns the error of a commit into ours. A disk that did not confirm it may have it all the same:
+/// a process that opens the file later finds it or not.
+pub(super) fn translate_commit(error: rusqlite::Error) -> Error {
+    let at_disk = error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure);
+    let error = translate(error);
+    if at_disk {
+        error.with_kind(ErrorKind::CommitUnknown)
+    } else {
+        error
+    }
+}
+
 /// Turns the error of a statement that could not be prepared into ours, with its place.
 pub(super) fn translate_plan(plan: &Plan, error: rusqlite::Error) -> Error {
     let place = place_in(plan, &error);

@@ -6,6 +6,7 @@
 //! readers and a writer (SQLite's own shared memory databases lock differently and are
 //! discouraged by their makers).
 
+mod changes;
 mod connection;
 mod error;
 mod facts;
@@ -18,6 +19,7 @@ mod writer;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use changes::Changes;
 pub(crate) use facts::Facts;
 pub(crate) use transaction::{Reader, Transaction};
 
@@ -38,7 +40,7 @@ pub(crate) struct Sqlite {
     pool: Pool,
     /// Absent if the database was opened to read.
     writer: Option<Writer>,
-    path: PathBuf,
+    file: File,
     /// The folder of a database in memory; goes when the last handle goes.
     folder: Option<tempfile::TempDir>,
 }
@@ -48,7 +50,6 @@ impl Sqlite {
     pub(crate) async fn open(url: &str, settings: Settings) -> Result<Self> {
         let (file, folder) = locate(url, &settings)?;
         let acquire_timeout = settings.acquire_timeout;
-        let path = file.path.clone();
         let writer = if file.read_only {
             None
         } else {
@@ -62,16 +63,16 @@ impl Sqlite {
             )
         };
         Ok(Self {
-            pool: Pool::open(file, &settings).await?,
+            pool: Pool::open(file.clone(), &settings).await?,
             writer,
-            path,
+            file,
             folder,
         })
     }
 
     /// Returns the file, unless it is a temporary one.
     pub(crate) fn file(&self) -> Option<PathBuf> {
-        self.folder.is_none().then(|| self.path.clone())
+        self.folder.is_none().then(|| self.file.path.clone())
     }
 
     /// The ways are boxed one by one, so that the shortest carries nothing of the others along.
@@ -121,6 +122,12 @@ impl Sqlite {
         Reader::borrow(&self.pool).await
     }
 
+    /// Returns what notices commits of other processes and handles.
+    pub(crate) async fn changes(&self) -> Result<Changes> {
+        let writer = self.writer.as_ref().map(Writer::listener).transpose()?;
+        Changes::since_now(writer, &self.file).await
+    }
+
     pub(crate) async fn close(&self, grace: Duration) -> Result<()> {
         let closed = self.pool.close(grace).await;
         if let Some(writer) = &self.writer {
@@ -143,6 +150,7 @@ impl Sqlite {
                 .into_iter()
                 .chain(self.writer.as_ref().and_then(Writer::holder))
                 .max_by_key(|holder| holder.held),
+            wal_bytes: self.file.log_bytes(),
         }
     }
 
@@ -174,7 +182,13 @@ fn destination(work: &Work) -> Destination {
 /// Whether a statement may be tried on a reader. A `PRAGMA` that sets something may not: it would
 /// change the one pooled connection that it happens to meet.
 fn reads(plan: &Plan) -> bool {
-    plan.sqlite.way() != Way::Writer && !(plan.class == Class::Alone && plan.text.contains('='))
+    let acts = plan.class == Class::Alone && (plan.text.contains('=') || is_checkpoint(plan));
+    plan.sqlite.way() != Way::Writer && !acts
+}
+
+/// Whether a statement is `PRAGMA wal_checkpoint`.
+fn is_checkpoint(plan: &Plan) -> bool {
+    plan.class == Class::Alone && plan.text.to_ascii_lowercase().contains("wal_checkpoint")
 }
 
 /// Reads the URL. The path is taken as it stands, without percent escapes.

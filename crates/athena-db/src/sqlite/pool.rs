@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::runtime::Handle;
 
-use super::connection::{File, Guard, Role, connect, control, patiently, run};
+use super::connection::{File, Guard, Role, connect, control, patiently, run_reading, version};
 use super::error::translate;
 use super::facts::{Way, way};
 use crate::database::Settings;
@@ -183,7 +183,14 @@ impl Policy {
         let cancel = CancelOnDrop::start(&lease.borrow().reader()?.guard, deadline);
         let joined = tokio::task::spawn_blocking(move || task(lease)).await;
         cancel.disarm();
-        joined.map_err(|_| lost())?
+        match joined {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                // The caller's own, out of the reading of a row.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(lost()),
+            },
+        }
     }
 }
 
@@ -223,7 +230,7 @@ fn run_inline(lease: &Lease, plan: &Plan, work: &Work) -> Option<Result<Outcome>
     let Reader { conn, guard } = lease.reader().ok()?;
     let end = Instant::now() + BUDGET;
     guard.start(Some(end));
-    let result = run(conn, work);
+    let result = run_reading(conn, work);
     let is_late = Instant::now() > end;
     plan.sqlite.ran_inline(is_late);
     match result {
@@ -248,7 +255,7 @@ impl Lease {
             return Ok(Read::Writes(work));
         }
         let flight = self.0.as_ref().map(|lease| lease.take_off(work.plan()));
-        let result = patiently(|| run(conn, &work));
+        let result = patiently(|| run_reading(conn, &work));
         if let Some(flight) = flight {
             flight.land();
         }
@@ -263,6 +270,13 @@ impl Drop for Lease {
         if !conn.is_autocommit() && control(conn, "ROLLBACK").is_err() {
             lease.discard();
         }
+    }
+}
+
+impl Reader {
+    /// Returns a number that changes when another connection commits.
+    pub(super) fn version(&self) -> Result<i64> {
+        patiently(|| version(&self.conn)).map_err(translate)
     }
 }
 

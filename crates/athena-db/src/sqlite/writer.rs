@@ -19,11 +19,14 @@ use rusqlite::Connection;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
-use super::connection::{BUSY_BOUND, File, Guard, Role, connect, control, patiently, run};
-use super::error::translate;
+use super::connection::{
+    BUSY_BOUND, File, Guard, Role, connect, control, jitter, patiently, run, version,
+};
+use super::error::{translate, translate_commit};
+use super::is_checkpoint;
 use super::turn::Turn;
 use crate::error::{Error, ErrorKind, Holder, Result};
-use crate::plan::{Outcome, Work};
+use crate::plan::{Outcome, Plan, Work};
 use crate::pool::Desk;
 
 /// Jobs that share one commit at most.
@@ -34,6 +37,12 @@ const GROUP_TIME: Duration = Duration::from_millis(50);
 
 /// Jobs that may wait before callers wait for a place in the queue.
 const QUEUE: usize = 1024;
+
+/// How long a checkpoint waits for readers that are about to end; others wait behind it.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(250);
+
+const LOG_IN_USE: &str =
+    "a reader holds a part of the write-ahead log; run the checkpoint again when it is done";
 
 /// The near end of the writer thread.
 #[derive(Debug)]
@@ -213,11 +222,11 @@ impl Writer {
         Ok(Session { requests, state })
     }
 
-    /// Returns a number that changes when another connection, of this process or another, commits.
-    pub(super) async fn version(&self) -> Result<i64> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Job::Version(reply)).await?;
-        answer.await.map_err(|_| stopped())?
+    /// Returns a way to ask the writer's connection for commits of others; it ends with the writer.
+    pub(super) fn listener(&self) -> Result<Listener> {
+        let jobs = lock(&self.jobs);
+        let jobs = jobs.as_ref().ok_or_else(Error::closed)?;
+        Ok(Listener(jobs.downgrade()))
     }
 
     /// Who has had the writer for how long.
@@ -265,6 +274,23 @@ impl Writer {
 
     fn exhausted(&self) -> Error {
         Error::pool_exhausted(self.acquire_timeout, self.holder())
+    }
+}
+
+/// Asks the writer's connection for commits of others, and does not keep it alive.
+#[derive(Debug)]
+pub(super) struct Listener(tokio_mpsc::WeakSender<Job>);
+
+impl Listener {
+    /// Returns a number that changes when another connection commits, but not with the writer's own.
+    pub(super) async fn version(&self) -> Result<i64> {
+        let (reply, answer) = oneshot::channel();
+        let jobs = self.0.upgrade().ok_or_else(Error::closed)?;
+        jobs.send(Job::Version(reply))
+            .await
+            .map_err(|_| stopped())?;
+        drop(jobs);
+        answer.await.map_err(|_| stopped())?
     }
 }
 
@@ -363,7 +389,7 @@ impl Thread {
             match job {
                 Job::Alone(job) => self.run_outside(job),
                 Job::Session(job) if !job.shares => self.run_unshared(job),
-                Job::Version(reply) => drop(reply.send(version(&self.conn))),
+                Job::Version(reply) => drop(reply.send(version(&self.conn).map_err(translate))),
                 job => self.run_group(job),
             }
             self.desk.leave();
@@ -612,8 +638,29 @@ impl Thread {
             return;
         }
         self.note(&job.work);
-        let result = patiently(|| run(&self.conn, &job.work));
+        let result = match &job.work {
+            Work::Execute { plan, .. } if is_checkpoint(plan) => self.checkpoint(plan),
+            work => patiently(|| run(&self.conn, work)),
+        };
         let _ = job.reply.send(result);
+    }
+
+    /// Runs a checkpoint, which tells in its row whether it had to leave something for later.
+    fn checkpoint(&self, plan: &Plan) -> Result<Outcome> {
+        let deadline = Instant::now() + CHECKPOINT_PATIENCE;
+        loop {
+            let mut statement = self.conn.prepare(&plan.text).map_err(translate)?;
+            let busy: bool = statement
+                .query_row([], |row| row.get(0))
+                .map_err(translate)?;
+            if !busy {
+                return Ok(Outcome::Count(0));
+            }
+            if Instant::now() > deadline {
+                return Err(Error::new(ErrorKind::Busy, LOG_IN_USE));
+            }
+            std::thread::sleep(jitter());
+        }
     }
 
     /// Runs each job of a group that came to nothing again, for itself.
@@ -654,7 +701,7 @@ impl Thread {
         if committed.is_err() {
             self.roll_back();
         }
-        committed.map_err(translate)
+        committed.map_err(translate_commit)
     }
 
     fn roll_back(&self) {
@@ -696,13 +743,6 @@ fn refuse(job: Job, error: Error) {
         Job::Session(job) => drop(job.ready.send(Err(error))),
         Job::Version(reply) => drop(reply.send(Err(error))),
     }
-}
-
-fn version(conn: &Connection) -> Result<i64> {
-    let version = conn.prepare_cached("PRAGMA data_version");
-    version
-        .and_then(|mut version| version.query_row([], |row| row.get(0)))
-        .map_err(translate)
 }
 
 fn error_again(error: &Error) -> Error {

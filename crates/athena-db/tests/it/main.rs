@@ -19,6 +19,7 @@ mod portable;
 mod processes;
 mod rows;
 mod schema;
+mod sqlite;
 mod tls;
 mod transactions;
 mod values;

@@ -116,9 +116,7 @@ fn a_read_only_disk_is_refused() {
     let disk = place.home().parent().unwrap();
     succeed(Command::new("mount").args(["-o", "remount,ro"]).arg(disk));
     let output = place.run(&["remember", "written too late"]);
-    // FIXME: the database layer asks whether the file is read-only only after its first read, which
-    // needs the write-ahead log's index and fails; `read_only` would be the better answer.
-    assert_eq!(failure(&output), "unavailable");
+    assert_eq!(failure(&output), "read_only");
     let said = stderr(&output);
     assert!(said.contains("athena.db"), "{said}");
     succeed(Command::new("mount").args(["-o", "remount,rw"]).arg(disk));

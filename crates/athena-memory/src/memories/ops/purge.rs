@@ -52,11 +52,11 @@ impl Operation for Purge {
 
     async fn call(self, ctx: &Ctx) -> Result<PurgeReceipt> {
         let id = MemoryId(self.id);
-        let receipt = write(ctx, Intent::new("memory.purge"), move |write| {
+        let mut receipt = write(ctx, Intent::new("memory.purge"), move |write| {
             Box::pin(async move { purge_one(write, id).await })
         })
         .await?;
-        athena_store::erase_residue(ctx).await?;
+        receipt.owed.extend(athena_store::erase_residue(ctx).await?);
         Ok(receipt)
     }
 }
