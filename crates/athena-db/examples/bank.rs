@@ -6,6 +6,8 @@
 //! cargo run -p athena-db --example bank -- postgres://user:password@host/database
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a programme for a terminal")]
+
 use athena_db::{
     Database, Decimal, Error, ErrorKind, Executor, FromRow, MigrationFile, MigrationSet, Result,
     Tx, TxOptions, params,

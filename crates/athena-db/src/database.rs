@@ -13,7 +13,7 @@ use crate::conn::{BackendConn, Conn};
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Holder, Result, Retry};
 use crate::executor::{Executor, Run};
-use crate::listen::{self, Bus};
+use crate::listen::{self, Bus, Feed, Notifications};
 use crate::migrate::{MigrationSet, Migrator};
 #[cfg(feature = "mysql")]
 use crate::mysql::{self, MySql};
@@ -149,6 +149,7 @@ impl Database {
     /// [`ErrorKind::PoolExhausted`] with the oldest holder if connections are still in use; each
     /// is closed when it comes back.
     pub async fn close_within(&self, grace: Duration) -> Result<()> {
+        self.inner.bus.close();
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.close(grace).await,
             Backend::Postgres(postgres) => postgres.close(grace).await,
@@ -271,6 +272,36 @@ impl Database {
             tracing::debug!(target: "athena_db", system = self.inner.plans.dialect().name(), attempt, "running a transaction again");
             tokio::time::sleep(pause_after(attempt)).await;
             attempt += 1;
+        }
+    }
+
+    /// Listens to a channel from now on, until the notifications are dropped.
+    ///
+    /// Notifications are hints, see [`Notification`](crate::Notification). On SQLite one reader is
+    /// set aside while anybody listens; on PostgreSQL one connection beside the pool.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Type`] for a channel name that is empty or longer than 63 bytes, and what
+    /// taking a connection meets.
+    pub async fn listen(&self, channel: &str) -> Result<Notifications> {
+        listen::check_channel(channel)?;
+        let bus = &self.inner.bus;
+        match &self.inner.backend {
+            Backend::Sqlite(_) => {
+                let conn = self.acquire().await?;
+                let feed = bus.feed(|| Feed::spawn(listen::watch_commits(Arc::clone(bus), conn)));
+                Ok(bus.subscribe(channel, Some(feed)))
+            }
+            Backend::Postgres(postgres) => {
+                let feed = postgres.listen(bus, channel).await?;
+                Ok(bus.subscribe(channel, Some(feed)))
+            }
+            #[cfg(feature = "mysql")]
+            Backend::MySql(_) => {
+                let feed = bus.feed(|| Feed::spawn(listen::watch_blindly(Arc::clone(bus))));
+                Ok(bus.subscribe(channel, Some(feed)))
+            }
         }
     }
 

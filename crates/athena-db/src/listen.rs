@@ -7,14 +7,16 @@
 //! itself, and is merely spared most of the looking.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::broadcast;
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::params;
+use crate::row::Scalar;
 
 /// How often a database without notifications of its own is asked for changes.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -85,6 +87,8 @@ impl Drop for Feed {
 #[derive(Debug, Default)]
 pub(crate) struct Bus {
     channels: Mutex<HashMap<String, broadcast::Sender<Notification>>>,
+    /// What tells all channels of other processes, while anybody listens.
+    feed: Mutex<Weak<Feed>>,
 }
 
 impl Bus {
@@ -100,6 +104,16 @@ impl Bus {
             receiver,
             _feed: feed,
         }
+    }
+
+    /// Returns the feed that runs, or the one that `start` makes.
+    pub(crate) fn feed(&self, start: impl FnOnce() -> Feed) -> Arc<Feed> {
+        let mut feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
+        feed.upgrade().unwrap_or_else(|| {
+            let started = Arc::new(start());
+            *feed = Arc::downgrade(&started);
+            started
+        })
     }
 
     /// Tells the listeners of a channel.
@@ -119,6 +133,10 @@ impl Bus {
     /// Ends all listening.
     pub(crate) fn close(&self) {
         self.channels().clear();
+        let feed = self.feed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(feed) = feed.upgrade() {
+            feed.0.abort();
+        }
     }
 
     fn tell(&self, channel: &str, notification: Notification) {
@@ -135,6 +153,33 @@ impl Bus {
     ) -> std::sync::MutexGuard<'_, HashMap<String, broadcast::Sender<Notification>>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Wakes every listener when somebody else has committed to an SQLite file. `conn` stays the same
+/// all the time, because what it is asked compares with its own past.
+pub(crate) async fn watch_commits(bus: Arc<Bus>, conn: Conn) {
+    let mut seen = data_version(&conn).await;
+    while seen.is_ok() {
+        tokio::time::sleep(POLL_INTERVAL).await;
+        let now = data_version(&conn).await;
+        if now.as_ref().ok() != seen.as_ref().ok() {
+            bus.publish_look();
+        }
+        seen = now;
+    }
+}
+
+/// Wakes every listener again and again, for a database that cannot tell.
+pub(crate) async fn watch_blindly(bus: Arc<Bus>) {
+    loop {
+        tokio::time::sleep(POLL_INTERVAL).await;
+        bus.publish_look();
+    }
+}
+
+async fn data_version(conn: &Conn) -> Result<i64> {
+    let Scalar(version) = conn.fetch_one("PRAGMA data_version", params! {}).await?;
+    Ok(version)
 }
 
 /// Checks a channel's name.

@@ -272,11 +272,14 @@ impl PlanCache {
         columns: &[&str],
         rows: Vec<Vec<Value>>,
     ) -> Result<Work> {
-        let names: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+        let names: Vec<String> = columns
+            .iter()
+            .map(|column| self.dialect.quote(column))
+            .collect();
         let slots: Vec<String> = (1..=columns.len()).map(|n| format!(":v{n}")).collect();
         let text = format!(
             "INSERT INTO {} ({}) VALUES ({})",
-            quoted(table),
+            self.dialect.quote(table),
             names.join(", "),
             slots.join(", ")
         );
@@ -436,11 +439,6 @@ fn are_distinct(slots: &[Slot]) -> bool {
     let mut names: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
     names.sort_unstable();
     names.is_sorted_by(|one, next| one < next)
-}
-
-/// A name as it stands in SQL; every backend reads double quotes so.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn check_row(plan: &Plan, table: &str, columns: &[&str], row: &[Value]) -> Result<()> {

@@ -1,13 +1,14 @@
 //! One PostgreSQL connection: how a statement is prepared and run on it.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use postgres_types::Type;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, RowStream, Socket, Statement};
+use tokio_postgres::{AsyncMessage, Client, RowStream, Socket, Statement};
 
 use super::bulk;
 use super::cancel::Ways;
@@ -27,9 +28,16 @@ pub(super) struct Connection {
     client: Client,
     statements: Statements,
     /// The task that talks to the server.
-    driver: JoinHandle<Result<(), tokio_postgres::Error>>,
+    driver: JoinHandle<()>,
     /// For the second connection that stops a statement on the first.
     ways: Arc<Ways>,
+}
+
+/// What somebody said on a channel.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) channel: String,
+    pub(super) payload: String,
 }
 
 /// What PostgreSQL had to be told about the parameter types of a statement.
@@ -81,11 +89,12 @@ impl Connection {
         client: Client,
         driver: tokio_postgres::Connection<Socket, Encrypted<Socket>>,
         ways: Arc<Ways>,
+        said: Option<mpsc::UnboundedSender<Said>>,
     ) -> Self {
         Self {
             client,
             statements: Statements::default(),
-            driver: tokio::spawn(driver),
+            driver: tokio::spawn(drive(driver, said)),
             ways,
         }
     }
@@ -122,6 +131,20 @@ impl Connection {
                 hang_up.abort();
             }
         });
+    }
+}
+
+/// Talks to the server until one side hangs up, and passes on what is said on channels.
+async fn drive(
+    mut driver: tokio_postgres::Connection<Socket, Encrypted<Socket>>,
+    to: Option<mpsc::UnboundedSender<Said>>,
+) {
+    while let Some(Ok(message)) = poll_fn(|context| driver.poll_message(context)).await {
+        if let (AsyncMessage::Notification(said), Some(to)) = (message, &to) {
+            let (channel, payload) = (said.channel().to_owned(), said.payload().to_owned());
+            // Whoever does not listen any more is about to hang up.
+            let _ = to.send(Said { channel, payload });
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod bulk;
 mod cancel;
 mod connection;
 mod error;
+mod listen;
 mod pool;
 mod server;
 mod statements;
@@ -12,6 +13,7 @@ mod transaction;
 mod types;
 mod url;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use connection::Hint;
@@ -21,9 +23,11 @@ pub(crate) use transaction::Transaction;
 use crate::database::{Health, Settings};
 use crate::dialect::Dialect;
 use crate::error::Result;
+use crate::listen::{Bus, Feed};
 use crate::plan::{Outcome, Work};
 use crate::pool::Limits;
 use crate::transaction::TxOptions;
+use listen::Listener;
 use pool::Pool;
 use server::Server;
 
@@ -31,14 +35,20 @@ use server::Server;
 #[derive(Debug)]
 pub(crate) struct Postgres {
     pool: Pool,
+    server: Arc<Server>,
+    listener: Listener,
 }
 
 impl Postgres {
     /// Connects to what the URL names, and fails at once if that is not there.
     pub(crate) async fn open(url: &str, settings: Settings) -> Result<Self> {
-        let server = Server::new(url, &settings)?;
-        let pool = Pool::open(server, Limits::of(&settings)).await?;
-        Ok(Self { pool })
+        let server = Arc::new(Server::new(url, &settings)?);
+        let pool = Pool::open(Arc::clone(&server), Limits::of(&settings)).await?;
+        Ok(Self {
+            pool,
+            server,
+            listener: Listener::default(),
+        })
     }
 
     pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
@@ -65,7 +75,13 @@ impl Postgres {
         Borrowed::take(&self.pool).await
     }
 
+    /// Listens to a channel and publishes what is said there, for as long as the feed is held.
+    pub(crate) async fn listen(&self, bus: &Arc<Bus>, channel: &str) -> Result<Arc<Feed>> {
+        self.listener.listen(&self.server, bus, channel).await
+    }
+
     pub(crate) async fn close(&self, grace: Duration) -> Result<()> {
+        self.listener.close();
         self.pool.close(grace).await
     }
 

@@ -15,7 +15,7 @@ use crate::pool::{self, Manage};
 use crate::transaction::TxOptions;
 use crate::value::Value;
 
-pub(super) type Pool = pool::Pool<Server>;
+pub(super) type Pool = pool::Pool<Arc<Server>>;
 
 /// A batch of rows is one transaction; it may take its time.
 const BATCH_DEADLINE: Duration = Duration::from_secs(600);
@@ -24,15 +24,15 @@ const BATCH_DEADLINE: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(crate) struct Lease {
     /// Gone when it was given back.
-    inner: Option<pool::Lease<Server>>,
+    inner: Option<pool::Lease<Arc<Server>>>,
     in_transaction: AtomicBool,
 }
 
-impl Manage for Server {
+impl Manage for Arc<Server> {
     type Conn = Connection;
 
     async fn connect(&self) -> Result<Connection> {
-        Self::connect(self).await
+        Server::connect(self).await
     }
 
     fn is_usable(&self, conn: &Connection) -> bool {
@@ -144,7 +144,7 @@ impl Lease {
         result
     }
 
-    fn lease(&self) -> Result<&pool::Lease<Server>> {
+    fn lease(&self) -> Result<&pool::Lease<Arc<Server>>> {
         self.inner.as_ref().ok_or_else(Error::closed)
     }
 }
@@ -161,7 +161,7 @@ impl Drop for Lease {
 }
 
 /// Without a runtime the connection is closed, which rolls back as well.
-fn roll_back_in_background(lease: pool::Lease<Server>) {
+fn roll_back_in_background(lease: pool::Lease<Arc<Server>>) {
     match tokio::runtime::Handle::try_current() {
         Err(_) => lease.discard(),
         Ok(runtime) => drop(runtime.spawn(async move {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_postgres::Config;
 use tokio_postgres::config::{self, Host};
 use tokio_postgres::error::SqlState;
 
 use super::cancel::Ways;
-use super::connection::Connection;
+use super::connection::{Connection, Said};
 use super::error::{cannot_connect, connect_timed_out};
 use super::tls::Tls;
 use super::url::{self, SslMode};
@@ -30,6 +31,9 @@ pub(super) struct Server {
     session: Session,
     pooled: bool,
 }
+
+/// Where to pass on what is said on channels.
+type Saying = mpsc::UnboundedSender<Said>;
 
 /// What a session is told, as names and values.
 #[derive(Debug)]
@@ -64,11 +68,20 @@ impl Server {
     }
 
     pub(super) async fn connect(&self) -> Result<Connection> {
+        self.connect_with(None).await
+    }
+
+    /// Connects with a listener to what is said on channels.
+    pub(super) async fn connect_to_listen(&self, said: Saying) -> Result<Connection> {
+        self.connect_with(Some(said)).await
+    }
+
+    async fn connect_with(&self, said: Option<Saying>) -> Result<Connection> {
         let limit = self.config.get_connect_timeout();
         let limit = limit.copied().unwrap_or(CONNECT_TIMEOUT);
         let deadline = Instant::now() + limit;
         loop {
-            match tokio::time::timeout_at(deadline, self.set_up()).await {
+            match tokio::time::timeout_at(deadline, self.set_up(said.clone())).await {
                 Ok(Err(error)) if is_starting(&error) && Instant::now() < deadline => {
                     tokio::time::sleep(STARTING_UP).await;
                 }
@@ -78,8 +91,8 @@ impl Server {
         }
     }
 
-    async fn set_up(&self) -> Result<Connection, tokio_postgres::Error> {
-        let connection = self.reach().await?;
+    async fn set_up(&self, said: Option<Saying>) -> Result<Connection, tokio_postgres::Error> {
+        let connection = self.reach(said).await?;
         if !self.pooled {
             let settings = self.session.text("SET");
             connection.client().batch_execute(&settings).await?;
@@ -88,21 +101,30 @@ impl Server {
     }
 
     /// Connects with or without TLS; where both will do, the error is that of the first choice.
-    async fn reach(&self) -> Result<Connection, tokio_postgres::Error> {
+    async fn reach(&self, said: Option<Saying>) -> Result<Connection, tokio_postgres::Error> {
         let (first, second) = self.modes;
-        match (self.reach_by(first).await, second) {
+        match (self.reach_by(first, said.clone()).await, second) {
             (Err(error), Some(second)) if may_be_about_tls(&error) => {
-                self.reach_by(second).await.map_err(|_| error)
+                self.reach_by(second, said).await.map_err(|_| error)
             }
             (result, _) => result,
         }
     }
 
-    async fn reach_by(&self, mode: config::SslMode) -> Result<Connection, tokio_postgres::Error> {
+    async fn reach_by(
+        &self,
+        mode: config::SslMode,
+        said: Option<Saying>,
+    ) -> Result<Connection, tokio_postgres::Error> {
         let mut config = self.config.clone();
         config.ssl_mode(mode);
         let (client, driver) = config.connect(self.tls.clone()).await?;
-        Ok(Connection::new(client, driver, Arc::clone(&self.ways)))
+        Ok(Connection::new(
+            client,
+            driver,
+            Arc::clone(&self.ways),
+            said,
+        ))
     }
 }
 

@@ -13,6 +13,7 @@ mod errors;
 mod faults;
 mod half_applied;
 mod ledger;
+mod listen;
 mod migrations;
 mod parameters;
 mod portable;
