@@ -5,10 +5,10 @@ use std::hint::black_box;
 use anyhow::{Result, ensure};
 use athena_db::bench::{Plans, parse};
 use athena_db::{
-    Database, Dialect, Durability, Executor, FromRow, Params, Row, TxOptions, Value, params,
+    Database, Dialect, Durability, Executor, FromRow, Params, TxOptions, Value, params,
 };
 use bench_worker::{
-    Answer, Backend, COLUMNS, Cell, Contestant, Item, Operation, ROWS, Run, content, measure, time,
+    Answer, Backend, COLUMNS, Cell, Contestant, Operation, ROWS, Run, content, measure, time,
 };
 
 pub(crate) struct Athena;
@@ -108,20 +108,16 @@ async fn all<S: Step>(cell: &Cell, db: &Database, step: S) -> Result<Answer> {
         .map(Answer::Measured)
 }
 
-/// The shared row type, which another crate defines, with columns that are found by name.
-struct Found(Item);
-
-impl FromRow for Found {
-    fn from_row(row: &Row) -> athena_db::Result<Found> {
-        Ok(Found(Item {
-            id: row.get("id")?,
-            project: row.get("project")?,
-            kind: row.get("kind")?,
-            content: row.get("content")?,
-            score: row.get("score")?,
-            created_at: row.get("created_at")?,
-        }))
-    }
+/// As `bench_worker::Item`: the derive wants a type of this crate.
+#[derive(FromRow)]
+#[expect(dead_code, reason = "what is read is thrown away")]
+struct Item {
+    id: i64,
+    project: i64,
+    kind: String,
+    content: String,
+    score: f64,
+    created_at: i64,
 }
 
 #[derive(Clone, Copy)]
@@ -130,7 +126,7 @@ struct Point;
 impl Step for Point {
     async fn run(self, db: &Database, random: u64) -> Result<()> {
         let id = i64::try_from(random % ROWS)? + 1;
-        let Found(item) = db
+        let item: Item = db
             .fetch_one(
                 "SELECT id, project, kind, content, score, created_at FROM bench_items WHERE id = :id",
                 params! { id: id },
@@ -147,7 +143,7 @@ struct Read;
 impl Step for Read {
     async fn run(self, db: &Database, random: u64) -> Result<()> {
         let from = i64::try_from(random % (ROWS - 1_000))?;
-        let items: Vec<Found> = db
+        let items: Vec<Item> = db
             .fetch_all(
                 "SELECT id, project, kind, content, score, created_at FROM bench_items
                  WHERE id > :from ORDER BY id LIMIT 1000",

@@ -17,7 +17,7 @@ use crate::error::{Error, Position, Result};
 use crate::observe::{StatementStats, Statistics, summarise};
 use crate::params::{Params, check_value};
 use crate::postgres::Hint;
-use crate::row::{FromRow, Row};
+use crate::row::{Columns, FromRow, Row};
 use crate::sql::{
     Form, InsertShape, Rewritten, Slot, SourceMap, Statement, fingerprint, line_and_column,
     native_statement, rewrite, translate_statement, words,
@@ -78,6 +78,8 @@ pub struct Plan {
     pub(crate) statistics: Statistics,
     fingerprint: OnceLock<(u64, String)>,
     dialect: Dialect,
+    /// The columns of the first result.
+    columns: OnceLock<Arc<Columns>>,
     /// What SQLite has said about it.
     pub(crate) sqlite: Facts,
     /// What PostgreSQL had to be told about the parameter types.
@@ -382,6 +384,7 @@ impl Plan {
             statistics: Statistics::default(),
             fingerprint: OnceLock::new(),
             dialect,
+            columns: OnceLock::new(),
             sqlite: Facts::default(),
             hint: RwLock::new(Hint::Unknown),
             form: Form::Plain,
@@ -394,6 +397,20 @@ impl Plan {
     pub(crate) fn fingerprint(&self) -> &(u64, String) {
         self.fingerprint
             .get_or_init(|| fingerprint(self.dialect, &self.text))
+    }
+
+    /// Returns the columns of a result: those of earlier ones, unless the tables have changed since.
+    pub(crate) fn columns<'a, N>(&self, names: impl Fn() -> N) -> Cow<'_, Arc<Columns>>
+    where
+        N: Iterator<Item = &'a str>,
+    {
+        let make = || Columns::new(names().map(str::to_owned).collect());
+        let known = self.columns.get_or_init(make);
+        if known.iter().eq(names()) {
+            Cow::Borrowed(known)
+        } else {
+            Cow::Owned(make())
+        }
     }
 
     /// The shape of an `INSERT` that can travel in bulk.

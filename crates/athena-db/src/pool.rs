@@ -105,9 +105,10 @@ type Waiter<M> = oneshot::Sender<Lease<M>>;
 /// The right to have a connection, and the connection once it is made.
 struct Place<C> {
     desk: Arc<Desk>,
-    member: Option<Member<C>>,
+    member: Option<Box<Member<C>>>,
 }
 
+/// A connection; boxed, because it goes from hand to hand and drivers make large ones.
 struct Member<C> {
     conn: C,
     retires: Option<Instant>,
@@ -115,7 +116,7 @@ struct Member<C> {
 
 struct Idle<C> {
     desk: Arc<Desk>,
-    member: Member<C>,
+    member: Box<Member<C>>,
     since: Instant,
     /// The thread that used it last.
     thread: usize,
@@ -194,7 +195,10 @@ impl<M: Manage> Pool<M> {
         let started = Instant::now();
         let (mut lease, idle_since) = match self.shared.turn(started)? {
             Turn::Now(place, since) => (self.shared.lease(place), since),
-            Turn::Later(turn) => (self.shared.wait(turn, started).await?, Some(Instant::now())),
+            Turn::Later(turn) => (
+                Box::pin(self.shared.wait(turn, started)).await?,
+                Some(Instant::now()),
+            ),
         };
         if !lease.is_fresh(started, idle_since) {
             Box::pin(lease.refresh()).await?;
@@ -355,7 +359,7 @@ impl<M: Manage> Shared<M> {
     }
 
     /// Takes out what has idled or lived for too long; the least number is kept.
-    fn superfluous(&self) -> Vec<Member<M::Conn>> {
+    fn superfluous(&self) -> Vec<Box<Member<M::Conn>>> {
         let now = Instant::now();
         let mut state = self.state();
         let (mut kept, mut gone) = (Vec::new(), Vec::new());
@@ -471,10 +475,10 @@ impl<M: Manage> Lease<M> {
             }
             shared.doubt();
         }
-        place.member = Some(Member {
+        place.member = Some(Box::new(Member {
             conn: shared.manager.connect().await?,
             retires: shared.limits.retirement(),
-        });
+        }));
         Ok(())
     }
 }

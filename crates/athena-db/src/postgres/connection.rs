@@ -1,5 +1,6 @@
 //! One PostgreSQL connection: how a statement is prepared and run on it.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use futures_util::TryStreamExt;
 use postgres_types::Type;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_postgres::{AsyncMessage, Client, RowStream, Socket, Statement};
+use tokio_postgres::{AsyncMessage, Client, Column, RowStream, Socket, Statement};
 
 use super::bulk;
 use super::cancel::Ways;
@@ -168,7 +169,7 @@ pub(super) async fn run(
                 let error = failure.error.with_kind(ErrorKind::Serialization);
                 return Err(Failure { error, sent: true });
             }
-            run_once(conn, work, in_transaction).await
+            Box::pin(run_once(conn, work, in_transaction)).await
         }
         result => result,
     }
@@ -178,15 +179,15 @@ fn is_stale(error: &Error) -> bool {
     error.code() == Some("0A000") && error.to_string().contains(STALE_PLAN)
 }
 
+/// Every statement waits for this future, and its size is that of the largest branch: what is large
+/// and not common is boxed.
 async fn run_once(
     conn: &Connection,
     work: &Work,
     in_transaction: bool,
 ) -> Result<Outcome, Failure> {
     match work {
-        Work::Batch(text) => conn
-            .client
-            .batch_execute(text)
+        Work::Batch(text) => Box::pin(conn.client.batch_execute(text))
             .await
             .map(|()| Outcome::Count(0))
             .map_err(|error| lost_after(&error, true)),
@@ -205,11 +206,11 @@ async fn run_once(
                 .query_raw(&statement, &parameters)
                 .await
                 .map_err(|error| lost_after(&error, writes))?;
-            send_rows(stream, &statement, rows, writes)
+            Box::pin(send_rows(stream, plan, &statement, rows, writes))
                 .await
                 .map(Outcome::Count)
         }
-        Work::ExecuteMany { plan, rows } => bulk::execute_many(conn, plan, rows)
+        Work::ExecuteMany { plan, rows } => Box::pin(bulk::execute_many(conn, plan, rows))
             .await
             .map(Outcome::Count),
         Work::Fetch {
@@ -225,7 +226,7 @@ async fn run_once(
                 .query_raw(&statement, &parameters)
                 .await
                 .map_err(|error| lost_after(&error, writes))?;
-            read_rows(stream, &statement, *limit, writes)
+            read_rows(stream, plan, &statement, *limit, writes)
                 .await
                 .map(Outcome::Rows)
         }
@@ -234,11 +235,12 @@ async fn run_once(
 
 async fn read_rows(
     stream: RowStream,
+    plan: &Plan,
     statement: &Statement,
     limit: usize,
     writes: bool,
 ) -> Result<Vec<Row>, Failure> {
-    let columns = columns_of(statement);
+    let columns = columns_of(plan, statement);
     let mut stream = std::pin::pin!(stream);
     let mut rows = Vec::new();
     while rows.len() < limit {
@@ -257,11 +259,12 @@ async fn read_rows(
 /// Sends the rows away in chunks, waiting for the reader; returns their number.
 async fn send_rows(
     stream: RowStream,
+    plan: &Plan,
     statement: &Statement,
     to: &RowSender,
     writes: bool,
 ) -> Result<u64, Failure> {
-    let columns = columns_of(statement);
+    let columns = columns_of(plan, statement);
     let mut stream = std::pin::pin!(stream);
     let mut chunk = Vec::with_capacity(CHUNK);
     let mut count = 0;
@@ -285,26 +288,26 @@ async fn send_rows(
     Ok(count)
 }
 
-fn columns_of(statement: &Statement) -> Arc<Columns> {
-    let names = statement.columns().iter();
-    Columns::new(names.map(|column| column.name().to_owned()).collect())
+fn columns_of<'a>(plan: &'a Plan, statement: &Statement) -> Cow<'a, Arc<Columns>> {
+    plan.columns(|| statement.columns().iter().map(|column| column.name()))
 }
 
 fn read_row(row: &tokio_postgres::Row, columns: &Arc<Columns>) -> Result<Row> {
-    let values = row.columns().iter().enumerate().map(|(index, column)| {
-        let value = row.try_get::<_, Decoded>(index).map(|Decoded(value)| value);
-        value.map_err(|_| {
-            let got = format!(
-                "the type `{}` or a value that has no counterpart; cast it to text",
-                column.type_().name()
-            );
-            Error::mismatch(column.name(), "a readable type", got)
-        })
-    });
-    Ok(Row::new(
-        Arc::clone(columns),
-        values.collect::<Result<_>>()?,
-    ))
+    let mut values = Vec::with_capacity(row.len());
+    for (index, column) in row.columns().iter().enumerate() {
+        let value = row.try_get::<_, Decoded>(index);
+        let Decoded(value) = value.map_err(|_| unreadable(column))?;
+        values.push(value);
+    }
+    Ok(Row::new(Arc::clone(columns), values))
+}
+
+fn unreadable(column: &Column) -> Error {
+    let got = format!(
+        "the type `{}` or a value that has no counterpart; cast it to text",
+        column.type_().name()
+    );
+    Error::mismatch(column.name(), "a readable type", got)
 }
 
 /// Prepares a statement and encodes its parameters for the types that the server reports.
@@ -314,13 +317,27 @@ pub(super) async fn prepare(
     values: &[Value],
     in_transaction: bool,
 ) -> Result<(Statement, Vec<Parameter>), Failure> {
-    let statement = prepare_statement(conn, plan, values, in_transaction).await?;
+    let statement = match at_hand(conn, plan) {
+        Some(statement) => statement,
+        None => Box::pin(prepare_statement(conn, plan, values, in_transaction)).await?,
+    };
     match encode_all(plan, values, statement.params()) {
         Ok(parameters) => Ok((statement, parameters)),
         Err(Misfit::Range(index)) => {
-            prepare_wider(conn, plan, values, index, &statement, in_transaction).await
+            let wider = prepare_wider(conn, plan, values, index, &statement, in_transaction);
+            Box::pin(wider).await
         }
         Err(Misfit::Type(error)) => Err(before(error)),
+    }
+}
+
+/// Returns the statement if the connection has it and the server inferred all its types: the usual
+/// case, in which there is nothing to wait for.
+fn at_hand(conn: &Connection, plan: &Arc<Plan>) -> Option<Statement> {
+    let hint = plan.hint.read().unwrap_or_else(PoisonError::into_inner);
+    match *hint {
+        Hint::Inferred => conn.statements.get(plan, &[]),
+        Hint::Unknown | Hint::Declared(_) => None,
     }
 }
 

@@ -27,6 +27,7 @@ use crate::listen::{Bus, Feed};
 use crate::plan::{Outcome, Work};
 use crate::pool::Limits;
 use crate::transaction::TxOptions;
+use connection::before;
 use listen::Listener;
 use pool::Pool;
 use server::Server;
@@ -55,7 +56,8 @@ impl Postgres {
         let result = match self.acquire().await?.attempt(&work).await {
             // A pooled connection may have died unnoticed; what it never sent can be sent again.
             Err(failure) if !failure.sent && failure.error.is_connection() => {
-                self.acquire().await?.attempt(&work).await
+                let again = async { self.acquire().await.map_err(before)?.attempt(&work).await };
+                Box::pin(again).await
             }
             result => result,
         };

@@ -74,7 +74,7 @@ impl Lease {
     /// Runs one piece of work as a transaction of its own, and tells whether it was sent.
     pub(super) async fn attempt(&self, work: &Work) -> Result<Outcome, Failure> {
         match work {
-            Work::ExecuteMany { plan, rows } => self.run_many(work, plan, rows).await,
+            Work::ExecuteMany { plan, rows } => Box::pin(self.run_many(work, plan, rows)).await,
             _ => self.run(work, false).await,
         }
     }

@@ -331,7 +331,8 @@ fn each_row(
         let mut columns = None;
         while let Some(row) = cursor.next().map_err(translate)? {
             // Asked only now: a change of the schema lets SQLite prepare the statement again when it starts.
-            let columns = columns.get_or_insert_with(|| plan.sqlite.columns(row.as_ref()));
+            let columns =
+                columns.get_or_insert_with(|| plan.columns(|| row.as_ref().column_names()));
             if !take(read_row(row, columns)?) {
                 break;
             }

@@ -1,15 +1,12 @@
 //! What SQLite has said about a statement, remembered in its plan.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use rusqlite::{Connection, Statement};
+use rusqlite::Connection;
 
 use super::error::{translate, translate_plan};
 use crate::error::Result;
 use crate::plan::{Class, Plan};
-use crate::row::Columns;
 
 /// What is known of one statement; nothing before its first run.
 #[derive(Debug, Default)]
@@ -19,7 +16,6 @@ pub(crate) struct Facts {
     late: AtomicU32,
     /// Runs that still go to a thread because one was too slow for a task.
     rest: AtomicU32,
-    columns: OnceLock<Arc<Columns>>,
 }
 
 /// Where a statement runs.
@@ -67,19 +63,6 @@ impl Facts {
             }
         } else if self.late.fetch_add(1, Ordering::Relaxed) > 0 {
             self.rest.store(REST, Ordering::Relaxed);
-        }
-    }
-
-    /// Returns the column names of a statement that has begun to run: those of earlier runs, unless
-    /// the schema has changed since.
-    pub(super) fn columns(&self, statement: &Statement<'_>) -> Cow<'_, Arc<Columns>> {
-        let names = || statement.column_names();
-        let make = || Columns::new(names().map(str::to_owned).collect());
-        let known = self.columns.get_or_init(make);
-        if known.iter().eq(names()) {
-            Cow::Borrowed(known)
-        } else {
-            Cow::Owned(make())
         }
     }
 }
