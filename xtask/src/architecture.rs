@@ -10,8 +10,8 @@ use crate::workspace;
 
 /// The crates from the bottom up: one may depend on those in the lines above its own.
 const LAYERS: &[&[&str]] = &[
-    &["athena-db-derive", "athena-search"],
-    &["athena-db"],
+    &["athena-db-derive"],
+    &["athena-db", "athena-search"],
     &["athena-core"],
     &["athena-privacy"],
     &["athena-store"],

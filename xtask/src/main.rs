@@ -21,6 +21,7 @@ mod postgres;
 mod server;
 mod services;
 mod stage;
+mod stories;
 mod test;
 mod text;
 mod workspace;

@@ -11,6 +11,7 @@ use crate::guard::Guard;
 use crate::server::Service;
 use crate::services;
 use crate::stage::{Stages, Tally, run_tests};
+use crate::stories;
 use crate::workspace::{self, cargo, has_cargo_subcommand};
 
 /// Runs the tests whose names contain one of `filters`, or all; `false` when one failed.
@@ -44,6 +45,9 @@ pub(crate) fn run(backend: Option<Backend>, filters: &[String]) -> Result<bool> 
     if ready || stages.run("build", || build(only_clients)) {
         if !only_clients {
             stages.run("tests", || run_workspace_tests(&environment, filters));
+            if backend.is_none() && filters.is_empty() {
+                stages.run("stories", stories::check);
+            }
             stages.run("doc tests", || run_doc_tests(&environment, filters));
         }
         clients::run(&mut stages, &environment, filters);

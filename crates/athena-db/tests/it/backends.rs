@@ -1,7 +1,5 @@
 //! Gives each story a fresh store on every backend, and the few words all stories need.
 
-use std::future::Future;
-
 use athena_db::{Builder, Database, Dialect, Executor, params};
 use athena_testdb::TestStore;
 pub(crate) use athena_testdb::{mysql_url, postgres_url};
@@ -92,19 +90,39 @@ impl Store {
     }
 }
 
-/// Tells a story to every backend, one after the other.
-pub(crate) async fn everywhere<F, Fut>(story: F)
-where
-    F: Fn(std::sync::Arc<Store>) -> Fut,
-    Fut: Future<Output = ()>,
-{
-    for store in Store::all().await {
-        let store = std::sync::Arc::new(store);
-        // Shown only for a story that fails: which backend it failed on.
-        eprintln!("on {}", store.dialect());
-        story(std::sync::Arc::clone(&store)).await;
-        if let Ok(store) = std::sync::Arc::try_unwrap(store) {
-            store.finish().await;
+/// Tells a story to every backend, as one test each: `name::sqlite`, `name::postgres` and
+/// `name::mysql`. The attributes are those of each test.
+macro_rules! story {
+    ($(#[$meta:meta])* async fn $name:ident($store:ident: Store) $body:block) => {
+        mod $name {
+            #[allow(unused_imports, reason = "a story need not use everything around it")]
+            use super::*;
+
+            async fn story($store: &Store) $body
+
+            $(#[$meta])*
+            async fn sqlite() {
+                $crate::backends::tell(athena_db::Dialect::Sqlite, story).await;
+            }
+
+            $(#[$meta])*
+            async fn postgres() {
+                $crate::backends::tell(athena_db::Dialect::Postgres, story).await;
+            }
+
+            $(#[$meta])*
+            async fn mysql() {
+                $crate::backends::tell(athena_db::Dialect::MySql, story).await;
+            }
         }
+    };
+}
+pub(crate) use story;
+
+/// Tells a story to one backend; in the narrow run to none but SQLite.
+pub(crate) async fn tell(dialect: Dialect, story: impl AsyncFnOnce(&Store)) {
+    if let Some(store) = Store::on(dialect).await {
+        story(&store).await;
+        store.finish().await;
     }
 }

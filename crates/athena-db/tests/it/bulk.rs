@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use athena_db::{Decimal, Dialect, ErrorKind, Executor, Params, TxOptions, Value, params};
 
-use crate::backends::{Store, everywhere};
+use crate::backends::{Store, story};
 
 const INSERT: &str = "INSERT INTO t (id, name) VALUES (:id, :name)";
 
@@ -13,9 +13,9 @@ fn rows(ids: impl Iterator<Item = i64>) -> Vec<Params> {
         .collect()
 }
 
-#[tokio::test]
-async fn batches_of_every_size_arrive_as_they_are() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn batches_of_every_size_arrive_as_they_are(store: Store) {
         store.create("t (id BIGINT PRIMARY KEY, name TEXT)").await;
         let mut from = 0;
         for size in [0, 1, 2, 999, 1000, 1001, 3999, 4000, 9001] {
@@ -33,13 +33,12 @@ async fn batches_of_every_size_arrive_as_they_are() {
             assert_eq!(id, wanted);
             assert_eq!(name, (id % 3 != 0).then(|| format!("ä{id}\n\t\\")));
         }
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn one_wrong_row_undoes_all() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn one_wrong_row_undoes_all(store: Store) {
         store
             .create("t (id BIGINT PRIMARY KEY, name TEXT NOT NULL)")
             .await;
@@ -70,13 +69,12 @@ async fn one_wrong_row_undoes_all() {
             .unwrap();
         tx.commit().await.unwrap();
         assert_eq!(store.count("t").await, 2);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn rows_that_meet_each_other_are_taken_in_their_order() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn rows_that_meet_each_other_are_taken_in_their_order(store: Store) {
         store.create("t (id BIGINT PRIMARY KEY, name TEXT)").await;
         let upsert = "INSERT INTO t (id, name) VALUES (:id, :name) \
                       ON CONFLICT (id) DO UPDATE SET name = excluded.name";
@@ -101,8 +99,7 @@ async fn rows_that_meet_each_other_are_taken_in_their_order() {
             .execute_many(ignore, rows((0..10).chain(0..10)))
             .await;
         assert_eq!(written.unwrap(), 8);
-    })
-    .await;
+    }
 }
 
 #[tokio::test]

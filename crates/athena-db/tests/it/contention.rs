@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use athena_db::{Database, ErrorKind, Executor, Result, Row, Scalar, Stage, TxOptions, params};
 
-use crate::backends::everywhere;
+use crate::backends::{Store, story};
 
 const TABLE: &str = "t (id BIGINT PRIMARY KEY, worker BIGINT NOT NULL)";
 
@@ -16,9 +16,9 @@ async fn insert(db: &impl Executor, id: i64, worker: i64) -> Result<u64> {
     .await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixteen_writers_lose_nothing() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sixteen_writers_lose_nothing(store: Store) {
         store.create(TABLE).await;
         let workers: Vec<_> = (0..16)
             .map(|worker| {
@@ -48,13 +48,12 @@ async fn sixteen_writers_lose_nothing() {
             worker.await.unwrap();
         }
         assert_eq!(store.count("t").await, 400);
-    })
-    .await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_handles_share_a_store_without_being_told_it_is_locked() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn several_handles_share_a_store_without_being_told_it_is_locked(store: Store) {
         store.create(TABLE).await;
         let mut workers = Vec::new();
         for worker in 0..4 {
@@ -86,13 +85,12 @@ async fn several_handles_share_a_store_without_being_told_it_is_locked() {
             worker.await.unwrap();
         }
         assert_eq!(store.count("t").await, 320);
-    })
-    .await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failing_neighbour_hurts_nobody() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_failing_neighbour_hurts_nobody(store: Store) {
         store.create(TABLE).await;
         insert(&store.db, 0, 0).await.unwrap();
         // The open transaction holds SQLite's writer, so that the rest must meet in one group.
@@ -133,13 +131,12 @@ async fn a_failing_neighbour_hurts_nobody() {
             }
         }
         assert_eq!(store.count("t").await, 31);
-    })
-    .await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn concurrent_changes_of_one_row_add_up() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn concurrent_changes_of_one_row_add_up(store: Store) {
         store.create(TABLE).await;
         insert(&store.db, 1, 0).await.unwrap();
         let options = TxOptions::default().with_isolation(athena_db::Isolation::Serializable);
@@ -172,13 +169,12 @@ async fn concurrent_changes_of_one_row_add_up() {
             .await
             .unwrap();
         assert_eq!(sum, 12);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn an_exhausted_pool_says_how_long_it_was_waited_for() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn an_exhausted_pool_says_how_long_it_was_waited_for(store: Store) {
         let db = store.builder().max_connections(1).acquire_timeout(Duration::from_millis(50)).open().await.unwrap();
         let held = db.begin(TxOptions::read_only()).await.unwrap();
         let error = db.begin(TxOptions::read_only()).await.unwrap_err();
@@ -187,13 +183,12 @@ async fn an_exhausted_pool_says_how_long_it_was_waited_for() {
         // A dropped PostgreSQL transaction is rolled back in the background first.
         let again = store.builder().max_connections(1).open().await.unwrap();
         assert_eq!(again.fetch_all::<Row>("SELECT 1", params! {}).await.unwrap().len(), 1);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn slow_statements_are_interrupted_and_leave_the_connection_usable() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn slow_statements_are_interrupted_and_leave_the_connection_usable(store: Store) {
         let db = store.builder().max_connections(1).statement_timeout(Duration::from_millis(100)).open().await.unwrap();
         let slow = athena_db::sql! {
             sqlite: "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
@@ -210,13 +205,12 @@ async fn slow_statements_are_interrupted_and_leave_the_connection_usable() {
         assert!(abandoned.is_err());
         let Scalar(one): Scalar<i64> = db.fetch_one("SELECT CAST(1 AS BIGINT)", params! {}).await.unwrap();
         assert_eq!(one, 1);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_transaction_with_an_abandoned_statement_is_not_used_again() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_transaction_with_an_abandoned_statement_is_not_used_again(store: Store) {
         store.create(TABLE).await;
         let tx = store.db.begin(TxOptions::default()).await.unwrap();
         insert(&tx, 1, 1).await.unwrap();
@@ -234,8 +228,7 @@ async fn a_transaction_with_an_abandoned_statement_is_not_used_again() {
         assert_eq!(*tx.commit().await.unwrap_err().kind(), ErrorKind::TxAborted);
         assert_eq!(store.count("t").await, 0);
         insert(&store.db, 4, 1).await.unwrap();
-    })
-    .await;
+    }
 }
 
 #[tokio::test]

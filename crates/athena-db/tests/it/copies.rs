@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::backends::Store;
+use crate::backends::{Store, story};
 
 const FIRST: &str = "
     CREATE TABLE kinds (
@@ -209,11 +209,11 @@ async fn a_copy_is_equal_on_every_backend_and_back() {
     }
 }
 
-#[tokio::test]
-async fn an_interrupted_copy_goes_on() {
-    let source = Store::sqlite().await;
-    fill(&source.db).await;
-    for target in Store::all().await {
+story! {
+    #[tokio::test]
+    async fn an_interrupted_copy_goes_on(target: Store) {
+        let source = Store::sqlite().await;
+        fill(&source.db).await;
         for rows in [2, 1_200, 2_600] {
             interrupted(&source.db, &target.db, rows).await;
         }
@@ -227,14 +227,13 @@ async fn an_interrupted_copy_goes_on() {
         assert!(copied.resumed_rows >= 2_000, "{copied:?}");
         assert!(!copied.started_over);
         check_equal(&source.db, &target.db).await;
-        target.finish().await;
+        source.finish().await;
     }
-    source.finish().await;
 }
 
-#[tokio::test]
-async fn a_source_that_changed_meanwhile_is_copied_from_the_start() {
-    for target in Store::all().await {
+story! {
+    #[tokio::test]
+    async fn a_source_that_changed_meanwhile_is_copied_from_the_start(target: Store) {
         let source = Store::sqlite().await;
         fill(&source.db).await;
         interrupted(&source.db, &target.db, 2_600).await;
@@ -250,15 +249,14 @@ async fn a_source_that_changed_meanwhile_is_copied_from_the_start() {
         assert!(copied.started_over);
         assert_eq!(copied.resumed_rows, 0);
         check_equal(&source.db, &target.db).await;
-        target.finish().await;
         source.finish().await;
     }
 }
 
-/// What is written while the copy goes on is not in it, and does not disturb it.
-#[tokio::test]
-async fn a_copy_is_one_state_of_a_busy_source() {
-    for source in Store::all().await {
+story! {
+    /// What is written while the copy goes on is not in it, and does not disturb it.
+    #[tokio::test]
+    async fn a_copy_is_one_state_of_a_busy_source(source: Store) {
         fill(&source.db).await;
         let target = Store::sqlite().await;
         let before = sorted(digest_database(&source.db).await.unwrap());
@@ -282,7 +280,6 @@ async fn a_copy_is_one_state_of_a_busy_source() {
         assert_eq!(sorted(copied.unwrap().tables), before);
         assert_eq!(source.count("sightings").await, 0);
         target.finish().await;
-        source.finish().await;
     }
 }
 
@@ -291,21 +288,21 @@ fn sorted(mut tables: Vec<TableDigest>) -> Vec<TableDigest> {
     tables
 }
 
-#[tokio::test]
-async fn what_cannot_be_a_copy_is_refused() {
-    let source = Store::sqlite().await;
-    fill(&source.db).await;
-    let refusal = async |source: &Database, target: &Database, name: &str| match copy_named(
-        source, target, name,
-    )
-    .await
-    .unwrap_err()
-    .kind()
-    {
-        ErrorKind::Copy(error) => error.clone(),
-        other => panic!("{other:?}"),
-    };
-    for target in Store::all().await {
+story! {
+    #[tokio::test]
+    async fn what_cannot_be_a_copy_is_refused(target: Store) {
+        let source = Store::sqlite().await;
+        fill(&source.db).await;
+        let refusal = async |source: &Database, target: &Database, name: &str| match copy_named(
+            source, target, name,
+        )
+        .await
+        .unwrap_err()
+        .kind()
+        {
+            ErrorKind::Copy(error) => error.clone(),
+            other => panic!("{other:?}"),
+        };
         let empty = Store::sqlite().await;
         let set = "things".to_owned();
         assert_eq!(
@@ -326,9 +323,8 @@ async fn what_cannot_be_a_copy_is_refused() {
         ));
         check_equal(&source.db, &target.db).await;
         empty.finish().await;
-        target.finish().await;
+        source.finish().await;
     }
-    source.finish().await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use athena_db::{Dialect, Executor, MigrationFile, MigrationSet, params};
 
-use crate::backends::everywhere;
+use crate::backends::{Store, story};
 
 const SCRIPT: &str = "
     CREATE TABLE owners (id INTEGER PRIMARY KEY, name VARCHAR(40) NOT NULL UNIQUE);
@@ -33,9 +33,9 @@ const SET: MigrationSet = MigrationSet {
     files: FILES,
 };
 
-#[tokio::test]
-async fn a_migrated_store_has_not_drifted() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_migrated_store_has_not_drifted(store: Store) {
         assert!(
             store.db.migrations(&SET).verify().await.unwrap().is_empty(),
             "nothing applied, nothing expected"
@@ -60,13 +60,12 @@ async fn a_migrated_store_has_not_drifted() {
             .await
             .unwrap();
         assert_eq!(store.db.migrations(&SET).verify().await.unwrap(), []);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn every_change_by_hand_is_reported() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn every_change_by_hand_is_reported(store: Store) {
         store.db.migrations(&SET).up().await.unwrap();
         let at_parts = if store.dialect() == Dialect::MySql {
             " ON parts"
@@ -116,13 +115,12 @@ async fn every_change_by_hand_is_reported() {
             drift.iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["table `parts` is missing"]
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_changed_type_or_default_is_reported_with_both_sides() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_changed_type_or_default_is_reported_with_both_sides(store: Store) {
         let changes: &[&str] = match store.dialect() {
             // SQLite changes neither; the table is made anew.
             Dialect::Sqlite => &[
@@ -156,28 +154,27 @@ async fn a_changed_type_or_default_is_reported_with_both_sides() {
         assert_eq!(about("column `owner`"), None);
         assert_eq!(about("the primary key"), None);
         assert_eq!(about("the checks"), None);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn what_an_override_adds_is_no_drift_and_what_it_lacks_is() {
-    const OVERRIDDEN: MigrationSet = MigrationSet {
-        name: "overridden",
-        files: &[MigrationFile {
-            sqlite: Some(
-                "CREATE TABLE t (id INT PRIMARY KEY, a TEXT, own TEXT AS (a) STORED) STRICT",
-            ),
-            postgres: Some(
-                "CREATE TABLE t (id BIGINT PRIMARY KEY, a TEXT, own TSVECTOR); CREATE INDEX t_own ON t USING gin (own)",
-            ),
-            mysql: Some(
-                "CREATE TABLE t (id BIGINT PRIMARY KEY, a LONGTEXT, FULLTEXT KEY t_own (a)); CREATE TABLE u (id BIGINT)",
-            ),
-            ..MigrationFile::new(1, "t", "CREATE TABLE t (id BIGINT PRIMARY KEY, a TEXT)")
-        }],
-    };
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn what_an_override_adds_is_no_drift_and_what_it_lacks_is(store: Store) {
+        const OVERRIDDEN: MigrationSet = MigrationSet {
+            name: "overridden",
+            files: &[MigrationFile {
+                sqlite: Some(
+                    "CREATE TABLE t (id INT PRIMARY KEY, a TEXT, own TEXT AS (a) STORED) STRICT",
+                ),
+                postgres: Some(
+                    "CREATE TABLE t (id BIGINT PRIMARY KEY, a TEXT, own TSVECTOR); CREATE INDEX t_own ON t USING gin (own)",
+                ),
+                mysql: Some(
+                    "CREATE TABLE t (id BIGINT PRIMARY KEY, a LONGTEXT, FULLTEXT KEY t_own (a)); CREATE TABLE u (id BIGINT)",
+                ),
+                ..MigrationFile::new(1, "t", "CREATE TABLE t (id BIGINT PRIMARY KEY, a TEXT)")
+            }],
+        };
         store.db.migrations(&OVERRIDDEN).up().await.unwrap();
         assert_eq!(store.db.migrations(&OVERRIDDEN).verify().await.unwrap(), []);
         let table = store.db.schema().table("t").await.unwrap().unwrap();
@@ -207,6 +204,5 @@ async fn what_an_override_adds_is_no_drift_and_what_it_lacks_is() {
                 .len(),
             1
         );
-    })
-    .await;
+    }
 }

@@ -2,11 +2,11 @@
 
 use athena_db::{Database, Dialect, Error, ErrorKind, Executor, Row, TxOptions, params};
 
-use crate::backends::{everywhere, mysql_url, postgres_url};
+use crate::backends::{Store, mysql_url, postgres_url, story};
 
-#[tokio::test]
-async fn constraints_have_portable_kinds() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn constraints_have_portable_kinds(store: Store) {
         store.create("parents (id BIGINT PRIMARY KEY, name TEXT NOT NULL UNIQUE, CONSTRAINT short_name CHECK (length(name) < 20))").await;
         store.create("children (id BIGINT PRIMARY KEY, parent BIGINT NOT NULL REFERENCES parents (id), a BIGINT, b BIGINT, UNIQUE (a, b))").await;
         let run = async |sql: &'static str| -> Error {
@@ -31,13 +31,12 @@ async fn constraints_have_portable_kinds() {
         let check = run("INSERT INTO parents (id, name) VALUES (5, 'secret secret secret secret')").await;
         assert_eq!((check.kind(), check.constraint()), (&ErrorKind::Check, Some("short_name")));
         assert!(!check.is_retryable());
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn wrong_statements_are_syntax_errors() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn wrong_statements_are_syntax_errors(store: Store) {
         for sql in [
             "SELEC 1",
             "SELECT 1 FROM nowhere",
@@ -56,13 +55,12 @@ async fn wrong_statements_are_syntax_errors() {
                 "{sql}: {error}"
             );
         }
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn deferred_constraints_fail_the_commit_and_nobody_else() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn deferred_constraints_fail_the_commit_and_nobody_else(store: Store) {
         store.create("parents (id BIGINT PRIMARY KEY)").await;
         let children = "children (id BIGINT PRIMARY KEY, parent BIGINT REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)";
         if store.dialect() == Dialect::MySql {
@@ -98,8 +96,7 @@ async fn deferred_constraints_fail_the_commit_and_nobody_else() {
             }
         }
         assert_eq!((store.count("parents").await, store.count("children").await), (20, 0));
-    })
-    .await;
+    }
 }
 
 #[tokio::test]
@@ -178,9 +175,9 @@ async fn places_that_cannot_be_opened_are_named_and_passwords_are_not() {
     }
 }
 
-#[tokio::test]
-async fn a_closed_database_says_so() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_closed_database_says_so(store: Store) {
         let db = store.another().await;
         assert!(db.ping().await.unwrap().version.contains(' '));
         db.close().await.unwrap();
@@ -202,13 +199,12 @@ async fn a_closed_database_says_so() {
                 .unwrap_err()
                 .is_connection()
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_database_opened_to_read_refuses_writes() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_database_opened_to_read_refuses_writes(store: Store) {
         store.create("t (id BIGINT PRIMARY KEY)").await;
         let reader = store.builder().read_only(true).open().await.unwrap();
         let error = reader
@@ -243,8 +239,7 @@ async fn a_database_opened_to_read_refuses_writes() {
             0
         );
         reader.close().await.unwrap();
-    })
-    .await;
+    }
 }
 
 #[tokio::test]

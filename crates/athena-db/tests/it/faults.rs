@@ -2,7 +2,7 @@
 
 use athena_db::{Dialect, ErrorKind, Executor, Result, Row, Scalar, TxOptions, params};
 
-use crate::backends::Store;
+use crate::backends::{Store, story};
 
 async fn insert(db: &impl Executor, id: i64, size: i64) -> Result<u64> {
     db.execute(
@@ -91,9 +91,9 @@ async fn a_transaction_that_fills_the_disk_is_told_so_and_undone() {
     assert_eq!(store.count("t").await, 1);
 }
 
-#[tokio::test]
-async fn statements_that_want_no_transaction_run_outside_one() {
-    for store in Store::all().await {
+story! {
+    #[tokio::test]
+    async fn statements_that_want_no_transaction_run_outside_one(store: Store) {
         store.create("t (id BIGINT PRIMARY KEY)").await;
         let vacuum = athena_db::sql! {
             sqlite: "VACUUM",

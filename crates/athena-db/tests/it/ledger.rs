@@ -7,7 +7,7 @@ use athena_db::{
 
 use sha2::{Digest as _, Sha256};
 
-use crate::backends::everywhere;
+use crate::backends::{Store, story};
 
 const ONE: &str = "CREATE TABLE notes (id INTEGER PRIMARY KEY, title VARCHAR(40) NOT NULL)";
 const TWO: &str = "ALTER TABLE notes ADD COLUMN done BOOLEAN NOT NULL DEFAULT FALSE";
@@ -33,9 +33,9 @@ fn kind(error: &athena_db::Error) -> MigrationError {
     }
 }
 
-#[tokio::test]
-async fn a_plan_shows_the_translation_and_touches_nothing() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_plan_shows_the_translation_and_touches_nothing(store: Store) {
         let set = notes(FILES);
         let plan = store.db.migrations(&set).plan().await.unwrap();
         assert_eq!(
@@ -65,13 +65,12 @@ async fn a_plan_shows_the_translation_and_touches_nothing() {
             (plan[0].version, plan[0].name.as_str(), plan[0].done),
             (3, "index", 0)
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn nothing_is_applied_before_everything_is_translated() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn nothing_is_applied_before_everything_is_translated(store: Store) {
         let files = [
             FILES[0],
             MigrationFile::new(2, "type", "CREATE TABLE t (\n  a BIGINT,\n  b MONEY)"),
@@ -89,13 +88,12 @@ async fn nothing_is_applied_before_everything_is_translated() {
         let way_out = format!("V002__type.{}.sql", store.dialect());
         assert!(message.contains(&way_out), "{message}");
         assert!(store.db.schema().table_names().await.unwrap().is_empty());
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn gaps_are_filled_when_they_are_allowed() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn gaps_are_filled_when_they_are_allowed(store: Store) {
         let db = &store.db;
         let gap = [FILES[0], FILES[2]];
         let set = notes(FILES);
@@ -111,13 +109,12 @@ async fn gaps_are_filled_when_they_are_allowed() {
         let applied = db.migrations(&set).allow_gaps().up().await.unwrap();
         assert_eq!((applied.versions, applied.current), (vec![2], 3));
         assert!(db.migrations(&set).verify().await.unwrap().is_empty());
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn repair_accepts_an_edited_text_and_says_so() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn repair_accepts_an_edited_text_and_says_so(store: Store) {
         let db = &store.db;
         db.migrations(&notes(FILES)).up().await.unwrap();
         let edited = [
@@ -159,13 +156,12 @@ async fn repair_accepts_an_edited_text_and_says_so() {
             1,
             "and the store is seen to be as it was: {drift:?}"
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn repair_finds_a_migration_with_a_new_number_and_no_lost_one() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn repair_finds_a_migration_with_a_new_number_and_no_lost_one(store: Store) {
         let db = &store.db;
         db.migrations(&notes(FILES)).up().await.unwrap();
         let renumbered = [FILES[0], FILES[1], MigrationFile::new(4, "index", THREE)];
@@ -196,13 +192,12 @@ async fn repair_finds_a_migration_with_a_new_number_and_no_lost_one() {
                 version: 2
             }
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_baseline_marks_without_running() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_baseline_marks_without_running(store: Store) {
         let db = &store.db;
         let set = notes(FILES);
         for statement in [ONE, TWO].map(|script| {
@@ -232,13 +227,12 @@ async fn a_baseline_marks_without_running() {
             table.column("done").unwrap().kind,
             Some(athena_db::LogicalType::Boolean)
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn the_ledger_of_ia_migrations_is_taken_over() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn the_ledger_of_ia_migrations_is_taken_over(store: Store) {
         let db = &store.db;
         let set = notes(FILES);
         assert!(db.migrations(&set).baseline_from_ia_migrations("app").await.unwrap().is_empty());
@@ -262,13 +256,12 @@ async fn the_ledger_of_ia_migrations_is_taken_over() {
         let error = db.migrations(&set).baseline_from_ia_migrations("system").await.unwrap_err();
         assert_eq!(kind(&error), MigrationError::Unknown { set: "notes".to_owned(), version: 7 });
         assert_eq!(store.count("ia_migrations").await, 3, "the other ledger is left alone");
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_folder_is_a_set() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_folder_is_a_set(store: Store) {
         let folder = tempfile::tempdir().unwrap();
         let write =
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -304,8 +297,7 @@ async fn a_folder_is_a_set() {
             dialect => dialect.to_string(),
         };
         assert_eq!(title, expected);
-    })
-    .await;
+    }
 }
 
 #[test]

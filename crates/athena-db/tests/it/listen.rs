@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use athena_db::{ErrorKind, Executor, Notification, Notifications, TxOptions, params};
 
-use crate::backends::everywhere;
+use crate::backends::{Store, story};
 
 /// Waits until the channel has said this; hints to look may come before it.
 async fn said(notifications: &mut Notifications, payload: &str) {
@@ -22,9 +22,9 @@ async fn said(notifications: &mut Notifications, payload: &str) {
         .unwrap();
 }
 
-#[tokio::test]
-async fn what_is_said_is_heard_on_its_channel() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn what_is_said_is_heard_on_its_channel(store: Store) {
         let mut news = store.db.listen("news").await.unwrap();
         let mut quoted = store.db.listen("a \"quoted\" Channel").await.unwrap();
         store.db.notify("nobody listens", "").await.unwrap();
@@ -38,13 +38,12 @@ async fn what_is_said_is_heard_on_its_channel() {
         said(&mut news, "one").await;
         said(&mut news, "two").await;
         said(&mut quoted, "it's").await;
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_transaction_speaks_when_it_is_committed() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_transaction_speaks_when_it_is_committed(store: Store) {
         let mut news = store.db.listen("news").await.unwrap();
         let tx = store.db.begin(TxOptions::default()).await.unwrap();
         tx.notify("news", "taken back").await.unwrap();
@@ -59,13 +58,12 @@ async fn a_transaction_speaks_when_it_is_committed() {
         tx.commit().await.unwrap();
         said(&mut news, "kept").await;
         said(&mut news, "after").await;
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn commits_of_another_process_are_noticed() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn commits_of_another_process_are_noticed(store: Store) {
         store.create("t (id BIGINT PRIMARY KEY)").await;
         let mut news = store.db.listen("news").await.unwrap();
         let other = store.another().await;
@@ -79,13 +77,12 @@ async fn commits_of_another_process_are_noticed() {
             .unwrap();
         assert!(hint.is_some());
         other.close().await.unwrap();
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn listening_ends_with_the_database() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn listening_ends_with_the_database(store: Store) {
         let other = store.another().await;
         let mut news = other.listen("news").await.unwrap();
         other.close().await.unwrap();
@@ -93,13 +90,12 @@ async fn listening_ends_with_the_database() {
         tokio::time::timeout(Duration::from_secs(30), end)
             .await
             .unwrap();
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn names_and_payloads_have_bounds_everywhere() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn names_and_payloads_have_bounds_everywhere(store: Store) {
         let long = "x".repeat(64);
         for channel in ["", &long, "a\0b"] {
             let error = store.db.listen(channel).await.unwrap_err();
@@ -112,6 +108,5 @@ async fn names_and_payloads_have_bounds_everywhere() {
             .unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Type { .. }), "{error:?}");
         store.db.notify("news", &"x".repeat(7999)).await.unwrap();
-    })
-    .await;
+    }
 }

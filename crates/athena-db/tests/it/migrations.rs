@@ -5,7 +5,7 @@ use athena_db::{
     MigrationState, params,
 };
 
-use crate::backends::{Store, everywhere};
+use crate::backends::{Store, story};
 
 const ONE: &str = "CREATE TABLE notes (
     id INTEGER PRIMARY KEY,
@@ -47,9 +47,9 @@ async fn kind(db: &Database, set: &MigrationSet<'_>) -> MigrationError {
     }
 }
 
-#[tokio::test]
-async fn up_applies_what_is_pending_and_only_once() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn up_applies_what_is_pending_and_only_once(store: Store) {
         let db = &store.db;
         let states = async |set: &MigrationSet| -> Vec<bool> {
             let status = db.migrations(set).status().await.unwrap();
@@ -75,13 +75,12 @@ async fn up_applies_what_is_pending_and_only_once() {
         // A second set in the same store has versions of its own.
         const OTHER: MigrationSet = MigrationSet { name: "other", files: &[MigrationFile::new(1, "t", "CREATE TABLE other (id BIGINT PRIMARY KEY)")] };
         assert_eq!(db.migrations(&OTHER).up().await.unwrap().versions, [1]);
-    })
-    .await;
+    }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn eight_starters_apply_each_migration_once() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn eight_starters_apply_each_migration_once(store: Store) {
         let mut starters = Vec::new();
         for _ in 0..8 {
             let builder = store.builder().max_connections(2);
@@ -99,13 +98,12 @@ async fn eight_starters_apply_each_migration_once() {
         all.sort_unstable();
         assert_eq!(all, [1, 2, 3]);
         assert_eq!(store.count("notes").await, 1);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_store_that_does_not_fit_is_refused() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_store_that_does_not_fit_is_refused(store: Store) {
         const REFORMATTED: &[MigrationFile] = &[
             MigrationFile::new(1, "create_notes", ONE),
             MigrationFile::new(2, "colour", "-- a comment\r\nALTER TABLE notes\r\n  ADD COLUMN colour TEXT;\r\nCREATE INDEX notes_by_title ON notes (title);\r\n"),
@@ -130,13 +128,12 @@ async fn a_store_that_does_not_fit_is_refused() {
         assert!(matches!(status[1].state, MigrationState::Changed(_)));
         let status = store.db.migrations(&set(&FILES[..2])).status().await.unwrap();
         assert!(matches!(status[2].state, MigrationState::Unknown(_)));
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn late_comers_are_refused() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn late_comers_are_refused(store: Store) {
         const GAP: &[MigrationFile] = &[
             MigrationFile::new(1, "create_notes", ONE),
             MigrationFile::new(3, "extra", THREE),
@@ -149,13 +146,12 @@ async fn late_comers_are_refused() {
                 version: 2
             }
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_failed_migration_leaves_nothing_and_names_its_statement() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_failed_migration_leaves_nothing_and_names_its_statement(store: Store) {
         const BROKEN: &[MigrationFile] = &[
             MigrationFile::new(1, "create_notes", ONE),
             MigrationFile::new(2, "broken", "CREATE TABLE half (id BIGINT PRIMARY KEY); INSERT INTO notes (title) VALUES (NULL);"),
@@ -172,13 +168,12 @@ async fn a_failed_migration_leaves_nothing_and_names_its_statement() {
         assert_eq!(store.db.schema().table_names().await.unwrap(), ["notes"]);
         assert_eq!(kind(&store.db, &set(FOREIGN)).await, MigrationError::Invalid { set: "notes".to_owned(), version: 2 });
         assert_eq!(store.db.migrations(&set(FILES)).up().await.unwrap().versions, [2, 3]);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn the_text_for_one_dialect_runs_as_it_is() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn the_text_for_one_dialect_runs_as_it_is(store: Store) {
         const FILE: MigrationFile = MigrationFile {
             sqlite: Some(
                 "CREATE TABLE log (id INTEGER PRIMARY KEY, line TEXT) STRICT;
@@ -202,8 +197,7 @@ async fn the_text_for_one_dialect_runs_as_it_is() {
         store.db.migrations(&SET).up().await.unwrap();
         let (line,): (String,) = store.db.fetch_one("SELECT line FROM log", params! {}).await.unwrap();
         assert_eq!(line, "A:x;");
-    })
-    .await;
+    }
 }
 
 #[tokio::test]

@@ -5,13 +5,13 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-use crate::backends::everywhere;
+use crate::backends::{Store, story};
 
 const TABLE: &str = "t (id BIGINT PRIMARY KEY, name TEXT)";
 
-#[tokio::test]
-async fn names_that_are_missing_or_unused_are_errors_before_anything_is_sent() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn names_that_are_missing_or_unused_are_errors_before_anything_is_sent(store: Store) {
         store.create(TABLE).await;
         let insert = "INSERT INTO t (id, name) VALUES (:id, :name)";
         let error = store
@@ -56,13 +56,12 @@ async fn names_that_are_missing_or_unused_are_errors_before_anything_is_sent() {
             .unwrap();
         tx.commit().await.unwrap();
         assert_eq!(store.count("t").await, 1);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn lists_of_every_size_are_one_statement() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn lists_of_every_size_are_one_statement(store: Store) {
         store.create(TABLE).await;
         let rows = (1..=5)
             .map(|id| params! { id: id, name: format!("n{id}") })
@@ -123,13 +122,12 @@ async fn lists_of_every_size_are_one_statement() {
             matches!(error.kind(), ErrorKind::Type { column, .. } if column == ":ids"),
             "{error}"
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn nothing_is_in_an_empty_list_and_null_is_outside_it_too() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn nothing_is_in_an_empty_list_and_null_is_outside_it_too(store: Store) {
         store.create(TABLE).await;
         store
             .db
@@ -146,13 +144,12 @@ async fn nothing_is_in_an_empty_list_and_null_is_outside_it_too() {
         let delete = "DELETE FROM t WHERE name NOT IN (:names)";
         let done = store.db.execute(delete, none()).await.unwrap();
         assert_eq!(done, 2);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_name_may_stand_in_several_places() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_name_may_stand_in_several_places(store: Store) {
         store.create(TABLE).await;
         let find = "SELECT count(*) FROM t WHERE (:name IS NULL OR name = :name) AND (:id IS NULL OR id = :id)";
         store.db.execute("INSERT INTO t (id, name) VALUES (1, 'a'), (2, 'b')", params! {}).await.unwrap();
@@ -173,13 +170,12 @@ async fn a_name_may_stand_in_several_places() {
         let Scalar(found): Scalar<i64> = tx.fetch_one(find, params! { id: 2 }).await.unwrap();
         assert_eq!(found, 1);
         tx.commit().await.unwrap();
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn bare_parameters_have_the_type_of_their_value() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn bare_parameters_have_the_type_of_their_value(store: Store) {
         let row: Row = store
             .db
             .fetch_one(
@@ -190,13 +186,12 @@ async fn bare_parameters_have_the_type_of_their_value() {
             .unwrap();
         assert_eq!(row.get::<String>("a").unwrap(), "text");
         assert_eq!(row.get::<Option<String>>("c").unwrap(), None);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn integers_beyond_the_column_compare_and_do_not_store() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn integers_beyond_the_column_compare_and_do_not_store(store: Store) {
         let create = sql! {
             sqlite: "CREATE TABLE n (id INTEGER, small INTEGER CHECK (small < 32768)) STRICT",
             postgres: "CREATE TABLE n (id INTEGER, small SMALLINT)",
@@ -229,13 +224,12 @@ async fn integers_beyond_the_column_compare_and_do_not_store() {
             matches!(error.kind(), ErrorKind::Type { .. } | ErrorKind::Check),
             "{error}"
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn nul_is_refused_everywhere() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn nul_is_refused_everywhere(store: Store) {
         store.create(TABLE).await;
         let insert = "INSERT INTO t (id, name) VALUES (:id, :name)";
         for value in [
@@ -276,13 +270,12 @@ async fn nul_is_refused_everywhere() {
             "SQLite would read NaN as NULL: {error}"
         );
         assert_eq!(store.count("t").await, 0);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn the_text_for_the_dialect_is_chosen() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn the_text_for_the_dialect_is_chosen(store: Store) {
         let Scalar(name): Scalar<String> = store
             .db
             .fetch_one(
@@ -301,13 +294,12 @@ async fn the_text_for_the_dialect_is_chosen() {
             matches!(error.kind(), ErrorKind::Unsupported { .. }),
             "{error}"
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn columns_may_change_under_a_cached_statement() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn columns_may_change_under_a_cached_statement(store: Store) {
         store.create(TABLE).await;
         store
             .db
@@ -340,13 +332,12 @@ async fn columns_may_change_under_a_cached_statement() {
                 .await
                 .unwrap();
         }
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn several_statements_are_refused_and_none_of_them_runs() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn several_statements_are_refused_and_none_of_them_runs(store: Store) {
         store.create(TABLE).await;
         for text in [
             "INSERT INTO t (id) VALUES (1); INSERT INTO t (id) VALUES (2)",
@@ -367,13 +358,12 @@ async fn several_statements_are_refused_and_none_of_them_runs() {
         let one = "INSERT INTO t (id) VALUES (:id) ; -- and no more";
         store.db.execute(one, params! { id: 1 }).await.unwrap();
         assert_eq!(store.count("t").await, 1);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn transactions_are_begun_by_the_layer_alone() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn transactions_are_begun_by_the_layer_alone(store: Store) {
         let tx = store
             .db
             .begin(athena_db::TxOptions::default())
@@ -396,13 +386,12 @@ async fn transactions_are_begun_by_the_layer_alone() {
             }
         }
         tx.commit().await.unwrap();
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn mistakes_are_shown_in_the_text_as_it_was_written() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn mistakes_are_shown_in_the_text_as_it_was_written(store: Store) {
         store.create(TABLE).await;
         let error = store
             .db
@@ -439,13 +428,12 @@ async fn mistakes_are_shown_in_the_text_as_it_was_written() {
             .unwrap_err();
         let at = Some(Position { line: 2, column: 2 });
         assert_eq!(*error.kind(), ErrorKind::Syntax { at }, "{error}");
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn numbered_parameters_are_never_bound() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn numbered_parameters_are_never_bound(store: Store) {
         let texts: &[&str] = match store.dialect() {
             Dialect::Sqlite => &["SELECT ?", "SELECT ?1", "SELECT $a", "SELECT @a, :b"],
             Dialect::Postgres => &["SELECT $1::int", "SELECT $1::int, :b", "SELECT $a"],
@@ -463,14 +451,13 @@ async fn numbered_parameters_are_never_bound() {
                 "{text}: {error:?}"
             );
         }
-    })
-    .await;
+    }
 }
 
-/// Where nothing has a name PostgreSQL's own numbers are part of its language.
-#[tokio::test]
-async fn numbered_parameters_belong_to_the_statement_that_declares_them() {
-    everywhere(|store| async move {
+story! {
+    /// Where nothing has a name PostgreSQL's own numbers are part of its language.
+    #[tokio::test]
+    async fn numbered_parameters_belong_to_the_statement_that_declares_them(store: Store) {
         if store.dialect() != Dialect::Postgres {
             return;
         }
@@ -486,8 +473,7 @@ async fn numbered_parameters_belong_to_the_statement_that_declares_them() {
             .await
             .unwrap();
         assert_eq!(four, 4);
-    })
-    .await;
+    }
 }
 
 /// Expressions that mislead, each with its value; `P` is a parameter and `V` what is bound to it.
@@ -542,18 +528,18 @@ fn misleading(dialect: Dialect) -> Vec<(&'static str, &'static str)> {
     expressions
 }
 
-/// The databases are the judges: where the scanner took text for a parameter or a parameter for text, another
-/// value comes back or none at all.
-#[tokio::test]
-async fn databases_read_statements_as_the_scanner_does() {
-    const VALUES: [(&str, &str); 5] = [
-        ("a", "it's"),
-        ("ab", ":a"),
-        ("_1", "$1 ? --"),
-        ("userId", r"\"),
-        ("größe", "名前"),
-    ];
-    everywhere(|store| async move {
+story! {
+    /// The databases are the judges: where the scanner took text for a parameter or a parameter for text, another
+    /// value comes back or none at all.
+    #[tokio::test]
+    async fn databases_read_statements_as_the_scanner_does(store: Store) {
+        const VALUES: [(&str, &str); 5] = [
+            ("a", "it's"),
+            ("ab", ":a"),
+            ("_1", "$1 ? --"),
+            ("userId", r"\"),
+            ("größe", "名前"),
+        ];
         let dialect = store.dialect();
         let expressions = misleading(dialect);
         let names = match dialect {
@@ -588,6 +574,5 @@ async fn databases_read_statements_as_the_scanner_does() {
                 .collect();
             assert_eq!(found, expected, "{text}");
         }
-    })
-    .await;
+    }
 }

@@ -5,7 +5,7 @@ use athena_db::{
     Dialect, ErrorKind, Executor, MigrationFile, MigrationSet, Scalar, params, translate,
 };
 
-use crate::backends::{Store, everywhere};
+use crate::backends::{Store, story};
 
 /// Migrates a fresh store with one script.
 async fn migrate(store: &Store, script: &str) {
@@ -32,26 +32,25 @@ async fn number(store: &Store, sql: &'static str) -> i64 {
         .0
 }
 
-#[tokio::test]
-async fn ids_are_generated_or_assigned_as_the_type_says() {
-    everywhere(|store| async move {
-        migrate(&store, "CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER); CREATE TABLE b (id BIGINT PRIMARY KEY, n INTEGER)").await;
-        run(&store, "INSERT INTO a (n) VALUES (3000000000)").await.unwrap();
-        assert_eq!(number(&store, "SELECT id FROM a WHERE n = 3000000000").await, 1);
-        assert!(run(&store, "INSERT INTO b (n) VALUES (1)").await.is_err(), "nobody assigned one");
-        run(&store, "INSERT INTO b (id, n) VALUES (9223372036854775807, -9223372036854775807)").await.unwrap();
-        assert_eq!(number(&store, "SELECT id FROM b").await, i64::MAX);
-        run(&store, "DELETE FROM a").await.unwrap();
-        run(&store, "INSERT INTO a (n) VALUES (1)").await.unwrap();
-        assert_eq!(number(&store, "SELECT id FROM a").await, 2, "an id is given out once");
-    })
-    .await;
+story! {
+    #[tokio::test]
+    async fn ids_are_generated_or_assigned_as_the_type_says(store: Store) {
+        migrate(store, "CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER); CREATE TABLE b (id BIGINT PRIMARY KEY, n INTEGER)").await;
+        run(store, "INSERT INTO a (n) VALUES (3000000000)").await.unwrap();
+        assert_eq!(number(store, "SELECT id FROM a WHERE n = 3000000000").await, 1);
+        assert!(run(store, "INSERT INTO b (n) VALUES (1)").await.is_err(), "nobody assigned one");
+        run(store, "INSERT INTO b (id, n) VALUES (9223372036854775807, -9223372036854775807)").await.unwrap();
+        assert_eq!(number(store, "SELECT id FROM b").await, i64::MAX);
+        run(store, "DELETE FROM a").await.unwrap();
+        run(store, "INSERT INTO a (n) VALUES (1)").await.unwrap();
+        assert_eq!(number(store, "SELECT id FROM a").await, 2, "an id is given out once");
+    }
 }
 
-#[tokio::test]
-async fn what_looks_like_a_number_stays_text() {
-    everywhere(|store| async move {
-        migrate(&store, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b VARCHAR(40), c JSON, d UUID)").await;
+story! {
+    #[tokio::test]
+    async fn what_looks_like_a_number_stays_text(store: Store) {
+        migrate(store, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b VARCHAR(40), c JSON, d UUID)").await;
         let uuid = "00000000-0000-0000-0000-000000000123";
         for trap in ["0000000000000000000000000000000000000123", "12345678e1", "1e3", "007", "1.0", " 1", "0x10", "", "a ", "A", "a"] {
             let insert = "INSERT INTO t (a, b, c, d) VALUES (:a, :a, :c, :d)";
@@ -65,31 +64,29 @@ async fn what_looks_like_a_number_stays_text() {
             assert_eq!((a.as_str(), b.as_str(), d.to_string().as_str()), (trap, trap, uuid));
             assert_eq!(c, serde_json::json!([trap, "1e3", 1]));
         }
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn keys_of_text_tell_case_and_trailing_spaces_apart() {
-    everywhere(|store| async move {
-        migrate(&store, "CREATE TABLE t (name TEXT(255) PRIMARY KEY, \"key\" TEXT(10), \"Order\" TEXT(500) UNIQUE)").await;
+story! {
+    #[tokio::test]
+    async fn keys_of_text_tell_case_and_trailing_spaces_apart(store: Store) {
+        migrate(store, "CREATE TABLE t (name TEXT(255) PRIMARY KEY, \"key\" TEXT(10), \"Order\" TEXT(500) UNIQUE)").await;
         for name in ["abc", "ABC", "abc ", "\u{e4}bc", "a\u{308}bc"] {
             let insert = "INSERT INTO t (name, \"key\") VALUES (:name, 'k')";
             store.db.execute(insert, params! { name: name }).await.unwrap();
         }
-        assert_eq!(number(&store, "SELECT count(*) FROM t WHERE name = 'abc'").await, 1);
-        assert!(matches!(run(&store, "INSERT INTO t (name) VALUES ('abc')").await, Err(ErrorKind::Unique { .. })));
+        assert_eq!(number(store, "SELECT count(*) FROM t WHERE name = 'abc'").await, 1);
+        assert!(matches!(run(store, "INSERT INTO t (name) VALUES ('abc')").await, Err(ErrorKind::Unique { .. })));
         let (joined,): (String,) = store.db.fetch_one("SELECT \"key\" || name || 'x' FROM t WHERE name = 'ABC'", params! {}).await.unwrap();
         assert_eq!(joined, "kABCx");
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn times_days_and_booleans_have_defaults_everywhere() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn times_days_and_booleans_have_defaults_everywhere(store: Store) {
         migrate(
-            &store,
+            store,
             "CREATE TABLE t (id INTEGER PRIMARY KEY, at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, day DATE NOT NULL DEFAULT CURRENT_DATE,
                              yes BOOLEAN NOT NULL DEFAULT TRUE, no BOOLEAN NOT NULL DEFAULT FALSE, later TIMESTAMP);
              INSERT INTO t (later) VALUES (CURRENT_TIMESTAMP);",
@@ -103,15 +100,14 @@ async fn times_days_and_booleans_have_defaults_everywhere() {
         store.db.execute("UPDATE t SET later = :later", params! { later: exact }).await.unwrap();
         let Scalar(later): Scalar<jiff::Timestamp> = store.db.fetch_one("SELECT later FROM t", params! {}).await.unwrap();
         assert_eq!(later, exact);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn numbers_and_bytes_are_exact() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn numbers_and_bytes_are_exact(store: Store) {
         migrate(
-            &store,
+            store,
             "CREATE TABLE t (id INTEGER PRIMARY KEY, r REAL, b BLOB, p DECIMAL(20, 6))",
         )
         .await;
@@ -132,55 +128,52 @@ async fn numbers_and_bytes_are_exact() {
             .await
             .unwrap();
         assert_eq!(row, (third, bytes, price));
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn references_checks_and_lengths_are_enforced() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn references_checks_and_lengths_are_enforced(store: Store) {
         migrate(
-            &store,
+            store,
             "CREATE TABLE o (id BIGINT PRIMARY KEY);
              CREATE TABLE t (id BIGINT PRIMARY KEY, o BIGINT REFERENCES o (id) ON DELETE CASCADE, s VARCHAR(3), n INTEGER CHECK (n > 0 AND length(s) < 3));
              INSERT INTO o (id) VALUES (1);
              INSERT INTO t (id, o, s, n) VALUES (1, 1, 'ä', 1);",
         )
         .await;
-        assert!(matches!(run(&store, "INSERT INTO t (id, o) VALUES (2, 9)").await, Err(ErrorKind::ForeignKey)));
-        assert!(matches!(run(&store, "UPDATE t SET n = 0").await, Err(ErrorKind::Check)));
-        run(&store, "UPDATE t SET s = 'äö'").await.unwrap();
-        assert!(run(&store, "UPDATE t SET s = 'äöüß', n = NULL").await.is_err(), "four characters");
-        run(&store, "DELETE FROM o").await.unwrap();
-        assert_eq!(number(&store, "SELECT count(*) FROM t").await, 0);
-    })
-    .await;
+        assert!(matches!(run(store, "INSERT INTO t (id, o) VALUES (2, 9)").await, Err(ErrorKind::ForeignKey)));
+        assert!(matches!(run(store, "UPDATE t SET n = 0").await, Err(ErrorKind::Check)));
+        run(store, "UPDATE t SET s = 'äö'").await.unwrap();
+        assert!(run(store, "UPDATE t SET s = 'äöüß', n = NULL").await.is_err(), "four characters");
+        run(store, "DELETE FROM o").await.unwrap();
+        assert_eq!(number(store, "SELECT count(*) FROM t").await, 0);
+    }
 }
 
-#[tokio::test]
-async fn generated_columns_let_go_of_the_names_of_the_dead() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn generated_columns_let_go_of_the_names_of_the_dead(store: Store) {
         migrate(
-            &store,
+            store,
             "CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR(40) NOT NULL, gone BOOLEAN NOT NULL DEFAULT FALSE,
                              live_key INTEGER GENERATED ALWAYS AS (CASE WHEN gone THEN NULL ELSE 1 END) STORED,
                              UNIQUE (name, live_key))",
         )
         .await;
         for _ in 0..2 {
-            run(&store, "INSERT INTO t (name) VALUES ('a')").await.unwrap();
-            assert!(matches!(run(&store, "INSERT INTO t (name) VALUES ('a')").await, Err(ErrorKind::Unique { .. })));
-            run(&store, "UPDATE t SET gone = TRUE").await.unwrap();
+            run(store, "INSERT INTO t (name) VALUES ('a')").await.unwrap();
+            assert!(matches!(run(store, "INSERT INTO t (name) VALUES ('a')").await, Err(ErrorKind::Unique { .. })));
+            run(store, "UPDATE t SET gone = TRUE").await.unwrap();
         }
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn tables_change_in_the_same_way() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn tables_change_in_the_same_way(store: Store) {
         migrate(
-            &store,
+            store,
             "CREATE TABLE o (id BIGINT PRIMARY KEY);
              CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT(20), b TEXT(20), c TEXT);
              CREATE INDEX t_a ON t (a, b DESC);
@@ -206,28 +199,27 @@ async fn tables_change_in_the_same_way() {
         assert_eq!(names, ["id", "a", "b", "select", "o"]);
         assert_eq!(table.unique[0].columns, ["a"]);
         assert_eq!(table.indexes, []);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn what_one_database_cannot_alter_is_overridden_there() {
-    const FILES: &[MigrationFile] = &[
-        MigrationFile::new(1, "create", "CREATE TABLE t (id BIGINT PRIMARY KEY, a VARCHAR(10), b BIGINT); INSERT INTO t (id, a, b) VALUES (1, 'kept', 2)"),
-        MigrationFile {
-            sqlite: Some(
-                "CREATE TABLE t_new (\"id\" INT PRIMARY KEY, \"a\" TEXT NOT NULL CHECK (length(\"a\") <= 20), \"b\" INTEGER, CONSTRAINT \"t_b\" UNIQUE (\"b\")) STRICT;
-                 INSERT INTO t_new SELECT id, a, b FROM t; DROP TABLE t; ALTER TABLE t_new RENAME TO t;",
-            ),
-            mysql: Some("ALTER TABLE t MODIFY a VARCHAR(20) NOT NULL; ALTER TABLE t ADD CONSTRAINT t_b UNIQUE (b);"),
-            ..MigrationFile::new(
-                2,
-                "widen",
-                "ALTER TABLE t ALTER COLUMN a TYPE VARCHAR(20); ALTER TABLE t ALTER COLUMN a SET NOT NULL; ALTER TABLE t ADD CONSTRAINT t_b UNIQUE (b);",
-            )
-        },
-    ];
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn what_one_database_cannot_alter_is_overridden_there(store: Store) {
+        const FILES: &[MigrationFile] = &[
+            MigrationFile::new(1, "create", "CREATE TABLE t (id BIGINT PRIMARY KEY, a VARCHAR(10), b BIGINT); INSERT INTO t (id, a, b) VALUES (1, 'kept', 2)"),
+            MigrationFile {
+                sqlite: Some(
+                    "CREATE TABLE t_new (\"id\" INT PRIMARY KEY, \"a\" TEXT NOT NULL CHECK (length(\"a\") <= 20), \"b\" INTEGER, CONSTRAINT \"t_b\" UNIQUE (\"b\")) STRICT;
+                     INSERT INTO t_new SELECT id, a, b FROM t; DROP TABLE t; ALTER TABLE t_new RENAME TO t;",
+                ),
+                mysql: Some("ALTER TABLE t MODIFY a VARCHAR(20) NOT NULL; ALTER TABLE t ADD CONSTRAINT t_b UNIQUE (b);"),
+                ..MigrationFile::new(
+                    2,
+                    "widen",
+                    "ALTER TABLE t ALTER COLUMN a TYPE VARCHAR(20); ALTER TABLE t ALTER COLUMN a SET NOT NULL; ALTER TABLE t ADD CONSTRAINT t_b UNIQUE (b);",
+                )
+            },
+        ];
         let set = MigrationSet {
             name: "altered",
             files: FILES,
@@ -279,8 +271,7 @@ async fn what_one_database_cannot_alter_is_overridden_there() {
         );
         assert_eq!(store.count("t").await, 1);
         assert_eq!(store.db.migrations(&set).verify().await.unwrap(), []);
-    })
-    .await;
+    }
 }
 
 #[test]

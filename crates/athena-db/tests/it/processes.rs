@@ -10,7 +10,7 @@ use athena_db::{
     Applied, Database, Dialect, Executor, MigrationFile, MigrationSet, Scalar, params,
 };
 
-use crate::backends::{Store, everywhere};
+use crate::backends::{Store, story};
 
 const ROUNDS: usize = 50;
 
@@ -104,10 +104,11 @@ fn succeed(child: Child) {
     assert!(said.contains("1 passed"), "{said}");
 }
 
-#[tokio::test]
-async fn two_processes_apply_each_migration_once_fifty_times() {
-    for round in 0..ROUNDS {
-        everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn two_processes_apply_each_migration_once_fifty_times(store: Store) {
+        for round in 0..ROUNDS {
+            let store = Store::on(store.dialect()).await.unwrap();
             let address = Address::of(&store).await;
             let (one, other) = (address.start(), address.start());
             succeed(one);
@@ -116,15 +117,15 @@ async fn two_processes_apply_each_migration_once_fifty_times() {
             let runs: Vec<(i64, i64, String)> = store.db.fetch_all(sql, params! {}).await.unwrap();
             let expected = [(1, 2, "x".to_owned()), (2, 3, "x".to_owned())];
             assert_eq!(runs, expected, "round {round} on {}", store.dialect());
-        })
-        .await;
+            store.finish().await;
+        }
     }
 }
 
-#[tokio::test]
-async fn a_process_that_is_killed_leaves_what_the_next_can_finish() {
-    everywhere(|store| async move {
-        let address = Address::of(&store).await;
+story! {
+    #[tokio::test]
+    async fn a_process_that_is_killed_leaves_what_the_next_can_finish(store: Store) {
+        let address = Address::of(store).await;
         for pause in [5, 10, 15, 20, 25, 30, 40, 60] {
             let mut child = address.start();
             // Whenever it comes: before, between or within migrations, or after the last.
@@ -135,6 +136,5 @@ async fn a_process_that_is_killed_leaves_what_the_next_can_finish() {
         store.db.migrations(&SET).up().await.unwrap();
         assert_eq!(store.count("runs").await, 2);
         assert_eq!(store.db.migrations(&SET).verify().await.unwrap(), []);
-    })
-    .await;
+    }
 }

@@ -4,7 +4,7 @@ use athena_db::{Decimal, ErrorKind, Executor, FromRow, Params, params, translate
 use jiff::civil::{Date, date};
 use serde::Deserialize;
 
-use crate::backends::{Store, everywhere};
+use crate::backends::{Store, story};
 
 /// A table in the types of migrations.
 async fn table(store: &Store) {
@@ -32,10 +32,10 @@ async fn insert(store: &Store, params: Params) {
     store.db.execute(sql, params).await.unwrap();
 }
 
-#[tokio::test]
-async fn decimals_are_exact() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn decimals_are_exact(store: Store) {
+        table(store).await;
         for text in [
             "0",
             "-0.000000000001",
@@ -44,7 +44,7 @@ async fn decimals_are_exact() {
             "-99999999999999999999999999.999999999999",
         ] {
             let price: Decimal = text.parse().unwrap();
-            insert(&store, params! { price: price.clone() }).await;
+            insert(store, params! { price: price.clone() }).await;
             let (read,): (Decimal,) = store
                 .db
                 .fetch_one("SELECT price FROM goods", params! {})
@@ -52,28 +52,27 @@ async fn decimals_are_exact() {
                 .unwrap();
             assert_eq!(read, price);
         }
-        insert(&store, params! { price: 7_i64 }).await;
+        insert(store, params! { price: 7_i64 }).await;
         let (as_decimal, again): (Decimal, f64) = store
             .db
             .fetch_one("SELECT price, 1.0 FROM goods", params! {})
             .await
             .unwrap();
         assert_eq!((as_decimal, again), (7.into(), 1.0));
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn days_have_no_hours() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn days_have_no_hours(store: Store) {
+        table(store).await;
         for day in [
             date(1970, 1, 1),
             date(2028, 2, 29),
             date(9999, 12, 31),
             date(1000, 1, 1),
         ] {
-            insert(&store, params! { day: day }).await;
+            insert(store, params! { day: day }).await;
             let (read,): (Date,) = store
                 .db
                 .fetch_one(
@@ -94,16 +93,15 @@ async fn days_have_no_hours() {
             .await
             .unwrap();
         assert_eq!(found, [(1,)]);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn vectors_are_values_and_no_lists() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn vectors_are_values_and_no_lists(store: Store) {
+        table(store).await;
         for vector in [vec![], vec![0.0, -0.0, 1.5e-40, f32::MAX], vec![0.25; 4096]] {
-            insert(&store, params! { embedding: &vector }).await;
+            insert(store, params! { embedding: &vector }).await;
             let (read,): (Vec<f32>,) = store
                 .db
                 .fetch_one("SELECT embedding FROM goods", params! {})
@@ -120,8 +118,7 @@ async fn vectors_are_values_and_no_lists() {
             .await
             .unwrap_err();
         assert_eq!(error.to_string(), "`:ids` wants a list and got a vector");
-    })
-    .await;
+    }
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -159,13 +156,13 @@ struct Generic<T: athena_db::FromValue> {
     body: T,
 }
 
-#[tokio::test]
-async fn structs_are_read_by_name() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn structs_are_read_by_name(store: Store) {
+        table(store).await;
         let labels = serde_json::json!({"colour": "red", "sizes": [1, 2]});
         insert(
-            &store,
+            store,
             params! { labels: labels, body: "text", day: date(2026, 3, 1) },
         )
         .await;
@@ -201,16 +198,15 @@ async fn structs_are_read_by_name() {
             .await
             .unwrap();
         assert_eq!(generic.body, "text");
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn structs_that_do_not_fit_name_the_column_and_no_value() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn structs_that_do_not_fit_name_the_column_and_no_value(store: Store) {
+        table(store).await;
         insert(
-            &store,
+            store,
             params! { body: "secret", labels: serde_json::json!({"colour": "secret"}) },
         )
         .await;
@@ -230,13 +226,12 @@ async fn structs_that_do_not_fit_name_the_column_and_no_value() {
             );
             assert!(!format!("{error:?}").contains("secret"), "{error:?}");
         }
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn rows_stream_in_order_and_end_with_an_error() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn rows_stream_in_order_and_end_with_an_error(store: Store) {
         store.create("numbers (id BIGINT PRIMARY KEY)").await;
         let rows = (0..1000).map(|id: i64| vec![id.into()]).collect();
         let written = store
@@ -281,13 +276,12 @@ async fn rows_stream_in_order_and_end_with_an_error() {
         let error = misfit.next().await.unwrap().unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Type { .. }), "{error:?}");
         assert!(misfit.next().await.is_none());
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_stream_outside_a_transaction_only_reads() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_stream_outside_a_transaction_only_reads(store: Store) {
         store.create("numbers (id BIGINT PRIMARY KEY)").await;
         let mut stream = store.db.stream::<(i64,)>(
             "INSERT INTO numbers (id) VALUES (1) RETURNING id",
@@ -296,13 +290,12 @@ async fn a_stream_outside_a_transaction_only_reads() {
         let error = stream.next().await.unwrap().unwrap_err();
         assert_eq!(*error.kind(), ErrorKind::ReadOnly, "{error:?}");
         assert_eq!(store.count("numbers").await, 0);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn rows_of_the_wrong_width_are_refused() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn rows_of_the_wrong_width_are_refused(store: Store) {
         store.create("numbers (id BIGINT PRIMARY KEY)").await;
         let error = store
             .db
@@ -311,13 +304,12 @@ async fn rows_of_the_wrong_width_are_refused() {
             .unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Type { .. }), "{error:?}");
         assert_eq!(store.count("numbers").await, 0);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn statements_are_counted_without_their_values() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn statements_are_counted_without_their_values(store: Store) {
         store.create("numbers (id BIGINT PRIMARY KEY)").await;
         for id in [1_i64, 2, 2] {
             let _ = store
@@ -341,6 +333,5 @@ async fn statements_are_counted_without_their_values() {
             .find(|stats| stats.sql.contains("WHERE id ="))
             .unwrap();
         assert_eq!((select.runs, select.sql.contains("471")), (2, false));
-    })
-    .await;
+    }
 }

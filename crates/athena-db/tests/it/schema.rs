@@ -3,7 +3,7 @@
 use athena_db::schema::{Generated, IndexKey, Table};
 use athena_db::{Executor, MigrationFile, MigrationSet, Schema, TxOptions, params};
 
-use crate::backends::everywhere;
+use crate::backends::{Store, story};
 
 const EVERYTHING: &str = "
     CREATE TABLE owners (id INTEGER PRIMARY KEY, name VARCHAR(40) NOT NULL UNIQUE);
@@ -122,9 +122,9 @@ fn describe(tables: &[Table]) -> String {
     text
 }
 
-#[tokio::test]
-async fn a_migration_is_described_alike_everywhere() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_migration_is_described_alike_everywhere(store: Store) {
         store.db.migrations(&SET).up().await.unwrap();
         let tables = store.db.schema().tables().await.unwrap();
         assert_eq!(describe(&tables), DESCRIBED);
@@ -143,13 +143,12 @@ async fn a_migration_is_described_alike_everywhere() {
         let json = serde_json::to_value(&parts).unwrap();
         assert_eq!(json["columns"][0]["kind"], "BIGINT");
         assert_eq!(json["columns"][3]["default"]["literal"], "TRUE");
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn tables_exist_here_and_views_are_none() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn tables_exist_here_and_views_are_none(store: Store) {
         store.db.migrations(&SET).up().await.unwrap();
         store
             .db
@@ -178,26 +177,25 @@ async fn tables_exist_here_and_views_are_none() {
         let tx = store.db.begin(TxOptions::read_only()).await.unwrap();
         assert_eq!(Schema::of(&tx).table_names().await.unwrap().len(), 3);
         tx.rollback().await.unwrap();
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn partial_and_expression_indexes_are_described() {
-    const PARTIAL: MigrationSet = MigrationSet {
-        name: "partial",
-        files: &[MigrationFile {
-            mysql: Some("CREATE TABLE t (id BIGINT PRIMARY KEY, a VARCHAR(10), b BIGINT)"),
-            ..MigrationFile::new(
-                1,
-                "partial",
-                "CREATE TABLE t (id BIGINT PRIMARY KEY, a VARCHAR(10), b BIGINT);
-                 CREATE UNIQUE INDEX t_partial ON t (a) WHERE b IS NULL;
-                 CREATE INDEX t_lower ON t ((lower(a)) DESC, b);",
-            )
-        }],
-    };
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn partial_and_expression_indexes_are_described(store: Store) {
+        const PARTIAL: MigrationSet = MigrationSet {
+            name: "partial",
+            files: &[MigrationFile {
+                mysql: Some("CREATE TABLE t (id BIGINT PRIMARY KEY, a VARCHAR(10), b BIGINT)"),
+                ..MigrationFile::new(
+                    1,
+                    "partial",
+                    "CREATE TABLE t (id BIGINT PRIMARY KEY, a VARCHAR(10), b BIGINT);
+                     CREATE UNIQUE INDEX t_partial ON t (a) WHERE b IS NULL;
+                     CREATE INDEX t_lower ON t ((lower(a)) DESC, b);",
+                )
+            }],
+        };
         store.db.migrations(&PARTIAL).up().await.unwrap();
         let table = store.db.schema().table("t").await.unwrap().unwrap();
         assert!(table.unique.is_empty());
@@ -210,13 +208,12 @@ async fn partial_and_expression_indexes_are_described() {
         assert!(!lower.unique && lower.condition.is_none() && lower.method.is_none());
         assert!(matches!(&lower.keys[0], IndexKey::Expression { text, descending: true } if text.starts_with("lower(a")), "{lower:?}");
         assert_eq!(lower.keys[1], IndexKey::Column { name: "b".to_owned(), descending: false });
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn numbers_continue_behind_rows_that_came_with_theirs() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn numbers_continue_behind_rows_that_came_with_theirs(store: Store) {
         store.db.migrations(&SET).up().await.unwrap();
         let schema = store.db.schema();
         let last = async || schema.identity("owners").await.unwrap().unwrap().last;
@@ -257,6 +254,5 @@ async fn numbers_continue_behind_rows_that_came_with_theirs() {
         assert_eq!(insert("d").await, 101);
         assert!(!schema.advance_identity("pairs", 5).await.unwrap());
         assert_eq!(schema.identity("absent").await.unwrap(), None);
-    })
-    .await;
+    }
 }

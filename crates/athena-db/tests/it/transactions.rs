@@ -7,7 +7,7 @@ use athena_db::{
     BoxFuture, Database, Error, ErrorKind, Executor, Result, Retry, Stage, Tx, TxOptions, params,
 };
 
-use crate::backends::everywhere;
+use crate::backends::{Store, story};
 
 async fn insert(db: &impl Executor, id: i64) -> Result<u64> {
     db.execute(
@@ -27,9 +27,9 @@ async fn ids(db: &impl Executor) -> Vec<i64> {
 
 const TABLE: &str = "t (id BIGINT PRIMARY KEY, note TEXT NOT NULL)";
 
-#[tokio::test]
-async fn commit_keeps_and_rollback_and_drop_undo() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn commit_keeps_and_rollback_and_drop_undo(store: Store) {
         store.create(TABLE).await;
         let db = &store.db;
 
@@ -54,13 +54,12 @@ async fn commit_keeps_and_rollback_and_drop_undo() {
             [1, 4],
             "a dropped transaction leaves neither rows nor locks"
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_failed_statement_dooms_all_but_its_savepoint() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_failed_statement_dooms_all_but_its_savepoint(store: Store) {
         store.create(TABLE).await;
         insert(&store.db, 1).await.unwrap();
 
@@ -92,13 +91,12 @@ async fn a_failed_statement_dooms_all_but_its_savepoint() {
             "a commit never pretends"
         );
         assert_eq!(ids(&store.db).await, [1, 2, 4, 5]);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn nested_closures_undo_their_own_part() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn nested_closures_undo_their_own_part(store: Store) {
         store.create(TABLE).await;
         let note = store
             .db
@@ -123,13 +121,12 @@ async fn nested_closures_undo_their_own_part() {
             .unwrap();
         assert_eq!(note, "done");
         assert_eq!(ids(&store.db).await, [1, 3]);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn closures_that_fail_leave_nothing() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn closures_that_fail_leave_nothing(store: Store) {
         store.create(TABLE).await;
         let refused: Result<()> = store
             .db
@@ -142,8 +139,7 @@ async fn closures_that_fail_leave_nothing() {
             .await;
         assert_eq!(refused.unwrap_err().to_string(), "changed my mind");
         assert!(ids(&store.db).await.is_empty());
-    })
-    .await;
+    }
 }
 
 /// What an upper layer would have.
@@ -168,9 +164,9 @@ impl Retry for Upper {
     }
 }
 
-#[tokio::test]
-async fn closures_are_run_again_after_retryable_errors_only() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn closures_are_run_again_after_retryable_errors_only(store: Store) {
         store.create(TABLE).await;
         let runs = AtomicU32::new(0);
         let runs = &runs;
@@ -221,36 +217,35 @@ async fn closures_are_run_again_after_retryable_errors_only() {
             runs.load(Ordering::SeqCst) > 3,
             "bounded, and not at once given up"
         );
-    })
-    .await;
+    }
 }
 
-/// Compiles if transactions can be used from spawned tasks with borrowed and with owned captures.
-#[tokio::test]
-async fn transactions_work_inside_spawned_tasks() {
-    async fn borrowing(db: &Database, names: &[String]) -> Result<u64> {
-        db.transaction(TxOptions::default(), |tx| {
-            Box::pin(async move {
-                let mut count = 0;
-                for (id, name) in (1..).zip(names) {
-                    count += tx
-                        .execute(
-                            "INSERT INTO t (id, note) VALUES (:id, :name)",
-                            params! { id: id, name: name },
-                        )
-                        .await?;
-                }
-                Ok(count)
+story! {
+    /// Compiles if transactions can be used from spawned tasks with borrowed and with owned captures.
+    #[tokio::test]
+    async fn transactions_work_inside_spawned_tasks(store: Store) {
+        async fn borrowing(db: &Database, names: &[String]) -> Result<u64> {
+            db.transaction(TxOptions::default(), |tx| {
+                Box::pin(async move {
+                    let mut count = 0;
+                    for (id, name) in (1..).zip(names) {
+                        count += tx
+                            .execute(
+                                "INSERT INTO t (id, note) VALUES (:id, :name)",
+                                params! { id: id, name: name },
+                            )
+                            .await?;
+                    }
+                    Ok(count)
+                })
             })
-        })
-        .await
-    }
+            .await
+        }
 
-    fn boxed<'t>(tx: &'t Tx<'_>, id: i64) -> BoxFuture<'t, Result<u64>> {
-        Box::pin(async move { insert(tx, id).await })
-    }
+        fn boxed<'t>(tx: &'t Tx<'_>, id: i64) -> BoxFuture<'t, Result<u64>> {
+            Box::pin(async move { insert(tx, id).await })
+        }
 
-    everywhere(|store| async move {
         store.create(TABLE).await;
         let db = store.db.clone();
         let task = tokio::spawn(async move {
@@ -279,13 +274,12 @@ async fn transactions_work_inside_spawned_tasks() {
         });
         assert_eq!(task.await.unwrap().unwrap(), 5);
         assert_eq!(ids(&store.db).await, [1, 2, 10, 11, 12]);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_transaction_past_its_deadline_says_so_and_holds_nothing() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_transaction_past_its_deadline_says_so_and_holds_nothing(store: Store) {
         store.create(TABLE).await;
         insert(&store.db, 1).await.unwrap();
         let deadline = Duration::from_millis(100);
@@ -323,13 +317,12 @@ async fn a_transaction_past_its_deadline_says_so_and_holds_nothing() {
             .await
             .unwrap();
         assert_eq!(note, "next");
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn read_only_transactions_see_one_state_and_refuse_writes() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn read_only_transactions_see_one_state_and_refuse_writes(store: Store) {
         store.create(TABLE).await;
         insert(&store.db, 1).await.unwrap();
         let snapshot = store.db.begin(TxOptions::read_only()).await.unwrap();
@@ -351,13 +344,12 @@ async fn read_only_transactions_see_one_state_and_refuse_writes() {
             [1, 2, 3],
             "the next user of the connection may read anew"
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_dropped_future_leaks_no_lock() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_dropped_future_leaks_no_lock(store: Store) {
         store.create(TABLE).await;
         for _ in 0..20 {
             let db = store.db.clone();
@@ -376,13 +368,12 @@ async fn a_dropped_future_leaks_no_lock() {
         }
         insert(&store.db, 1).await.unwrap();
         assert_eq!(ids(&store.db).await, [1]);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn statements_that_begin_or_end_transactions_are_refused() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn statements_that_begin_or_end_transactions_are_refused(store: Store) {
         for sql in ["BEGIN", "COMMIT", "/* sly */ ROLLBACK", "SAVEPOINT s"] {
             let error = store.db.execute(sql, params! {}).await.unwrap_err();
             assert!(
@@ -390,6 +381,5 @@ async fn statements_that_begin_or_end_transactions_are_refused() {
                 "{sql}: {error}"
             );
         }
-    })
-    .await;
+    }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::backends::{Store, everywhere};
+use crate::backends::{Store, story};
 
 /// A table with a column of each kind, as migrations would make it.
 async fn table(store: &Store) {
@@ -32,10 +32,10 @@ macro_rules! round_trip {
     )+};
 }
 
-#[tokio::test]
-async fn every_type_comes_back() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn every_type_comes_back(store: Store) {
+        table(store).await;
         round_trip!(store, "flag", bool, true, false);
         round_trip!(store, "whole", i64, 0, i64::MAX, i64::MIN, 3_000_000_000);
         round_trip!(store, "whole", i32, -7);
@@ -108,14 +108,13 @@ async fn every_type_comes_back() {
             "0001-01-01T00:00:00Z".parse().unwrap(),
             "9999-12-30T21:59:59.999999Z".parse().unwrap(),
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn times_are_cut_to_microseconds() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn times_are_cut_to_microseconds(store: Store) {
+        table(store).await;
         let precise: Timestamp = "2026-01-02T03:04:05.123456789Z".parse().unwrap();
         store
             .db
@@ -131,14 +130,13 @@ async fn times_are_cut_to_microseconds() {
             .await
             .unwrap();
         assert_eq!(at.to_string(), "2026-01-02T03:04:05.123456Z");
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn null_is_an_option_and_nothing_else() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn null_is_an_option_and_nothing_else(store: Store) {
+        table(store).await;
         let nothing: Params = params! {
             flag: None::<bool>, whole: None::<i64>, fraction: None::<f64>, note: None::<String>,
             bytes: None::<Vec<u8>>, document: None::<serde_json::Value>, uid: None::<Uuid>, at: None::<Timestamp>,
@@ -153,14 +151,13 @@ async fn null_is_an_option_and_nothing_else() {
         assert_eq!(row.get::<Value>("uid").unwrap(), Value::Null);
         let error = row.get::<String>("note").unwrap_err();
         assert_eq!(error.to_string(), "`note` wants text and got null");
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn what_does_not_fit_is_named_without_the_value() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn what_does_not_fit_is_named_without_the_value(store: Store) {
+        table(store).await;
         store
             .db
             .execute("INSERT INTO v (id, note) VALUES (7, 'secret')", params! {})
@@ -196,14 +193,13 @@ async fn what_does_not_fit_is_named_without_the_value() {
             .unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Type { .. }), "{error:?}");
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn one_row_means_one_row() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn one_row_means_one_row(store: Store) {
+        table(store).await;
         let all = "SELECT id FROM v ORDER BY id";
         assert!(
             store
@@ -264,14 +260,13 @@ async fn one_row_means_one_row() {
                 .unwrap(),
             0
         );
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn batches_are_all_or_nothing() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn batches_are_all_or_nothing(store: Store) {
+        table(store).await;
         let rows = (1..=500).map(|id| params! { id: id % 400 }).collect();
         assert!(
             store
@@ -302,14 +297,13 @@ async fn batches_are_all_or_nothing() {
             0
         );
         assert_eq!(store.count("v").await, 500);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn writes_that_return_rows_go_to_the_writer() {
-    everywhere(|store| async move {
-        table(&store).await;
+story! {
+    #[tokio::test]
+    async fn writes_that_return_rows_go_to_the_writer(store: Store) {
+        table(store).await;
         let (id,): (i64,) = store.db.fetch_one("INSERT INTO v (id) VALUES (41) RETURNING id + 1", params! {}).await.unwrap();
         assert_eq!(id, 42);
         let changed: Vec<(i64,)> = store.db.fetch_all("WITH big AS (SELECT 40 AS least) UPDATE v SET whole = 1 WHERE id > (SELECT least FROM big) RETURNING id", params! {}).await.unwrap();
@@ -317,13 +311,12 @@ async fn writes_that_return_rows_go_to_the_writer() {
         let gone: Option<(i64,)> = store.db.fetch_opt("DELETE FROM v WHERE id = :id RETURNING id", params! { id: 41 }).await.unwrap();
         assert_eq!(gone, Some((41,)));
         assert_eq!(store.count("v").await, 0);
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn sums_are_whole_numbers_and_arrays_are_read_on_postgresql() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn sums_are_whole_numbers_and_arrays_are_read_on_postgresql(store: Store) {
         let sum = "SELECT sum(x) FROM (SELECT 1 AS x UNION ALL SELECT 2) AS t";
         let Scalar(sum): Scalar<i64> = store.db.fetch_one(sum, params! {}).await.unwrap();
         assert_eq!(sum, 3);
@@ -344,6 +337,5 @@ async fn sums_are_whole_numbers_and_arrays_are_read_on_postgresql() {
         assert_eq!(row.get::<i64>("sum").unwrap(), 3);
         assert!((row.get::<f64>("avg").unwrap() - 1.5).abs() < 1e-12);
         assert_eq!(row.get::<Vec<String>>("sent").unwrap(), ["x", "y"]);
-    })
-    .await;
+    }
 }
