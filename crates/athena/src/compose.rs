@@ -195,6 +195,14 @@ pub(crate) fn builder(settings: &DatabaseSettings) -> Builder {
     builder
 }
 
+/// Lets statements take as long as they need, without a word about it: for those that go over
+/// whole tables.
+pub(crate) fn patient(builder: Builder) -> Builder {
+    builder
+        .statement_timeout(Duration::ZERO)
+        .slow_statement(Duration::MAX)
+}
+
 async fn read_only(settings: &DatabaseSettings) -> Result<Database> {
     tracing::info!("the store is read-only");
     Ok(builder(settings).read_only(true).open().await?)

@@ -208,7 +208,7 @@ fn global_arguments() -> Vec<Arg> {
             global::DATABASE_URL,
             "database-url",
             "URL",
-            "Use this database: sqlite:PATH or postgresql://…",
+            "Use this database: sqlite:PATH, postgresql://… or mysql://…",
         ),
         text(
             global::CONFIG,

@@ -11,14 +11,15 @@ use crate::compose::{self, MIGRATIONS};
 use crate::config::{DatabaseSettings, redact, sqlite_url, store_file};
 use crate::outcome::{Outcome, at_path};
 use athena_core::{Code, Error, Result};
-use athena_db::{Database, Executor, Params, Scalar, TableDigest, digest_database, params};
+use athena_db::{
+    Copied, Database, Durability, Executor, Params, Scalar, TableDigest, digest_database, params,
+};
 use clap::{Arg, ArgMatches, Command};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// The table in which a backup says what is in it.
@@ -195,7 +196,8 @@ async fn open_writable_file(settings: &DatabaseSettings) -> Result<Option<Databa
         let message = format!("there is no store at `{}`", file.display());
         return Err(Error::new(Code::NotFound, message));
     }
-    match compose::connect(settings).await {
+    let opened = compose::patient(compose::builder(settings)).open().await;
+    match opened.map_err(Error::from) {
         Err(error) if error.code() == Code::ReadOnly => Ok(None),
         opened => opened.map(Some),
     }
@@ -227,10 +229,8 @@ async fn describe(
 
 /// Opens a file that nobody else knows; it need not survive a power cut.
 async fn open_stage(path: &Path) -> Result<Database> {
-    let builder = Database::builder(&sqlite_url(path))
-        .durability(athena_db::Durability::Normal)
-        .statement_timeout(Duration::ZERO);
-    Ok(builder.open().await?)
+    let builder = Database::builder(&sqlite_url(path)).durability(Durability::Normal);
+    Ok(compose::patient(builder).open().await?)
 }
 
 async fn vacuum_into(db: &Database, path: &Path) -> Result<()> {
@@ -259,7 +259,7 @@ fn publish(finished: &Path, path: &Path, folder: &Path) -> Result<u64> {
 
 async fn open_file(path: &Path) -> Result<Database> {
     let builder = Database::builder(&sqlite_url(path)).read_only(true);
-    Ok(builder.statement_timeout(Duration::ZERO).open().await?)
+    Ok(compose::patient(builder).open().await?)
 }
 
 async fn check_file(path: &Path, manifest: &Manifest) -> Result<()> {
@@ -337,7 +337,7 @@ async fn bring_back(
     file: &str,
     manifest: Manifest,
     to: &DatabaseSettings,
-) -> Result<(Manifest, athena_db::Copied)> {
+) -> Result<(Manifest, Copied)> {
     let name = format!(
         "{} of {}",
         source_name(&sqlite_url(Path::new(file))),

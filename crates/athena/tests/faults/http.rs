@@ -48,7 +48,12 @@ impl Client {
         self.ask(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
     }
 
-    fn post(&mut self, path: &str, body: &Value, key: Option<&str>) -> io::Result<Answer> {
+    pub(crate) fn post(
+        &mut self,
+        path: &str,
+        body: &Value,
+        key: Option<&str>,
+    ) -> io::Result<Answer> {
         let body = body.to_string();
         let key = key.map_or_else(String::new, |key| format!("idempotency-key: {key}\r\n"));
         self.ask(&format!(

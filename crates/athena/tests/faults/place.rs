@@ -56,23 +56,33 @@ impl Place {
         }
     }
 
-    /// Makes a store in a database of its own on the tests' server; none in the narrow run.
+    /// Makes a store in a database of its own on the tests' PostgreSQL; none in the narrow run.
     pub(crate) fn postgres() -> Option<Self> {
+        athena_testkit::postgres_url().map(|server| Self::in_database_on(server, ""))
+    }
+
+    /// Makes a store in a database of its own on the tests' MySQL; none in the narrow run.
+    pub(crate) fn mysql() -> Option<Self> {
+        let exact = " CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin";
+        athena_testkit::mysql_url().map(|server| Self::in_database_on(server, exact))
+    }
+
+    fn in_database_on(server: String, options: &str) -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let server = athena_testkit::postgres_url()?;
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!("faults_{}_{count}", std::process::id());
         execute(&server, &format!("DROP DATABASE IF EXISTS {name}"));
-        execute(&server, &format!("CREATE DATABASE {name}"));
+        execute(&server, &format!("CREATE DATABASE {name}{options}"));
         let mut place = Self::on(&with_database(&server, &name));
         place.database = Some(OnServer { server, name });
-        Some(place)
+        place
     }
 
     /// Makes a fresh store on every backend.
     pub(crate) fn everywhere() -> Vec<Self> {
         std::iter::once(Self::sqlite())
             .chain(Self::postgres())
+            .chain(Self::mysql())
             .collect()
     }
 
@@ -165,7 +175,12 @@ impl Place {
 
 impl Drop for OnServer {
     fn drop(&mut self) {
-        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let force = if self.server.starts_with("postgres") {
+            " WITH (FORCE)"
+        } else {
+            ""
+        };
+        let statement = format!("DROP DATABASE IF EXISTS {}{force}", self.name);
         if std::thread::panicking() {
             // A second panic would hide the first one.
             let server = self.server.clone();

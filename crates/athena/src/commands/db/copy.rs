@@ -10,7 +10,6 @@ use athena_db::{Copied, CopyOptions, CopyProgress, CopyStage, Database, copy_dat
 use clap::{Arg, ArgMatches, Command};
 use serde_json::json;
 use std::fmt::Write;
-use std::time::Duration;
 
 /// Makes the command.
 pub(super) fn command() -> Command {
@@ -67,12 +66,8 @@ pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
 
 /// Opens a store to read it whole.
 pub(crate) async fn open_source(settings: &DatabaseSettings) -> Result<Database> {
-    let builder = compose::builder(settings).read_only(true);
-    builder
-        .statement_timeout(Duration::ZERO)
-        .open()
-        .await
-        .map_err(explain)
+    let builder = compose::patient(compose::builder(settings)).read_only(true);
+    builder.open().await.map_err(explain)
 }
 
 /// Copies a store into the database that the settings name.
@@ -83,7 +78,7 @@ pub(crate) async fn copy_into(
     to: &DatabaseSettings,
 ) -> Result<Copied> {
     compose::prepare_home_for(&session.settings, to)?;
-    let builder = compose::builder(to).statement_timeout(Duration::ZERO);
+    let builder = compose::patient(compose::builder(to));
     let target = builder.open().await.map_err(explain)?;
     let copied = copy(session, source, name, &target).await;
     target.close().await?;

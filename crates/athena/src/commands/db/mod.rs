@@ -98,7 +98,7 @@ async fn with_database<T>(
     read_only: bool,
     work: impl AsyncFnOnce(&Database) -> Outcome<T>,
 ) -> Outcome<T> {
-    let db = compose::builder(settings)
+    let db = compose::patient(compose::builder(settings))
         .read_only(read_only)
         .open()
         .await
