@@ -1,6 +1,7 @@
 //! One SQLite connection: how it is opened and how it runs a statement.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -38,6 +39,15 @@ pub(super) struct File {
 }
 
 impl File {
+    /// Whether nobody can change it, so that it can be read without the log's index, for which there
+    /// is no place on a disk that is mounted read-only. A log that was left behind forbids it.
+    fn is_frozen(&self) -> bool {
+        let opened = || std::fs::File::options().append(true).open(&self.path);
+        self.read_only
+            && self.log_bytes().is_none_or(|bytes| bytes == 0)
+            && opened().is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem)
+    }
+
     /// The size of the write-ahead log, if there is one.
     pub(super) fn log_bytes(&self) -> Option<u64> {
         let mut path = self.path.clone().into_os_string();
@@ -104,8 +114,7 @@ impl Guard {
 
 /// Opens a connection with all settings that Athena relies on.
 pub(super) fn connect(file: &File, role: Role, guard: &Arc<Guard>) -> Result<Connection> {
-    let mut conn = Connection::open_with_flags(&file.path, flags(file, role))
-        .map_err(|error| cannot_open(file, error))?;
+    let mut conn = open(file, role).map_err(|error| cannot_open(file, error))?;
     // Asked before anything is read: that needs the log's index, which cannot be made beside such a file.
     if role == Role::Writer && conn.is_readonly(rusqlite::MAIN_DB).map_err(translate)? {
         return Err(read_only(file));
@@ -135,6 +144,24 @@ pub(super) fn connect(file: &File, role: Role, guard: &Arc<Guard>) -> Result<Con
         Role::Writer => prepare_writer(&conn, file)?,
     }
     Ok(conn)
+}
+
+fn open(file: &File, role: Role) -> rusqlite::Result<Connection> {
+    let flags = flags(file, role);
+    if file.is_frozen() {
+        let uri = format!("file:{}?immutable=1", escaped(&file.path));
+        Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
+    } else {
+        Connection::open_with_flags(&file.path, flags)
+    }
+}
+
+/// A path as it stands in a URI.
+fn escaped(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    path.replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23")
 }
 
 fn flags(file: &File, role: Role) -> OpenFlags {

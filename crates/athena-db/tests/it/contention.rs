@@ -241,3 +241,62 @@ async fn a_memory_database_is_shared_by_its_clones_and_by_nobody_else() {
     assert_eq!(one.clone().schema().table_names().await.unwrap(), ["t"]);
     assert!(other.schema().table_names().await.unwrap().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_connections_serve_two_hundred_clients() {
+    everywhere(|store| async move {
+        store.create(TABLE).await;
+        let db = store.builder().max_connections(2).open().await.unwrap();
+        let clients: Vec<_> = (0..200)
+            .map(|id| {
+                let db = db.clone();
+                tokio::spawn(async move {
+                    insert(&db, id, id).await?;
+                    let read = "SELECT worker FROM t WHERE id = :id";
+                    let Scalar(worker): Scalar<i64> =
+                        db.fetch_one(read, params! { id: id }).await?;
+                    let snapshot = db.begin(TxOptions::read_only()).await?;
+                    let all = snapshot
+                        .fetch_all::<Row>("SELECT id FROM t", params! {})
+                        .await?;
+                    snapshot.commit().await?;
+                    Ok::<_, athena_db::Error>((worker, all.len()))
+                })
+            })
+            .collect();
+        for (id, client) in (0..).zip(clients) {
+            let (worker, seen) = client.await.unwrap().unwrap();
+            assert!(worker == id && seen > 0);
+        }
+        let health = db.ping().await.unwrap();
+        assert!(health.size <= 2 && health.waiting == 0, "{health:?}");
+        assert_eq!(store.count("t").await, 200);
+        db.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_gives_its_connection_back() {
+    everywhere(|store| async move {
+        store.create(TABLE).await;
+        let rows = (0..5_000)
+            .map(|id| params! { id: id, worker: id })
+            .collect();
+        let fill = "INSERT INTO t (id, worker) VALUES (:id, :worker)";
+        store.db.execute_many(fill, rows).await.unwrap();
+        let db = store.builder().max_connections(1).open().await.unwrap();
+        for _ in 0..3 {
+            let mut stream = db.stream::<Scalar<i64>>("SELECT id FROM t ORDER BY id", params! {});
+            assert_eq!(stream.next().await.unwrap().unwrap().0, 0);
+            drop(stream);
+            let Scalar(count): Scalar<i64> = db
+                .fetch_one("SELECT count(*) FROM t", params! {})
+                .await
+                .unwrap();
+            assert_eq!(count, 5_000);
+        }
+        db.close().await.unwrap();
+    })
+    .await;
+}

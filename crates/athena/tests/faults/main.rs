@@ -21,5 +21,6 @@ mod newer_store;
 mod place;
 mod process;
 mod random;
+mod sync;
 mod three_processes;
 mod unreachable;

@@ -202,6 +202,17 @@ pub(crate) fn bare_athena() -> Command {
     command
 }
 
+/// Gives another command the environment of this one.
+pub(crate) fn same(command: &Command, mut other: Command) -> Command {
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    other
+}
+
 /// Returns the URL with another database in it.
 fn with_database(url: &str, name: &str) -> String {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
