@@ -277,8 +277,8 @@ impl Database {
 
     /// Listens to a channel from now on, until the notifications are dropped.
     ///
-    /// Notifications are hints, see [`Notification`](crate::Notification). On SQLite one reader is
-    /// set aside while anybody listens; on PostgreSQL one connection beside the pool.
+    /// Notifications are hints, see [`Notification`](crate::Notification). On PostgreSQL one
+    /// connection beside the pool is set aside while anybody listens.
     ///
     /// # Errors
     ///
@@ -288,9 +288,10 @@ impl Database {
         listen::check_channel(channel)?;
         let bus = &self.inner.bus;
         match &self.inner.backend {
-            Backend::Sqlite(_) => {
-                let conn = self.acquire().await?;
-                let feed = bus.feed(|| Feed::spawn(listen::watch_commits(Arc::clone(bus), conn)));
+            Backend::Sqlite(sqlite) => {
+                let changes = sqlite.changes().await?;
+                let feed =
+                    bus.feed(|| Feed::spawn(listen::watch_commits(Arc::clone(bus), changes)));
                 Ok(bus.subscribe(channel, Some(feed)))
             }
             Backend::Postgres(postgres) => {

@@ -12,11 +12,10 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
-use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::params;
-use crate::row::Scalar;
+use crate::sqlite::Changes;
 
 /// How often a database without notifications of its own is asked for changes.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -155,17 +154,10 @@ impl Bus {
     }
 }
 
-/// Wakes every listener when somebody else has committed to an SQLite file. `conn` stays the same
-/// all the time, because what it is asked compares with its own past.
-pub(crate) async fn watch_commits(bus: Arc<Bus>, conn: Conn) {
-    let mut seen = data_version(&conn).await;
-    while seen.is_ok() {
-        tokio::time::sleep(POLL_INTERVAL).await;
-        let now = data_version(&conn).await;
-        if now.as_ref().ok() != seen.as_ref().ok() {
-            bus.publish_look();
-        }
-        seen = now;
+/// Wakes every listener when somebody else has committed to an SQLite file.
+pub(crate) async fn watch_commits(bus: Arc<Bus>, mut changes: Changes) {
+    while changes.next(POLL_INTERVAL).await.is_ok() {
+        bus.publish_look();
     }
 }
 
@@ -175,11 +167,6 @@ pub(crate) async fn watch_blindly(bus: Arc<Bus>) {
         tokio::time::sleep(POLL_INTERVAL).await;
         bus.publish_look();
     }
-}
-
-async fn data_version(conn: &Conn) -> Result<i64> {
-    let Scalar(version) = conn.fetch_one("PRAGMA data_version", params! {}).await?;
-    Ok(version)
 }
 
 /// Checks a channel's name.

@@ -242,9 +242,9 @@ async fn a_memory_database_is_shared_by_its_clones_and_by_nobody_else() {
     assert!(other.schema().table_names().await.unwrap().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_connections_serve_two_hundred_clients() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn two_connections_serve_two_hundred_clients(store: Store) {
         store.create(TABLE).await;
         let db = store.builder().max_connections(2).open().await.unwrap();
         let clients: Vec<_> = (0..200)
@@ -272,13 +272,12 @@ async fn two_connections_serve_two_hundred_clients() {
         assert!(health.size <= 2 && health.waiting == 0, "{health:?}");
         assert_eq!(store.count("t").await, 200);
         db.close().await.unwrap();
-    })
-    .await;
+    }
 }
 
-#[tokio::test]
-async fn a_stream_that_is_dropped_gives_its_connection_back() {
-    everywhere(|store| async move {
+story! {
+    #[tokio::test]
+    async fn a_stream_that_is_dropped_gives_its_connection_back(store: Store) {
         store.create(TABLE).await;
         let rows = (0..5_000)
             .map(|id| params! { id: id, worker: id })
@@ -297,6 +296,5 @@ async fn a_stream_that_is_dropped_gives_its_connection_back() {
             assert_eq!(count, 5_000);
         }
         db.close().await.unwrap();
-    })
-    .await;
+    }
 }
