@@ -109,6 +109,11 @@ impl Database {
     /// this handle and its clones, and is gone with them. `postgres://user@host:port/database`
     /// names a server.
     ///
+    /// A PostgreSQL URL may say how to use TLS as `libpq` does: `sslmode` (disable, allow, prefer,
+    /// require, verify-ca, verify-full), `sslrootcert` (a file or `system`), `sslcert` and `sslkey`.
+    /// `pooler=transaction` says that a pooler lends its sessions for a transaction at a time: then
+    /// nothing is kept on a session, and [`Database::acquire`] and listening are refused.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Connection`], [`ErrorKind::Auth`] or [`ErrorKind::ReadOnly`] with the file or
@@ -172,7 +177,7 @@ impl Database {
         let Scalar(version): Scalar<String> = self.fetch_one(sql, Params::new()).await?;
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => Ok(sqlite.health(version)),
-            Backend::Postgres(postgres) => Ok(postgres.health(version)),
+            Backend::Postgres(postgres) => Ok(postgres.health(Dialect::Postgres, version)),
             #[cfg(feature = "mysql")]
             Backend::MySql(mysql) => Ok(mysql.health(Dialect::MySql, version)),
         }
@@ -540,7 +545,7 @@ impl Builder {
                 Dialect::Sqlite,
             ),
             "postgres" | "postgresql" => {
-                let postgres = Postgres::open(&self.url, self.settings).await?;
+                let postgres = Postgres::open(&self.url, &self.settings).await?;
                 (Backend::Postgres(postgres), Dialect::Postgres)
             }
             #[cfg(feature = "mysql")]

@@ -34,7 +34,7 @@ pub(crate) trait Manage: Send + Sync + Sized + 'static {
     /// Asks the server whether the connection still stands.
     fn ping(&self, conn: &mut Self::Conn) -> impl Future<Output = bool> + Send;
 
-    /// Gets rid of a connection with a statement under way.
+    /// Gets rid of a connection that cannot be lent again, perhaps with a statement under way.
     fn abandon(&self, conn: Self::Conn) {
         drop(conn);
     }
@@ -490,12 +490,13 @@ impl<M: Manage> Drop for Lease<M> {
         };
         let manager = &self.shared.manager;
         if let Some(member) = place.member.take() {
-            if !manager.is_usable(&member.conn) {
-                self.shared.doubt();
-            } else if self.is_in_flight() {
+            if self.is_in_flight() {
                 manager.abandon(member.conn);
-            } else {
+            } else if manager.is_usable(&member.conn) {
                 place.member = Some(member);
+            } else {
+                self.shared.doubt();
+                manager.abandon(member.conn);
             }
         }
         while let Some((next, taken)) = self.shared.give_back(place) {

@@ -26,6 +26,20 @@ pub(crate) trait Session: Send + Sync + 'static {
         in_transaction: bool,
     ) -> impl Future<Output = Result<Outcome, Failure>> + Send;
 
+    /// Runs one piece of work as a transaction of its own, or says with `None` that somebody has
+    /// to begin one.
+    fn run_at_once(
+        &self,
+        work: &Work,
+    ) -> impl Future<Output = Result<Option<Outcome>, Failure>> + Send {
+        async {
+            if work.needs_transaction() {
+                return Ok(None);
+            }
+            self.run(work, false).await.map(Some)
+        }
+    }
+
     /// Begins a transaction, which the server itself ends if the programme hangs.
     fn begin(&self, options: &TxOptions) -> impl Future<Output = Result<()>> + Send;
 
@@ -83,6 +97,16 @@ impl Failure {
         Self { error, sent: true }
     }
 
+    /// Whether another connection may do better.
+    fn is_transient(&self) -> bool {
+        self.error.is_connection() || self.error.is_retryable()
+    }
+
+    /// Whether the connection went with it.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.error.is_connection() || *self.error.kind() == ErrorKind::CommitUnknown
+    }
+
     /// After a lost connection a write may have happened or not; a read can simply be asked again.
     pub(crate) fn on_the_way(error: Error, writes: bool) -> Self {
         let lost = error.is_connection();
@@ -105,22 +129,26 @@ impl<M: Manage<Conn: Session>> Server<M> {
     }
 
     pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
-        if work.needs_transaction() {
-            return self.acquire().await?.run_alone(work).await;
-        }
-        match self.acquire().await?.run(&work).await {
+        let result = match self.attempt(&work).await {
             // A pooled connection may have died unnoticed; what it never sent can be sent again.
-            Err(failure) if !failure.sent && failure.error.is_connection() => {
-                let again = self.acquire().await?;
-                again.run(&work).await.map_err(|failure| failure.error)
+            Err(failure) if !failure.sent && failure.is_transient() => {
+                Box::pin(self.attempt(&work)).await
             }
-            result => result.map_err(|failure| failure.error),
-        }
+            result => result,
+        };
+        result.map_err(|failure| failure.error)
     }
 
-    /// A single statement is outside a transaction here unless somebody began one.
+    /// Holds its connection no longer than it needs it: another attempt may wait for that one.
+    async fn attempt(&self, work: &Work) -> Result<Outcome, Failure> {
+        let lease = self.acquire().await.map_err(Failure::after)?;
+        lease.attempt(work).await
+    }
+
+    /// Runs a single statement outside any transaction.
     pub(crate) async fn run_alone(&self, work: Work) -> Result<Outcome> {
-        self.run(work).await
+        let result = self.acquire().await?.run(&work).await;
+        result.map_err(|failure| failure.error)
     }
 
     pub(crate) async fn begin(&self, options: TxOptions) -> Result<Transaction<M>> {
@@ -155,16 +183,35 @@ impl<M: Manage<Conn: Session>> Server<M> {
 impl<M: Manage<Conn: Session>> Lease<M> {
     /// Runs one piece of work as a transaction of its own.
     pub(crate) async fn run_alone(&self, work: Work) -> Result<Outcome> {
-        if !work.needs_transaction() {
-            return self.run(&work).await.map_err(|failure| failure.error);
+        let result = self.attempt(&work).await;
+        result.map_err(|failure| failure.error)
+    }
+
+    async fn attempt(&self, work: &Work) -> Result<Outcome, Failure> {
+        let lease = self.lease().map_err(Failure::before)?;
+        let flight = lease.take_off(work.plan());
+        let done = lease.conn().run_at_once(work).await;
+        flight.land();
+        match done? {
+            Some(outcome) => Ok(outcome),
+            None => Box::pin(self.run_in_transaction(work)).await,
         }
-        self.begin(&TxOptions::default().with_deadline(BATCH_DEADLINE))
-            .await?;
-        match self.run(&work).await {
-            Ok(outcome) => self.commit().await.map(|()| outcome),
+    }
+
+    async fn run_in_transaction(&self, work: &Work) -> Result<Outcome, Failure> {
+        let options = TxOptions::default().with_deadline(BATCH_DEADLINE);
+        self.begin(&options).await.map_err(Failure::before)?;
+        match self.run(work).await {
+            Ok(outcome) => {
+                let done = self.commit().await.map(|()| outcome);
+                done.map_err(Failure::after)
+            }
             Err(failure) => {
                 let _ = self.end("ROLLBACK").await;
-                Err(lost_with_transaction(failure.error))
+                Err(Failure {
+                    error: lost_with_transaction(failure.error),
+                    ..failure
+                })
             }
         }
     }
@@ -304,7 +351,8 @@ impl<M: Manage<Conn: Session>> Transaction<M> {
     fn explain(&self, error: Error) -> Error {
         let unknown = matches!(error.kind(), ErrorKind::CommitUnknown);
         let lost = unknown || (error.is_connection() && self.lease.is_lost());
-        if lost && Instant::now() >= self.deadline {
+        let stopped = matches!(error.kind(), ErrorKind::Timeout(_));
+        if (lost || stopped) && Instant::now() >= self.deadline {
             self.expired.store(true, Ordering::SeqCst);
             return Error::expired(self.limit);
         }

@@ -139,7 +139,9 @@ impl Manage for Connector {
     }
 
     fn abandon(&self, conn: Connection) {
-        conn.cancel();
+        if !conn.is_lost() {
+            conn.cancel();
+        }
     }
 }
 

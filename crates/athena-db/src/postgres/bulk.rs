@@ -13,10 +13,11 @@ use futures_util::future::try_join_all;
 use postgres_types::Type;
 use tokio_postgres::{CopyInSink, Statement};
 
-use super::connection::{Connection, Failure, before, lost_after, prepare, prepare_as};
+use super::connection::{Connection, lost_after, prepare, prepare_as};
 use super::error::translate;
 use super::types::{array_type, encode_all, encode_column, encode_field};
 use crate::plan::Plan;
+use crate::server::Failure;
 use crate::sql::{Conflict, InsertShape};
 use crate::value::Value;
 
@@ -120,7 +121,7 @@ impl<'a> Insert<'a> {
         let bulk = self.plan.bulk(|| self.array_text());
         let statement = prepare_as(conn, bulk, &self.arrays)
             .await
-            .map_err(|error| before(translate(&error)))?;
+            .map_err(|error| Failure::before(translate(&error)))?;
         let columns = self.types.iter().enumerate().map(|(index, ty)| {
             let values = rows
                 .iter()
@@ -129,7 +130,7 @@ impl<'a> Insert<'a> {
         });
         let columns = columns
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|misfit| before(misfit.into_error(self.plan, self.types)))?;
+            .map_err(|misfit| Failure::before(misfit.into_error(self.plan, self.types)))?;
         conn.client()
             .execute_raw(&statement, &columns)
             .await
@@ -216,7 +217,7 @@ impl<'a> Insert<'a> {
         out.put_u16(u16::try_from(copy.fields.len()).unwrap_or(u16::MAX));
         for index in &copy.fields {
             encode_field(self.plan, *index, &row[*index], &self.types[*index], out)
-                .map_err(|misfit| before(misfit.into_error(self.plan, self.types)))?;
+                .map_err(|misfit| Failure::before(misfit.into_error(self.plan, self.types)))?;
         }
         Ok(())
     }
@@ -241,7 +242,7 @@ async fn row_by_row(
             .map(|values| encode_all(plan, values, statement.params()));
         let encoded = encoded
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|misfit| before(misfit.into_error(plan, statement.params())))?;
+            .map_err(|misfit| Failure::before(misfit.into_error(plan, statement.params())))?;
         let runs = encoded
             .iter()
             .map(|parameters| conn.client().execute_raw(statement, parameters));

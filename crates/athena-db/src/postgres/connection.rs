@@ -1,37 +1,54 @@
 //! One PostgreSQL connection: how a statement is prepared and run on it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::future::{Future, poll_fn};
-use std::sync::{Arc, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
-use postgres_types::Type;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use postgres_types::{Kind, Type};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio_postgres::{AsyncMessage, Client, Column, RowStream, Socket, Statement};
+use tokio_postgres::{
+    AsyncMessage, Client, Column, RowStream, SimpleQueryMessage, Socket, Statement,
+};
 
 use super::bulk;
 use super::cancel::Ways;
 use super::error::{STALE_PLAN, ambiguous_parameter, translate, translate_plan};
+use super::session::Session;
 use super::statements::Statements;
 use super::tls::Encrypted;
 use super::types::{Decoded, Misfit, Parameter, encode_all, type_of};
+use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
 use crate::row::{Columns, Row};
+use crate::server::{self, Failure, Session as _};
 use crate::stream::{CHUNK, RowSender};
+use crate::transaction::TxOptions;
 use crate::value::Value;
 
 /// A connection to the server and the statements that are prepared on it. Dropping it closes it.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     client: Client,
     statements: Statements,
     /// The task that talks to the server.
     driver: JoinHandle<()>,
     /// For the second connection that stops a statement on the first.
     ways: Arc<Ways>,
+    session: Arc<Session>,
+    /// The types that the driver had to ask the server about, for which it keeps statements.
+    types: Mutex<HashSet<u32>>,
+    /// Whether it asked in this transaction.
+    looked_up: AtomicBool,
+    /// Whether rows that nobody wants are still on their way.
+    behind: AtomicBool,
+    /// How often types had changed when it was made.
+    types_seen: u64,
 }
 
 /// What somebody said on a channel.
@@ -53,20 +70,6 @@ pub(crate) enum Hint {
     Declared(Arc<[Type]>),
 }
 
-/// A failed run, and whether the server may have done something about it.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) error: Error,
-    pub(super) sent: bool,
-}
-
-impl Failure {
-    /// Whether the connection went with it.
-    pub(super) fn is_lost(&self) -> bool {
-        self.error.is_connection() || *self.error.kind() == ErrorKind::CommitUnknown
-    }
-}
-
 /// Types to try for a parameter that is `NULL` and that the server knows nothing about.
 const NULL_TYPES: [Type; 8] = [
     Type::TEXT,
@@ -82,6 +85,20 @@ const NULL_TYPES: [Type; 8] = [
 /// Prepared attempts to find the types of nulls; a statement is asked about once.
 const MAX_GUESSES: usize = 64;
 
+/// A prepared statement does not exist.
+const NO_STATEMENT: &str = "26000";
+
+/// The types that a driver does not know by itself, and the rows of tables left out.
+const OWN_TYPES: &str = "SELECT t.oid FROM pg_catalog.pg_type t \
+    LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem \
+    WHERE t.oid >= 16384 AND t.typtype IN ('b', 'd', 'e', 'r', 'm') AND coalesce(e.typtype, 'b') <> 'c' \
+    ORDER BY t.oid LIMIT 500";
+
+/// Rows beyond the wanted ones that are passed over, and for how long; the connection is closed
+/// over more of them when it comes back.
+const REST: usize = 1000;
+const REST_TIME: Duration = Duration::from_millis(10);
+
 /// How long a statement has to end that was stopped.
 const HANG_UP: Duration = Duration::from_secs(5);
 
@@ -90,6 +107,7 @@ impl Connection {
         client: Client,
         driver: tokio_postgres::Connection<Socket, Encrypted<Socket>>,
         ways: Arc<Ways>,
+        session: Arc<Session>,
         said: Option<mpsc::UnboundedSender<Said>>,
     ) -> Self {
         Self {
@@ -97,6 +115,11 @@ impl Connection {
             statements: Statements::default(),
             driver: tokio::spawn(drive(driver, said)),
             ways,
+            types_seen: session.types_changed(),
+            session,
+            types: Mutex::default(),
+            looked_up: AtomicBool::new(false),
+            behind: AtomicBool::new(false),
         }
     }
 
@@ -104,19 +127,61 @@ impl Connection {
         &self.client
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed()
+    /// Whether it can be lent again.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.is_lost()
+            && !self.behind.load(Ordering::SeqCst)
+            && self.types_seen == self.session.types_changed()
     }
 
-    /// Stops the running statement on the server, in the background.
-    pub(super) fn cancel(&self) {
-        let (token, ways) = (self.client.cancel_token(), Arc::clone(&self.ways));
-        in_background(async move { ways.cancel(&token).await });
+    /// Notes types that the driver had to ask the server about.
+    fn note_types(&self, statement: &Statement) {
+        let columns = statement.columns().iter().map(Column::type_);
+        let types = statement.params().iter().chain(columns);
+        let mut known = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        for ty in types.filter(|ty| Type::from_oid(ty.oid()).is_none()) {
+            if known.insert(ty.oid()) {
+                self.looked_up.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Lets the driver ask about all types at once, on a session that is shared: what it prepares
+    /// for that must not be left there, and it would miss it later.
+    pub(super) async fn meet_types(&self) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute("BEGIN").await?;
+        let mut types = Vec::new();
+        for message in self.client.simple_query(OWN_TYPES).await? {
+            if let SimpleQueryMessage::Row(row) = message {
+                let oid = row.get(0).and_then(|oid| oid.parse().ok());
+                types.extend(oid.map(anonymous));
+            }
+        }
+        if !types.is_empty() {
+            let numbers = (1..=types.len()).map(|number| format!("${number}"));
+            let text = format!("SELECT {}", numbers.collect::<Vec<_>>().join(", "));
+            self.note_types(&self.client.prepare_typed(&text, &types).await?);
+        }
+        self.looked_up.store(false, Ordering::SeqCst);
+        self.client.batch_execute("DEALLOCATE ALL; COMMIT").await
+    }
+
+    /// When the driver misses what it prepared to ask about types, there is a new type: this
+    /// connection and all before it are replaced.
+    fn note_missing(&self, failure: Failure) -> Failure {
+        if failure.error.code() != Some(NO_STATEMENT) {
+            return failure;
+        }
+        self.session.change_types(self.types_seen);
+        Failure::before(failure.error.with_kind(ErrorKind::Serialization))
     }
 
     /// Stops the running statement and hangs up when the server has taken note, so that a pooler
     /// in between still knows whom the wish to stop came from.
     pub(super) fn cancel_and_close(self) {
+        if self.is_lost() {
+            return;
+        }
         let Self {
             client,
             driver,
@@ -133,6 +198,84 @@ impl Connection {
             }
         });
     }
+}
+
+impl server::Session for Connection {
+    async fn run(&self, work: &Work, in_transaction: bool) -> Result<Outcome, Failure> {
+        if !self.session.is_pooled() {
+            return run(self, work, in_transaction).await;
+        }
+        if in_transaction {
+            let result = run(self, work, true).await;
+            return result.map_err(|failure| self.note_missing(failure));
+        }
+        match work {
+            Work::Execute { plan, values } if values.is_empty() => {
+                Box::pin(batch(self, &plan.text)).await
+            }
+            Work::Batch(text) => Box::pin(batch(self, text)).await,
+            _ => Err(Failure::before(Error::unsupported(
+                "a statement with parameters or rows outside any transaction",
+                Dialect::Postgres,
+                "connect to the server itself and not to a pooler",
+            ))),
+        }
+    }
+
+    async fn run_at_once(&self, work: &Work) -> Result<Option<Outcome>, Failure> {
+        let is_alone = work.plan().is_some_and(|plan| plan.class == Class::Alone);
+        match work {
+            _ if self.session.is_pooled() && !is_alone => Ok(None),
+            Work::ExecuteMany { plan, rows } => {
+                let count = Box::pin(bulk::execute_at_once(self, plan, rows)).await?;
+                Ok(count.map(Outcome::Count))
+            }
+            _ => self.run(work, false).await.map(Some),
+        }
+    }
+
+    async fn begin(&self, options: &TxOptions) -> Result<()> {
+        let begun = self
+            .client
+            .batch_execute(&self.session.begin(options))
+            .await;
+        begun.map_err(|error| translate(&error))
+    }
+
+    async fn end(&self, text: &'static str) -> Result<()> {
+        let ended = if self.session.is_pooled() && self.looked_up.swap(false, Ordering::SeqCst) {
+            let clean = match text {
+                "COMMIT" => "DEALLOCATE ALL; COMMIT",
+                _ => "ROLLBACK; DEALLOCATE ALL",
+            };
+            self.client.batch_execute(clean).await
+        } else {
+            self.client.batch_execute(text).await
+        };
+        ended.map_err(|error| translate(&error))
+    }
+
+    fn cancel(&self) {
+        let (token, ways) = (self.client.cancel_token(), Arc::clone(&self.ways));
+        in_background(async move { ways.cancel(&token).await });
+    }
+
+    fn is_lost(&self) -> bool {
+        self.client.is_closed()
+    }
+}
+
+/// Runs statements as they are.
+async fn batch(conn: &Connection, text: &str) -> Result<Outcome, Failure> {
+    let result = conn.client.batch_execute(text).await;
+    result
+        .map(|()| Outcome::Count(0))
+        .map_err(|error| lost_after(&error, true))
+}
+
+/// A type of which only the number is known.
+fn anonymous(oid: u32) -> Type {
+    Type::new(String::new(), oid, Kind::Simple, String::new())
 }
 
 /// Talks to the server until one side hangs up, and passes on what is said on channels.
@@ -157,11 +300,7 @@ fn in_background(task: impl Future<Output = ()> + Send + 'static) {
 }
 
 /// Runs one piece of work.
-pub(super) async fn run(
-    conn: &Connection,
-    work: &Work,
-    in_transaction: bool,
-) -> Result<Outcome, Failure> {
+async fn run(conn: &Connection, work: &Work, in_transaction: bool) -> Result<Outcome, Failure> {
     match run_once(conn, work, in_transaction).await {
         Err(failure) if is_stale(&failure.error) => {
             conn.statements.clear();
@@ -187,10 +326,7 @@ async fn run_once(
     in_transaction: bool,
 ) -> Result<Outcome, Failure> {
     match work {
-        Work::Batch(text) => Box::pin(conn.client.batch_execute(text))
-            .await
-            .map(|()| Outcome::Count(0))
-            .map_err(|error| lost_after(&error, true)),
+        Work::Batch(text) => Box::pin(batch(conn, text)).await,
         Work::Execute { plan, values } => {
             let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
             let count = conn.client.execute_raw(&statement, &parameters).await;
@@ -226,7 +362,7 @@ async fn run_once(
                 .query_raw(&statement, &parameters)
                 .await
                 .map_err(|error| lost_after(&error, writes))?;
-            read_rows(stream, plan, &statement, *limit, writes)
+            read_rows(conn, stream, plan, &statement, *limit, writes)
                 .await
                 .map(Outcome::Rows)
         }
@@ -234,6 +370,7 @@ async fn run_once(
 }
 
 async fn read_rows(
+    conn: &Connection,
     stream: RowStream,
     plan: &Plan,
     statement: &Statement,
@@ -249,9 +386,13 @@ async fn read_rows(
             .await
             .map_err(|error| lost_after(&error, writes))?
         else {
-            break;
+            return Ok(rows);
         };
-        rows.push(read_row(&row, &columns).map_err(|error| Failure { error, sent: true })?);
+        rows.push(read_row(&row, &columns).map_err(Failure::after)?);
+    }
+    let rest = tokio::time::timeout(REST_TIME, stream.take(REST).count()).await;
+    if rest.is_err() || rest == Ok(REST) {
+        conn.behind.store(true, Ordering::SeqCst);
     }
     Ok(rows)
 }
@@ -273,7 +414,7 @@ async fn send_rows(
         .await
         .map_err(|error| lost_after(&error, writes))?
     {
-        chunk.push(read_row(&row, &columns).map_err(|error| Failure { error, sent: true })?);
+        chunk.push(read_row(&row, &columns).map_err(Failure::after)?);
         count += 1;
         if chunk.len() == CHUNK {
             let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK));
@@ -327,7 +468,7 @@ pub(super) async fn prepare(
             let wider = prepare_wider(conn, plan, values, index, &statement, in_transaction);
             Box::pin(wider).await
         }
-        Err(Misfit::Type(error)) => Err(before(error)),
+        Err(Misfit::Type(error)) => Err(Failure::before(error)),
     }
 }
 
@@ -354,10 +495,10 @@ async fn prepare_wider(
     types[index] = Type::INT8;
     let statement = guarded(conn, plan, &types, in_transaction)
         .await
-        .map_err(|error| before(translate(&error)))?;
+        .map_err(|error| Failure::before(translate(&error)))?;
     match encode_all(plan, values, statement.params()) {
         Ok(parameters) => Ok((statement, parameters)),
-        Err(misfit) => Err(before(misfit.into_error(plan, narrow.params()))),
+        Err(misfit) => Err(Failure::before(misfit.into_error(plan, narrow.params()))),
     }
 }
 
@@ -387,7 +528,7 @@ async fn prepare_statement(
             }
         },
     };
-    prepared.map_err(|error| before(translate_plan(plan, &error)))
+    prepared.map_err(|error| Failure::before(translate_plan(plan, &error)))
 }
 
 /// Tells the server the types of just those parameters that it asks about.
@@ -425,7 +566,7 @@ async fn declare(
             Err(next) => error = next,
         }
     }
-    Err(before(translate_plan(plan, &error)))
+    Err(Failure::before(translate_plan(plan, &error)))
 }
 
 /// Replaces the newest guess by the next one; one that has no next is taken back.
@@ -484,8 +625,10 @@ pub(super) async fn prepare_as(
     plan: &Arc<Plan>,
     types: &[Type],
 ) -> Result<Statement, tokio_postgres::Error> {
-    if !matches!(plan.class, Class::Query | Class::Change) {
-        return conn.client.prepare_typed(&plan.text, types).await;
+    if conn.session.is_pooled() || !matches!(plan.class, Class::Query | Class::Change) {
+        let statement = conn.client.prepare_typed(&plan.text, types).await?;
+        conn.note_types(&statement);
+        return Ok(statement);
     }
     if let Some(statement) = conn.statements.get(plan, types) {
         return Ok(statement);
@@ -507,28 +650,7 @@ impl Misfit {
     }
 }
 
-pub(super) fn before(error: Error) -> Failure {
-    Failure { error, sent: false }
-}
-
 /// After a lost connection a write may have happened or not; a read can simply be asked again.
 pub(super) fn lost_after(error: &tokio_postgres::Error, writes: bool) -> Failure {
-    let error = translate(error);
-    let lost = error.is_connection();
-    let error = if writes && lost {
-        commit_unknown()
-    } else {
-        error
-    };
-    Failure {
-        error,
-        sent: writes || !lost,
-    }
-}
-
-pub(super) fn commit_unknown() -> Error {
-    Error::new(
-        ErrorKind::CommitUnknown,
-        "the connection was lost while a write was on its way; it may or may not have happened",
-    )
+    Failure::on_the_way(translate(error), writes)
 }

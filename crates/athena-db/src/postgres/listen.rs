@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::connection::{Connection, Said};
+use super::connector::Connector;
 use super::error::translate;
-use super::server::Server;
 use crate::dialect::Dialect;
 use crate::error::{Error, Result};
 use crate::listen::{Bus, Feed};
@@ -47,11 +47,11 @@ impl Listener {
     /// Listens to a channel from now on, for as long as the feed is held.
     pub(super) async fn listen(
         &self,
-        server: &Arc<Server>,
+        connector: &Arc<Connector>,
         bus: &Arc<Bus>,
         channel: &str,
     ) -> Result<Arc<Feed>> {
-        if server.is_pooled() {
+        if connector.is_pooled() {
             return Err(Error::unsupported(
                 "listening through a pooler of transactions",
                 Dialect::Postgres,
@@ -60,7 +60,7 @@ impl Listener {
         }
         let (answer, answered) = oneshot::channel();
         let channel = channel.to_owned();
-        let feed = self.wish(server, bus, Wish { channel, answer });
+        let feed = self.wish(connector, bus, Wish { channel, answer });
         answered.await.map_err(|_| Error::closed())??;
         Ok(feed)
     }
@@ -71,7 +71,7 @@ impl Listener {
     }
 
     /// Hands a wish to the task that listens; starts it if there is none.
-    fn wish(&self, server: &Arc<Server>, bus: &Arc<Bus>, wish: Wish) -> Arc<Feed> {
+    fn wish(&self, connector: &Arc<Connector>, bus: &Arc<Bus>, wish: Wish) -> Arc<Feed> {
         let mut line = self.line();
         let running = line
             .as_ref()
@@ -87,7 +87,7 @@ impl Listener {
         // The receiver is still in our hands.
         let _ = wishes.send(wish);
         let task = Task {
-            server: Arc::clone(server),
+            connector: Arc::clone(connector),
             bus: Arc::clone(bus),
             wishes: heard,
             channels: BTreeSet::new(),
@@ -106,7 +106,7 @@ impl Listener {
 }
 
 struct Task {
-    server: Arc<Server>,
+    connector: Arc<Connector>,
     bus: Arc<Bus>,
     wishes: mpsc::UnboundedReceiver<Wish>,
     /// What is listened to.
@@ -143,7 +143,7 @@ impl Task {
     /// Connects and listens to what was listened to before.
     async fn connect(&self) -> Result<(Connection, mpsc::UnboundedReceiver<Said>)> {
         let (sender, said) = mpsc::unbounded_channel();
-        let connection = self.server.connect_to_listen(sender).await?;
+        let connection = self.connector.connect_to_listen(sender).await?;
         for channel in &self.channels {
             listen(&connection, channel).await?;
         }
@@ -236,7 +236,7 @@ mod tests {
         let Some(mut server) = athena_testserver::Postgres::start() else {
             return;
         };
-        let postgres = Postgres::open(&server.url(), Settings::default()).await;
+        let postgres = Postgres::open(&server.url(), &Settings::default()).await;
         let (postgres, bus) = (postgres.unwrap(), Arc::new(Bus::default()));
         let mut listeners = Vec::new();
         for channel in ["a", "b \"x\""] {

@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn the_signature_algorithm_is_found_in_any_bytes() {
-        let mut certificate = vec![0x30, 0x81, 22, 0x30, 3, 1, 2, 3, 0x30, 11, 0x06, 9];
+        let mut certificate = vec![0x30, 0x81, 18, 0x30, 3, 1, 2, 3, 0x30, 11, 0x06, 9];
         certificate.extend(SHA384_WITH_RSA);
         assert_eq!(signature_algorithm(&certificate), Some(SHA384_WITH_RSA));
         for end in 0..certificate.len() {

@@ -677,26 +677,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_come_back_from_their_digits() {
-        for text in [
-            "0",
-            "1",
-            "-1",
-            "12345",
-            "10000",
-            "99999999",
-            "0.5",
-            "-0.0025",
-            "12.340",
-            "0.00000001",
-            "123456789012345678901234567890.123456789",
-        ] {
-            let bytes = super::numeric(&text.parse().unwrap()).ok().unwrap();
-            let Some(Value::Decimal(decimal)) = decode_numeric(&bytes) else {
-                panic!("{text}");
-            };
-            assert_eq!(decimal.as_str(), text);
-        }
+    fn infinity_has_no_digits() {
         assert_eq!(
             decode_numeric(&no_number(f64::NEG_INFINITY)),
             Some(Value::Real(f64::NEG_INFINITY))

@@ -12,14 +12,16 @@ use tokio_postgres::error::SqlState;
 use super::cancel::Ways;
 use super::connection::{Connection, Said};
 use super::error::{cannot_connect, connect_timed_out};
+use super::session::Session;
 use super::tls::Tls;
 use super::url::{self, SslMode};
-use crate::database::{Durability, Settings};
+use crate::database::Settings;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pool::Manage;
 
 /// Where to connect to, and what to tell a new connection.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Connector {
     config: Config,
     /// Host, port and database, for messages.
     place: String,
@@ -28,16 +30,11 @@ pub(super) struct Server {
     tls: Tls,
     /// How to get there to stop a statement.
     ways: Arc<Ways>,
-    session: Session,
-    pooled: bool,
+    session: Arc<Session>,
 }
 
 /// Where to pass on what is said on channels.
 type Saying = mpsc::UnboundedSender<Said>;
-
-/// What a session is told, as names and values.
-#[derive(Debug)]
-struct Session(Vec<(&'static str, String)>);
 
 /// How long a server may take to answer a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,7 +42,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to leave a server alone that says that it starts up.
 const STARTING_UP: Duration = Duration::from_millis(100);
 
-impl Server {
+impl Connector {
     /// Reads the URL; connects to nothing yet.
     pub(super) fn new(url: &str, settings: &Settings) -> Result<Self> {
         let (url, options) = url::split(url)?;
@@ -56,15 +53,14 @@ impl Server {
             modes: modes(options.mode, &config),
             ways: Arc::new(Ways::new(&config, tls.clone())),
             tls,
-            session: Session::new(settings),
-            pooled: options.pooled,
+            session: Arc::new(Session::new(settings, options.pooled)),
             config,
         })
     }
 
     /// Whether connections are shared with others between transactions.
     pub(super) fn is_pooled(&self) -> bool {
-        self.pooled
+        self.session.is_pooled()
     }
 
     pub(super) async fn connect(&self) -> Result<Connection> {
@@ -93,9 +89,9 @@ impl Server {
 
     async fn set_up(&self, said: Option<Saying>) -> Result<Connection, tokio_postgres::Error> {
         let connection = self.reach(said).await?;
-        if !self.pooled {
-            let settings = self.session.text("SET");
-            connection.client().batch_execute(&settings).await?;
+        match self.session.start() {
+            Some(settings) => connection.client().batch_execute(&settings).await?,
+            None => connection.meet_types().await?,
         }
         Ok(connection)
     }
@@ -119,40 +115,30 @@ impl Server {
         let mut config = self.config.clone();
         config.ssl_mode(mode);
         let (client, driver) = config.connect(self.tls.clone()).await?;
-        Ok(Connection::new(
-            client,
-            driver,
-            Arc::clone(&self.ways),
-            said,
-        ))
+        {
+            let (ways, session) = (Arc::clone(&self.ways), Arc::clone(&self.session));
+            Ok(Connection::new(client, driver, ways, session, said))
+        }
     }
 }
 
-impl Session {
-    fn new(settings: &Settings) -> Self {
-        let timeout = settings.statement_timeout.unwrap_or_default();
-        let mut pairs = vec![
-            ("timezone", "'UTC'".to_owned()),
-            ("client_min_messages", "warning".to_owned()),
-            ("statement_timeout", timeout.as_millis().to_string()),
-        ];
-        if let Some(schema) = &settings.schema {
-            let schema = schema.replace('"', "\"\"");
-            pairs.push(("search_path", format!("\"{schema}\", public")));
-        }
-        if settings.durability == Durability::Normal {
-            pairs.push(("synchronous_commit", "off".to_owned()));
-        }
-        if settings.read_only {
-            pairs.push(("default_transaction_read_only", "on".to_owned()));
-        }
-        Self(pairs)
+impl Manage for Arc<Connector> {
+    type Conn = Connection;
+
+    async fn connect(&self) -> Result<Connection> {
+        Connector::connect(self).await
     }
 
-    fn text(&self, set: &str) -> String {
-        let commands = self.0.iter();
-        let commands = commands.map(|(name, value)| format!("{set} {name} = {value}"));
-        commands.collect::<Vec<_>>().join("; ")
+    fn is_usable(&self, conn: &Connection) -> bool {
+        conn.is_usable()
+    }
+
+    async fn ping(&self, conn: &mut Connection) -> bool {
+        conn.client().check_connection().await.is_ok()
+    }
+
+    fn abandon(&self, conn: Connection) {
+        conn.cancel_and_close();
     }
 }
 
