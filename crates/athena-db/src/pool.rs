@@ -34,6 +34,12 @@ pub(crate) trait Manage: Send + Sync + Sized + 'static {
     /// Asks the server whether the connection still stands.
     fn ping(&self, conn: &mut Self::Conn) -> impl Future<Output = bool> + Send;
 
+    /// How long a connection may idle and be lent without a look at it: long, where a closed one
+    /// is noticed by itself.
+    fn trust(&self) -> Duration {
+        TRUSTED
+    }
+
     /// Gets rid of a connection that cannot be lent again, perhaps with a statement under way.
     fn abandon(&self, conn: Self::Conn) {
         drop(conn);
@@ -138,7 +144,7 @@ enum Turn<M: Manage> {
     Later(oneshot::Receiver<Lease<M>>),
 }
 
-/// How long a connection may idle and be lent without a look at it.
+/// What is trusted of a connection whose end is noticed.
 const TRUSTED: Duration = Duration::from_secs(5);
 
 /// How long the look may take.
@@ -455,7 +461,8 @@ impl<M: Manage> Lease<M> {
         let member = self.place.as_ref().and_then(|place| place.member.as_ref());
         member.is_some_and(|member| {
             !member.is_retired(now)
-                && idle_since.is_some_and(|since| now.duration_since(since) < TRUSTED)
+                && idle_since
+                    .is_some_and(|since| now.duration_since(since) < self.shared.manager.trust())
                 && self.shared.manager.is_usable(&member.conn)
         })
     }

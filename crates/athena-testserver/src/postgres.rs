@@ -30,7 +30,7 @@ impl Postgres {
     /// It is not installed or does not start.
     #[must_use]
     pub fn start() -> Option<Self> {
-        let programs = Programs::find()?;
+        let programs = Programs::find("ATHENA_TEST_POSTGRES", "initdb")?;
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let mut server = Self {

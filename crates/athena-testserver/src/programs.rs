@@ -1,4 +1,4 @@
-//! The programmes of PostgreSQL and who runs them.
+//! The programmes of a server and who runs them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,25 +13,28 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Finds them; `None` in the narrow run.
-    pub(crate) fn find() -> Option<Self> {
+    /// Finds them by the variables that begin with `variables`, or by the place of `program`;
+    /// `None` in the narrow run.
+    pub(crate) fn find(variables: &str, program: &str) -> Option<Self> {
         if std::env::var("ATHENA_TEST_BACKEND").is_ok_and(|backend| backend == "sqlite") {
             return None;
         }
-        let directory = match std::env::var_os("ATHENA_TEST_POSTGRES_BIN") {
+        let directory = match std::env::var_os(format!("{variables}_BIN")) {
             Some(directory) => PathBuf::from(directory),
-            None => directory_of("initdb").expect(
-                "`initdb` is on the search path, or `ATHENA_TEST_POSTGRES_BIN` names its directory: \
-                 this test needs a server of its own",
-            ),
+            None => directory_of(program).unwrap_or_else(|| {
+                panic!(
+                    "`{program}` is on the search path, or `{variables}_BIN` names its directory: \
+                     this test needs a server of its own"
+                )
+            }),
         };
         Some(Self {
             directory,
-            user: std::env::var("ATHENA_TEST_POSTGRES_USER").ok(),
+            user: std::env::var(format!("{variables}_USER")).ok(),
         })
     }
 
-    /// Prepares a programme of PostgreSQL.
+    /// Prepares a programme of the server.
     pub(crate) fn command(&self, program: &str) -> Command {
         self.run(&self.directory.join(program))
     }

@@ -57,6 +57,10 @@ struct Link {
     idle_limit: u64,
 }
 
+/// How long a connection may idle and be lent without asking for it. Short, because the driver
+/// does not notice that one was closed before a write on it was sent and may be lost.
+const TRUSTED: Duration = Duration::from_millis(100);
+
 /// How long a server may take to answer a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -136,6 +140,10 @@ impl Manage for Connector {
 
     async fn ping(&self, conn: &mut Connection) -> bool {
         conn.link.get_mut().conn.ping().await.is_ok()
+    }
+
+    fn trust(&self) -> Duration {
+        TRUSTED
     }
 
     fn abandon(&self, conn: Connection) {

@@ -14,6 +14,7 @@ mod faults;
 mod half_applied;
 mod ledger;
 mod listen;
+mod mariadb;
 mod migrations;
 mod outages;
 mod parameters;
