@@ -488,7 +488,7 @@ fn choose(dialect: Dialect, texts: &'static [(Dialect, &'static str)]) -> Result
 }
 
 /// Sorts by the first word, and refuses what would take the transaction out of the layer's hands.
-fn classify(dialect: Dialect, text: &str) -> Result<Class> {
+pub(crate) fn classify(dialect: Dialect, text: &str) -> Result<Class> {
     let mut words = words(dialect, text).map(str::to_ascii_uppercase);
     let Some(word) = words.next() else {
         return Err(Error::syntax("the statement is empty"));

@@ -57,7 +57,7 @@ pub fn catalogue(registry: Registry) -> Registry {
 /// Puts what these operations need into an environment: the store, its chores, the counters.
 #[must_use]
 pub fn wire(env: EnvBuilder) -> EnvBuilder {
-    let store = Store::new(athena_store::MIGRATIONS.files.len() + MIGRATIONS.files.len())
+    let store = Store::new(&[&athena_store::MIGRATIONS, &MIGRATIONS])
         .with_chore(memories::FlushRetrievals)
         .with_chore(memories::EmbedPending);
     env.part(store).part(memories::Retrievals::default())

@@ -1,26 +1,36 @@
 //! Keeps an old process from writing into a store that a newer one has migrated.
 
 use athena_core::{Code, Error, Result};
-use athena_db::{Executor, Scalar, Tx, params};
+use athena_db::{Executor, MigrationSet, Scalar, Tx, params};
 
-/// How many migrations this process knows.
+/// The migrations that this process knows.
 #[derive(Debug)]
 pub(crate) struct SchemaGuard {
+    sets: Vec<String>,
     known: i64,
 }
 
+/// Stands in the ledger while the store is the target of a copy: nobody may write meanwhile.
+const COPY_MARKER: &str = "athena_copy";
+
 impl SchemaGuard {
-    /// Knows that many migrations.
-    pub(crate) fn knowing(migrations: usize) -> Self {
+    /// Knows these sets; those of others in the same database are none of its business.
+    pub(crate) fn knowing(sets: &[&MigrationSet<'_>]) -> Self {
+        let known: usize = sets.iter().map(|set| set.files.len()).sum();
+        let names = sets.iter().map(|set| set.name).chain([COPY_MARKER]);
         Self {
-            known: i64::try_from(migrations).unwrap_or(i64::MAX),
+            sets: names.map(str::to_owned).collect(),
+            known: i64::try_from(known).unwrap_or(i64::MAX),
         }
     }
 
     /// Refuses to write when the store has migrations that this process does not know.
     pub(crate) async fn check(&self, tx: &Tx<'_>) -> Result<()> {
         let Scalar(applied) = tx
-            .fetch_one::<Scalar<i64>>("SELECT COUNT(*) FROM athena_migrations", params! {})
+            .fetch_one::<Scalar<i64>>(
+                "SELECT COUNT(*) FROM athena_migrations WHERE set_name IN :sets",
+                params! { sets: &self.sets },
+            )
             .await?;
         if applied > self.known {
             return Err(Error::new(

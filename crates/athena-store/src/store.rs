@@ -6,6 +6,7 @@ use crate::schema_guard::SchemaGuard;
 use crate::write::Written;
 use athena_core::{Env, ProjectId, Result};
 use athena_db::BoxFuture;
+use athena_db::MigrationSet;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -83,15 +84,15 @@ impl Intent {
 }
 
 impl Store {
-    /// Makes a store without hooks, for a process that knows that many migrations in all.
+    /// Makes a store without hooks, for a process that knows these migrations.
     #[must_use]
-    pub fn new(known_migrations: usize) -> Self {
+    pub fn new(known: &[&MigrationSet<'_>]) -> Self {
         Self {
             gates: Vec::new(),
             links: Vec::new(),
             chores: Vec::new(),
             indexes: IndexCache::default(),
-            schema: SchemaGuard::knowing(known_migrations),
+            schema: SchemaGuard::knowing(known),
             to_seal: Mutex::default(),
         }
     }

@@ -765,9 +765,12 @@ fn flag_name(path: &str) -> String {
 
 /// Hides the password in a URL: in the login and as a query parameter.
 pub(crate) fn redact(url: &str) -> String {
-    let (before_query, query) = url
-        .split_once('?')
-        .map_or((url, None), |(url, query)| (url, Some(query)));
+    // A password that was not encoded may hold any sign: the login ends at the last `@` of all.
+    let login_end = url.rfind('@').unwrap_or(0);
+    let (before_query, query) = match url[login_end..].find('?') {
+        Some(at) => (&url[..login_end + at], Some(&url[login_end + at + 1..])),
+        None => (url, None),
+    };
     let mut shown = redact_login(before_query);
     if let Some(query) = query {
         shown.push('?');
@@ -1014,6 +1017,10 @@ mod tests {
         assert_eq!(
             redact("postgresql://u@h/d?password=p&a=1"),
             "postgresql://u@h/d?password=***&a=1"
+        );
+        assert_eq!(
+            redact("postgresql://u:se?k#r/e@t@h/d?token=x"),
+            "postgresql://u:***@h/d?token=***"
         );
         assert_eq!(redact("sqlite:/a@b:c/d"), "sqlite:/a@b:c/d");
         let settings = settings(

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, MigrationError, Result};
+use crate::plan::classify;
 use crate::sql::{SqlError, split, token_checksum, translate};
 
 /// The migrations of one part of a programme; a store may hold several sets.
@@ -173,8 +174,16 @@ impl<'a> MigrationFile<'a> {
     /// The script is not in the portable subset, or says what this database cannot do.
     pub fn statements(&self, dialect: Dialect) -> Result<Vec<String>, SqlError> {
         match self.text_for(dialect) {
-            Some(text) if dialect == Dialect::MySql => split(dialect, text),
-            Some(text) => Ok(vec![text.to_owned()]),
+            Some(text) => {
+                let statements = split(dialect, text)?;
+                for statement in &statements {
+                    refuse_control(dialect, statement)?;
+                }
+                Ok(match dialect {
+                    Dialect::MySql => statements,
+                    Dialect::Sqlite | Dialect::Postgres => vec![text.to_owned()],
+                })
+            }
             None if self.is_for_others() => Err(SqlError::nowhere(format!(
                 "there is neither a portable text nor one for {dialect}"
             ))),
@@ -206,6 +215,18 @@ impl<'a> MigrationFile<'a> {
             .iter()
             .any(|&dialect| self.text_for(dialect).is_some());
         overridden && self.sql.trim().is_empty()
+    }
+}
+
+/// A migration is a transaction already; one that ends it by itself could be half-applied.
+fn refuse_control(dialect: Dialect, statement: &str) -> Result<(), SqlError> {
+    match classify(dialect, statement) {
+        Err(error) if matches!(error.kind(), ErrorKind::Unsupported { .. }) => {
+            Err(SqlError::nowhere(format!(
+                "a migration is one transaction and cannot hold its own: {error}"
+            )))
+        }
+        _ => Ok(()),
     }
 }
 

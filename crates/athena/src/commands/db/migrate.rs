@@ -1,7 +1,7 @@
 //! `db migrate`: the migrations of the store, or of a folder.
 
 use super::table::{Cell, Table};
-use super::{database, explain, url_argument, with_database};
+use super::{database, explain, require, url_argument, with_database};
 use crate::commands::Session;
 use crate::compose::MIGRATIONS;
 use crate::config::nearest;
@@ -119,6 +119,9 @@ pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     };
     let reads = matches!(action, "status" | "plan" | "verify");
     let settings = database(session, matches);
+    if reads {
+        require(&settings)?;
+    }
     session.block_on(with_database(&settings, reads, async |db| match action {
         "status" => status(session, db, &sets).await,
         "plan" => plan(session, db, &sets).await,

@@ -16,7 +16,7 @@ mod translate;
 use super::Session;
 use crate::cli::arguments::{self, Stdin};
 use crate::compose;
-use crate::config::DatabaseSettings;
+use crate::config::{DatabaseSettings, store_file};
 use crate::outcome::Outcome;
 use athena_core::{Code, Error, Result};
 use athena_db::{Database, ErrorKind};
@@ -90,6 +90,18 @@ fn database(session: &Session, matches: &ArgMatches) -> DatabaseSettings {
         settings.url.clone_from(url);
     }
     settings
+}
+
+/// Says so if the database is a file that is not there: only migrations make one.
+fn require(settings: &DatabaseSettings) -> Outcome {
+    if let Some(file) = store_file(&settings.url).filter(|file| !file.exists()) {
+        let message = format!(
+            "there is no database at `{}`; `athena remember` makes a store, and `athena db migrate up` one without memories",
+            file.display()
+        );
+        return Err(Error::new(Code::NotFound, message).into());
+    }
+    Ok(())
 }
 
 /// Runs a piece of work with a database and closes it, whatever came of the work.

@@ -1,7 +1,7 @@
 //! `db schema`: the tables of a database, in the words of migrations.
 
 use super::table::{Cell, Table as Shown};
-use super::{database, explain, url_argument, with_database};
+use super::{database, explain, require, url_argument, with_database};
 use crate::commands::Session;
 use crate::outcome::Outcome;
 use crate::terminal::Style;
@@ -27,6 +27,7 @@ pub(super) fn command() -> Command {
 pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     let settings = database(session, matches);
     let wanted = matches.get_one::<String>("table");
+    require(&settings)?;
     let tables = session.block_on(with_database(&settings, true, async |db| {
         let tables = db.schema().tables().await.map_err(explain)?;
         Ok(chosen(tables, wanted)?)

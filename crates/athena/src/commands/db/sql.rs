@@ -1,7 +1,9 @@
 //! `db sql`: one statement with named parameters.
 
 use super::output::{FORMATS, Format, Output, Types};
-use super::{database, explain, parameters, sql_argument, sql_text, url_argument, with_database};
+use super::{
+    database, explain, parameters, require, sql_argument, sql_text, url_argument, with_database,
+};
 use crate::cli::arguments::ProcessStdin;
 use crate::commands::Session;
 use crate::outcome::{Outcome, Stop};
@@ -119,19 +121,24 @@ impl Request {
 pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     let request = Request::read(session, matches)?;
     let settings = database(session, matches);
+    require(&settings)?;
     session.block_on(with_database(&settings, !request.write, async |db| {
         if request.write && !request.returns_rows() {
             return change(session, db, &request).await;
         }
         if request.write {
+            // Shown only when it is certain: a reader that goes away must not take the change along.
             let options = TxOptions::default().with_deadline(DEADLINE);
             let tx = db.begin(options).await.map_err(explain)?;
-            let rows = tx.stream(request.sql.clone(), request.params.clone());
-            show(session, db, &request, rows).await?;
-            return Ok(tx.commit().await.map_err(explain)?);
+            let rows: Vec<Row> = tx
+                .fetch_all(request.sql.clone(), request.params.clone())
+                .await
+                .map_err(|error| pointed(session, &request, error))?;
+            tx.commit().await.map_err(explain)?;
+            return show(session, db, &request, Rows::Read(rows.into_iter())).await;
         }
         let rows = db.stream(request.sql.clone(), request.params.clone());
-        show(session, db, &request, rows).await
+        show(session, db, &request, Rows::Coming(rows)).await
     }))
 }
 
@@ -146,12 +153,22 @@ async fn change(session: &Session, db: &Database, request: &Request) -> Outcome 
     })
 }
 
-async fn show(
-    session: &Session,
-    db: &Database,
-    request: &Request,
-    mut rows: RowStream<'_, Row>,
-) -> Outcome {
+/// Rows that are there, or that come while they are shown.
+enum Rows<'a> {
+    Read(std::vec::IntoIter<Row>),
+    Coming(RowStream<'a, Row>),
+}
+
+impl Rows<'_> {
+    async fn next(&mut self) -> Option<athena_db::Result<Row>> {
+        match self {
+            Self::Read(rows) => rows.next().map(Ok),
+            Self::Coming(rows) => rows.next().await,
+        }
+    }
+}
+
+async fn show(session: &Session, db: &Database, request: &Request, mut rows: Rows<'_>) -> Outcome {
     let types = if request.raw {
         Types::new()
     } else {
@@ -163,16 +180,12 @@ async fn show(
     let mut more = false;
     while let Some(row) = rows.next().await {
         let row = row.map_err(|error| pointed(session, request, error))?;
-        // A statement that writes is read to its end, so that all of it happens.
-        if shown < request.limit {
-            output.row(row)?;
-            shown += 1;
-        } else {
+        if shown == request.limit {
             more = true;
-            if !request.write {
-                break;
-            }
+            break;
         }
+        output.row(row)?;
+        shown += 1;
     }
     output.finish()?;
     if more {
