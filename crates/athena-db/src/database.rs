@@ -24,7 +24,7 @@ use crate::postgres::Postgres;
 use crate::row::Scalar;
 use crate::schema::Schema;
 use crate::sqlite::Sqlite;
-use crate::transaction::{BackendTx, Tx, TxOptions};
+use crate::transaction::{Access, BackendTx, Tx, TxOptions};
 
 /// A database. Cloning is cheap and gives another handle to the same connections.
 ///
@@ -37,6 +37,7 @@ pub struct Database {
 
 struct Inner {
     backend: Backend,
+    read_only: bool,
     plans: Arc<PlanCache>,
     bus: Arc<Bus>,
 }
@@ -154,6 +155,7 @@ impl Database {
     /// [`ErrorKind::PoolExhausted`] with the oldest holder if connections are still in use; each
     /// is closed when it comes back.
     pub async fn close_within(&self, grace: Duration) -> Result<()> {
+        let grace = grace.min(LONGEST);
         self.inner.bus.close();
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.close(grace).await,
@@ -399,10 +401,15 @@ impl Database {
             BackendTx::Sqlite(transaction),
             Arc::clone(&self.inner.plans),
             Arc::clone(&self.inner.bus),
+            options.deadline,
         ))
     }
 
     async fn begin_as<'scope>(&self, options: TxOptions, shares: bool) -> Result<Tx<'scope>> {
+        if self.inner.read_only && options.access == Access::ReadWrite {
+            return Err(Error::opened_to_read());
+        }
+        let options = options.with_deadline(options.deadline.min(LONGEST));
         let backend = match &self.inner.backend {
             Backend::Sqlite(sqlite) => BackendTx::Sqlite(sqlite.begin(options, shares).await?),
             Backend::Postgres(postgres) => {
@@ -415,6 +422,7 @@ impl Database {
             backend,
             Arc::clone(&self.inner.plans),
             Arc::clone(&self.inner.bus),
+            options.deadline,
         ))
     }
 }
@@ -425,6 +433,9 @@ impl Run for Database {
     }
 
     async fn run(&self, work: Work) -> Result<Outcome> {
+        if self.inner.read_only && work.is_change() {
+            return Err(Error::opened_to_read());
+        }
         let watch = Watch::start(&self.inner.plans, &work);
         let run = async {
             match &self.inner.backend {
@@ -537,20 +548,21 @@ impl Builder {
     ///
     /// As [`Database::open`].
     pub async fn open(self) -> Result<Database> {
-        let slow = self.settings.slow_statement;
+        let settings = self.settings.bounded();
+        let (slow, read_only) = (settings.slow_statement, settings.read_only);
         let scheme = self.url.split_once(':').map_or("", |(scheme, _)| scheme);
         let (backend, dialect) = match scheme {
             "sqlite" => (
-                Backend::Sqlite(Sqlite::open(&self.url, self.settings).await?),
+                Backend::Sqlite(Sqlite::open(&self.url, settings).await?),
                 Dialect::Sqlite,
             ),
             "postgres" | "postgresql" => {
-                let postgres = Postgres::open(&self.url, &self.settings).await?;
+                let postgres = Postgres::open(&self.url, &settings).await?;
                 (Backend::Postgres(postgres), Dialect::Postgres)
             }
             #[cfg(feature = "mysql")]
             "mysql" | "mariadb" => (
-                Backend::MySql(mysql::open(&self.url, &self.settings).await?),
+                Backend::MySql(mysql::open(&self.url, &settings).await?),
                 Dialect::MySql,
             ),
             #[cfg(not(feature = "mysql"))]
@@ -567,10 +579,26 @@ impl Builder {
         Ok(Database {
             inner: Arc::new(Inner {
                 backend,
+                read_only,
                 plans,
                 bus: Arc::default(),
             }),
         })
+    }
+}
+
+impl Settings {
+    /// Keeps times within what clocks and servers can add up.
+    fn bounded(self) -> Self {
+        let at_most = |limit: Option<Duration>| limit.map(|limit| limit.min(LONGEST));
+        let shortest = Duration::from_millis(1);
+        Self {
+            acquire_timeout: self.acquire_timeout.min(LONGEST),
+            max_lifetime: at_most(self.max_lifetime),
+            idle_timeout: at_most(self.idle_timeout),
+            statement_timeout: at_most(self.statement_timeout).map(|limit| limit.max(shortest)),
+            ..self
+        }
     }
 }
 
@@ -597,6 +625,10 @@ const CLOSING_GRACE: Duration = Duration::from_secs(30);
 
 /// A stream lasts as long as its reader takes; one that nobody polls must end some day.
 const STREAM_DEADLINE: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest time that a setting may name, which servers can still count in milliseconds; more is
+/// as good as no limit.
+const LONGEST: Duration = Duration::from_secs(20 * 24 * 3600);
 
 /// Runs of one closure, the first included.
 const MAX_ATTEMPTS: u32 = 10;

@@ -397,6 +397,17 @@ impl Error {
         )
     }
 
+    pub(crate) fn opened_to_read() -> Self {
+        Self::new(ErrorKind::ReadOnly, "the database was opened to read only")
+    }
+
+    pub(crate) fn streaming() -> Self {
+        Self::new(
+            ErrorKind::Other,
+            "a stream of this transaction is still open; read it to its end before the next statement",
+        )
+    }
+
     pub(crate) fn interrupted() -> Self {
         Self::new(
             ErrorKind::TxAborted,

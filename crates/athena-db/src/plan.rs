@@ -5,7 +5,7 @@ mod addresses;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -173,6 +173,27 @@ impl Outcome {
 }
 
 impl Work {
+    /// Gives up sending rows at a time.
+    pub(crate) fn until(self, deadline: Instant) -> Self {
+        match self {
+            Self::Stream { plan, values, rows } => Self::Stream {
+                plan,
+                values,
+                rows: rows.until(deadline),
+            },
+            work => work,
+        }
+    }
+
+    /// Whether it says by its first word that it changes rows.
+    pub(crate) fn is_change(&self) -> bool {
+        self.plan().is_some_and(|plan| {
+            let first = words(plan.dialect, &plan.text).next();
+            plan.class == Class::Change
+                && !first.is_some_and(|word| word.eq_ignore_ascii_case("WITH"))
+        })
+    }
+
     /// Whether it takes several statements on a server, which belong together.
     pub(crate) fn needs_transaction(&self) -> bool {
         let by_keys = self

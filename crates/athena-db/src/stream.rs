@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt};
@@ -36,23 +37,60 @@ pub struct RowStream<'a, T> {
 
 /// The far end of a stream, where a backend puts rows.
 #[derive(Debug, Clone)]
-pub struct RowSender(mpsc::Sender<Vec<Row>>);
+pub struct RowSender {
+    to: mpsc::Sender<Vec<Row>>,
+    deadline: Option<Instant>,
+}
+
+/// How long a thread rests before it looks again whether a slow reader has taken something.
+const REST: Duration = Duration::from_micros(500);
 
 /// Makes both ends.
 pub(crate) fn channel() -> (RowSender, mpsc::Receiver<Vec<Row>>) {
     let (sender, receiver) = mpsc::channel(WAITING_CHUNKS);
-    (RowSender(sender), receiver)
+    let sender = RowSender {
+        to: sender,
+        deadline: None,
+    };
+    (sender, receiver)
 }
 
 impl RowSender {
-    /// Sends a chunk; `false` says that nobody reads any more.
+    /// Gives up at a time.
+    pub(crate) fn until(self, deadline: Instant) -> Self {
+        Self {
+            deadline: Some(deadline),
+            ..self
+        }
+    }
+
+    /// Sends a chunk; `false` says that nobody reads any more, or not in time.
     pub(crate) async fn send(&self, rows: Vec<Row>) -> bool {
-        self.0.send(rows).await.is_ok()
+        let sending = self.to.send(rows);
+        match self.deadline {
+            Some(deadline) => {
+                let sent = tokio::time::timeout_at(deadline.into(), sending).await;
+                sent.is_ok_and(|sent| sent.is_ok())
+            }
+            None => sending.await.is_ok(),
+        }
     }
 
     /// Sends a chunk from a thread of its own, never from a task.
-    pub(crate) fn send_blocking(&self, rows: Vec<Row>) -> bool {
-        self.0.blocking_send(rows).is_ok()
+    pub(crate) fn send_blocking(&self, mut rows: Vec<Row>) -> bool {
+        let Some(deadline) = self.deadline else {
+            return self.to.blocking_send(rows).is_ok();
+        };
+        loop {
+            match self.to.try_send(rows) {
+                Ok(()) => return true,
+                Err(mpsc::error::TrySendError::Full(back)) if Instant::now() < deadline => {
+                    rows = back;
+                    std::thread::sleep(REST);
+                }
+                Err(_) => return false,
+            }
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tracing::Instrument as _;
@@ -73,6 +73,10 @@ pub struct Tx<'scope> {
     abandoned: Mutex<Vec<String>>,
     said: Mutex<Said>,
     bus: Arc<Bus>,
+    limit: Duration,
+    deadline: Instant,
+    /// A stream is open: another statement would wait for it, and it for its reader.
+    streaming: AtomicBool,
     scope: PhantomData<&'scope ()>,
 }
 
@@ -161,7 +165,12 @@ impl Default for TxOptions {
 }
 
 impl<'scope> Tx<'scope> {
-    pub(crate) fn new(backend: BackendTx, plans: Arc<PlanCache>, bus: Arc<Bus>) -> Self {
+    pub(crate) fn new(
+        backend: BackendTx,
+        plans: Arc<PlanCache>,
+        bus: Arc<Bus>,
+        limit: Duration,
+    ) -> Self {
         Self {
             backend,
             plans,
@@ -171,6 +180,9 @@ impl<'scope> Tx<'scope> {
             abandoned: Mutex::default(),
             said: Mutex::default(),
             bus,
+            limit,
+            deadline: Instant::now() + limit,
+            streaming: AtomicBool::new(false),
             scope: PhantomData,
         }
     }
@@ -298,10 +310,14 @@ impl<'scope> Tx<'scope> {
         if self.interrupted.load(Ordering::SeqCst) {
             return Err(Error::interrupted());
         }
-        self.uninterrupted(Work::Batch(format!(
-            "ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}"
-        )))
-        .await?;
+        let undo = format!("ROLLBACK TO SAVEPOINT {name}; RELEASE SAVEPOINT {name}");
+        if let Err(error) = self.uninterrupted(Work::Batch(undo)).await {
+            // A deadlock has taken the savepoint along: the transaction is to be run again.
+            return match self.health.load(Ordering::SeqCst) {
+                FAILED_RETRYABLE => Err(error.with_kind(ErrorKind::Serialization)),
+                _ => Err(error),
+            };
+        }
         self.said().take_back(name);
         self.health.store(HEALTHY, Ordering::SeqCst);
         Ok(())
@@ -331,11 +347,16 @@ impl Run for Tx<'_> {
     async fn run(&self, work: Work) -> Result<Outcome> {
         self.settle().await?;
         self.check_health()?;
+        if self.streaming.load(Ordering::SeqCst) && !matches!(work, Work::Stream { .. }) {
+            return Err(Error::streaming());
+        }
+        let is_batch = matches!(work, Work::ExecuteMany { .. });
         let watch = Watch::start(&self.plans, &work);
         let result = self.uninterrupted(work).instrument(watch.span()).await;
         watch.stop(&result);
+        // Of a batch, a part may have been done before a value that does not fit was met.
         if let Err(error) = &result
-            && error.code().is_some()
+            && (error.code().is_some() || is_batch)
         {
             self.health.store(
                 if error.is_retryable() {
@@ -347,6 +368,38 @@ impl Run for Tx<'_> {
             );
         }
         result
+    }
+
+    fn run_stream(&self, work: Work) -> BoxFuture<'_, Result<Outcome>> {
+        Box::pin(async move {
+            let work = work.until(self.deadline);
+            let open = Streaming::open(&self.streaming)?;
+            let outcome = self.run(work).await?;
+            drop(open);
+            // Rows that nobody took in time were not sent.
+            if Instant::now() >= self.deadline {
+                return Err(Error::expired(self.limit));
+            }
+            Ok(outcome)
+        })
+    }
+}
+
+/// Marks a transaction as occupied by a stream.
+struct Streaming<'a>(&'a AtomicBool);
+
+impl<'a> Streaming<'a> {
+    fn open(streaming: &'a AtomicBool) -> Result<Self> {
+        if streaming.swap(true, Ordering::SeqCst) {
+            return Err(Error::streaming());
+        }
+        Ok(Self(streaming))
+    }
+}
+
+impl Drop for Streaming<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
     }
 }
 
