@@ -429,13 +429,6 @@ impl<M: Manage> Lease<M> {
         &member.expect("a lease is filled before it is lent").conn
     }
 
-    /// Returns the connection.
-    #[allow(dead_code, reason = "some drivers want it exclusively")]
-    pub(crate) fn conn_mut(&mut self) -> &mut M::Conn {
-        let member = self.place.as_mut().and_then(|place| place.member.as_mut());
-        &mut member.expect("a lease is filled before it is lent").conn
-    }
-
     /// Notes that a statement starts, of which plan if it has one.
     pub(crate) fn take_off(&self, plan: Option<&Arc<Plan>>) -> Flight<'_> {
         if let (Some(place), Some(plan)) = (&self.place, plan) {
