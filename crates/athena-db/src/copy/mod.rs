@@ -103,8 +103,12 @@ const CHUNK_DEADLINE: Duration = Duration::from_secs(3600);
 /// Is told how far a copy is.
 pub type OnProgress<'a> = &'a mut (dyn FnMut(CopyProgress<'_>) + Send);
 
-/// Copies everything that a set of migrations made into an empty database; see [the module
-/// documentation](self) for what it promises.
+/// Copies everything that sets of migrations made into an empty database of any backend.
+///
+/// The target gets the same migrations, then the rows with their ids, and goes on counting where
+/// the source does; in the end both are compared. The source is read in one snapshot and never
+/// written. After an interruption the same call goes on, or starts over if the source has changed;
+/// until it is done, [`Migrator::up`](crate::Migrator::up) refuses the target.
 ///
 /// Open the source with [`Builder::read_only`](crate::Builder::read_only), and without a statement
 /// timeout if it is large. On a busy server the snapshot holds back its cleaning of old rows.
