@@ -30,10 +30,20 @@ const INFINITY: u16 = 0xD000;
 const MINUS_INFINITY: u16 = 0xF000;
 
 /// A parameter in the bytes that the server wants.
-#[derive(Debug)]
 pub(super) struct Parameter {
     bytes: Option<Vec<u8>>,
     format: Format,
+}
+
+impl std::fmt::Debug for Parameter {
+    /// The driver writes parameters into its log; what they hold stays out of it.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes = self.bytes.as_ref().map(Vec::len);
+        formatter
+            .debug_struct("Parameter")
+            .field("bytes", &bytes)
+            .finish()
+    }
 }
 
 /// Why a value cannot be a parameter.
@@ -697,6 +707,12 @@ mod tests {
             let read = decode(&Type::DATE, &days(date).to_be_bytes());
             assert_eq!(read, Some(Value::Date(date)));
         }
+    }
+
+    #[test]
+    fn the_log_of_the_driver_gets_no_values() {
+        let parameter = encode(&Value::from("secret"), &Type::TEXT).unwrap_or_else(|_| panic!());
+        assert_eq!(format!("{parameter:?}"), "Parameter { bytes: Some(6) }");
     }
 
     #[test]

@@ -438,7 +438,13 @@ impl<'a> Parts<'a> {
     }
 
     /// `x [ASC | DESC] NULLS FIRST | LAST`, of which `first` starts `x` and `nulls` is the third word.
+    ///
+    /// A column may have the name `nulls`; then neither word stands behind it.
     fn null_order(&self, first: usize, nulls: usize, edits: &mut Edits) -> Result<(), Refusal> {
+        let is_order = self.is(nulls + 1, "FIRST") || self.is(nulls + 1, "LAST");
+        if nulls <= first || !is_order {
+            return Ok(());
+        }
         let descending = self.is(nulls - 1, "DESC");
         let end = if descending || self.is(nulls - 1, "ASC") {
             nulls - 1
@@ -581,6 +587,10 @@ impl<'a> Parts<'a> {
         if self.is(next + 1, "NOTHING") {
             return self.skip(columns, conflict, end, one_row, verb);
         }
+        let sets = self.is(next + 1, "UPDATE") && self.is(next + 2, "SET");
+        if !sets || next + 3 > end {
+            return Err(self.refuse(next, "`DO` without `UPDATE SET` or `NOTHING`"));
+        }
         if self.is(next + 3, "(") {
             return Err(self.refuse(next + 3, "an assignment of several columns at once"));
         }
@@ -628,12 +638,12 @@ impl<'a> Parts<'a> {
     fn with_values_for_excluded(&self, from: usize, to: usize) -> String {
         let mut edits = Edits::default();
         for index in from..to {
-            if self.is(index, "EXCLUDED") && self.is(index + 1, ".") {
-                let column = self.text(index + 2);
-                edits.replace(
-                    self.start(index)..self.tokens[index + 2].end,
-                    format!("VALUES({column})"),
-                );
+            if self.is(index, "EXCLUDED")
+                && self.is(index + 1, ".")
+                && let Some(column) = self.tokens.get(index + 2)
+            {
+                let name = self.text(index + 2);
+                edits.replace(self.start(index)..column.end, format!("VALUES({name})"));
             }
         }
         let (start, end) = (self.start(from), self.start(to));

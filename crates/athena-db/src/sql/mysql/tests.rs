@@ -233,3 +233,83 @@ fn what_has_no_counterpart_is_named() {
     );
     check_refused("SELECT \"a:b\", \"*/\"", "quoted name");
 }
+
+#[test]
+fn half_sentences_are_no_panic() {
+    for sql in [
+        "SELECT nulls FROM t ORDER BY nulls",
+        "SELECT a FROM t ORDER BY nulls NULLS LAST",
+        "INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET a = excluded.",
+        "INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO RETURNING id",
+        "INSERT INTO t (a) VALUES (1) ON CONFLICT (a) DO",
+        "INSERT INTO t (a) VALUES (1) ON CONFLICT (",
+        "INSERT INTO t (a) VALUES (1) ON CONFLICT",
+        "INSERT INTO t (a) VALUES (1) RETURNING",
+        "INSERT INTO",
+        "UPDATE t SET",
+        "UPDATE t SET a = 1 RETURNING",
+        "DELETE FROM",
+        "SELECT CAST(",
+        "SELECT a IS DISTINCT FROM",
+        "SELECT a ORDER BY",
+    ] {
+        let _ = translate_statement(sql);
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 3_000, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn whatever_is_written_is_no_panic(words in proptest::collection::vec(proptest::sample::select(WORDS), 0..16)) {
+        let _ = translate_statement(&words.join(" "));
+    }
+}
+
+const WORDS: &[&str] = &[
+    "INSERT",
+    "INTO",
+    "UPDATE",
+    "DELETE",
+    "FROM",
+    "SELECT",
+    "SET",
+    "VALUES",
+    "ON",
+    "CONFLICT",
+    "DO",
+    "NOTHING",
+    "RETURNING",
+    "excluded",
+    ".",
+    ",",
+    "(",
+    ")",
+    "=",
+    "a",
+    "\"b\"",
+    "t",
+    ":x",
+    "1",
+    "'s'",
+    "NULLS",
+    "FIRST",
+    "LAST",
+    "ORDER",
+    "BY",
+    "WHERE",
+    "IS",
+    "NOT",
+    "DISTINCT",
+    "CAST",
+    "AS",
+    "TEXT",
+    "WITH",
+    "CASE",
+    "END",
+    ";",
+    "LIMIT",
+    "TIMESTAMP",
+    "nulls",
+    "*",
+];
