@@ -268,12 +268,14 @@ fn database_code(error: &athena_db::Error) -> (Code, Cow<'static, str>) {
             Code::Busy,
             "the database was busy with other writers; try again".into(),
         ),
-        Kind::Timeout(_) | Kind::CommitUnknown => (Code::Timeout, said()),
         Kind::PoolExhausted { .. } => (
             Code::Busy,
             "no connection to the database became free in time; try again".into(),
         ),
-        Kind::Connection | Kind::Auth => (Code::Unavailable, said()),
+        Kind::Connection | Kind::Auth | Kind::Timeout(athena_db::Stage::Connect) => {
+            (Code::Unavailable, said())
+        }
+        Kind::Timeout(_) | Kind::CommitUnknown => (Code::Timeout, said()),
         Kind::ReadOnly => (
             Code::ReadOnly,
             "the store is read-only; open it where it can be written".into(),

@@ -12,8 +12,10 @@ fn first_starts_at_once_make_one_store() {
     for _ in 0..8 {
         check(&Place::sqlite());
     }
-    for place in (0..3).map_while(|_| Place::postgres()) {
-        check(&place);
+    for make in [Place::postgres, Place::mysql] {
+        for place in (0..3).map_while(|_| make()) {
+            check(&place);
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use athena_testserver::Postgres;
+use athena_testserver::{MariaDb, Postgres};
 
 use crate::acknowledged::{
     Ended, Load, Notes, WRITERS, assert_listed, assert_recalled, noted, write_until_stopped,
@@ -41,12 +41,49 @@ fn sqlite_keeps_what_was_acknowledged() {
 
 #[test]
 fn postgres_keeps_what_was_acknowledged() {
-    let Some(mut database) = Postgres::start() else {
-        return;
-    };
+    if let Some(mut database) = Postgres::start() {
+        keeps_what_was_acknowledged(&mut database, "PostgreSQL");
+    }
+}
+
+#[test]
+fn mariadb_keeps_what_was_acknowledged() {
+    if let Some(mut database) = MariaDb::start() {
+        keeps_what_was_acknowledged(&mut database, "MariaDB");
+    }
+}
+
+/// A database server that can be killed and started again.
+trait Mortal {
+    fn url(&self) -> String;
+    fn kill(&mut self);
+    fn restart(&mut self);
+}
+
+macro_rules! mortal {
+    ($($server:ty),+) => {$(
+        impl Mortal for $server {
+            fn url(&self) -> String {
+                Self::url(self)
+            }
+
+            fn kill(&mut self) {
+                Self::kill(self);
+            }
+
+            fn restart(&mut self) {
+                Self::restart(self);
+            }
+        }
+    )+};
+}
+
+mortal!(Postgres, MariaDb);
+
+fn keeps_what_was_acknowledged(database: &mut impl Mortal, name: &str) {
     let place = Place::on(&database.url());
     let notes = place.notes();
-    let mut random = Random::announced("kill on PostgreSQL");
+    let mut random = Random::announced(&format!("kill on {name}"));
     let mut server = place.serve();
     for round in 0..ROUNDS {
         let address = server.address;

@@ -58,21 +58,20 @@ impl Place {
 
     /// Makes a store in a database of its own on the tests' PostgreSQL; none in the narrow run.
     pub(crate) fn postgres() -> Option<Self> {
-        athena_testkit::postgres_url().map(|server| Self::in_database_on(server, ""))
+        athena_testkit::postgres_url().map(Self::in_database_on)
     }
 
     /// Makes a store in a database of its own on the tests' MySQL; none in the narrow run.
     pub(crate) fn mysql() -> Option<Self> {
-        let exact = " CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin";
-        athena_testkit::mysql_url().map(|server| Self::in_database_on(server, exact))
+        athena_testkit::mysql_url().map(Self::in_database_on)
     }
 
-    fn in_database_on(server: String, options: &str) -> Self {
+    fn in_database_on(server: String) -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!("faults_{}_{count}", std::process::id());
         execute(&server, &format!("DROP DATABASE IF EXISTS {name}"));
-        execute(&server, &format!("CREATE DATABASE {name}{options}"));
+        execute(&server, &format!("CREATE DATABASE {name}"));
         let mut place = Self::on(&with_database(&server, &name));
         place.database = Some(OnServer { server, name });
         place

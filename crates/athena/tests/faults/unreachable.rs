@@ -1,4 +1,4 @@
-//! A PostgreSQL that cannot be reached: a clear error, soon, without the password.
+//! A database server that cannot be reached: a clear error, soon, without the password.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -15,44 +15,44 @@ fn nobody_listens() {
         .local_addr()
         .unwrap()
         .port();
-    check(&format!(
-        "postgres://athena:{PASSWORD}@127.0.0.1:{port}/athena"
-    ));
+    check(&format!("athena:{PASSWORD}@127.0.0.1:{port}/athena"));
 }
 
 #[test]
 fn the_server_never_answers() {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = silent.local_addr().unwrap().port();
-    check(&format!(
-        "postgres://athena:{PASSWORD}@127.0.0.1:{port}/athena"
-    ));
+    check(&format!("athena:{PASSWORD}@127.0.0.1:{port}/athena"));
 }
 
 #[test]
 fn the_host_does_not_exist() {
-    check(&format!(
-        "postgres://athena:{PASSWORD}@database.invalid/athena"
-    ));
+    check(&format!("athena:{PASSWORD}@database.invalid/athena"));
 }
 
 #[test]
 fn the_password_is_wrong() {
-    let Some(url) = athena_testkit::postgres_url() else {
-        return;
-    };
-    let (_, server) = url.rsplit_once('@').unwrap();
-    let place = Place::on(&format!("postgres://athena:{PASSWORD}@{server}"));
-    let output = place.run(&["remember", "not stored"]);
-    assert!(!output.status.success());
-    let said = stderr(&output);
-    assert!(!said.contains(PASSWORD), "{said}");
-    assert!(!failure(&output).is_empty());
+    for url in [athena_testkit::postgres_url(), athena_testkit::mysql_url()] {
+        let Some(url) = url else { return };
+        let (scheme, _) = url.split_once("://").unwrap();
+        let (_, server) = url.rsplit_once('@').unwrap();
+        let place = Place::on(&format!("{scheme}://athena:{PASSWORD}@{server}"));
+        let output = place.run(&["remember", "not stored"]);
+        assert!(!output.status.success());
+        let said = stderr(&output);
+        assert!(!said.contains(PASSWORD), "{said}");
+        assert!(!failure(&output).is_empty());
+    }
 }
 
 /// Every command says that the database is unavailable, and keeps no secret in what it says.
-fn check(url: &str) {
-    let place = Place::on(url);
+fn check(rest_of_url: &str) {
+    for scheme in ["postgres", "mysql"] {
+        check_place(&Place::on(&format!("{scheme}://{rest_of_url}")));
+    }
+}
+
+fn check_place(place: &Place) {
     std::thread::scope(|scope| {
         for arguments in [
             ["remember", "not stored"],
@@ -60,10 +60,9 @@ fn check(url: &str) {
             ["serve", "--port=0"],
             ["mcp", "--project=faults"],
         ] {
-            let place = &place;
             scope.spawn(move || check_command(place, &arguments));
         }
-        scope.spawn(|| check_doctor(&place));
+        scope.spawn(|| check_doctor(place));
     });
     assert!(
         !place.home().join("athena.db").exists(),
