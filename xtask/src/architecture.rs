@@ -73,8 +73,9 @@ const fn ours(name: &'static str, to: &'static [&'static str]) -> Confined {
     }
 }
 
-/// The most packages the binary may be built from on Linux. Raising it is a decision.
-const PACKAGE_CEILING: usize = 260;
+/// The most packages the binary may be built from on Linux. Raising it is a decision: it was 260
+/// before the driver for MySQL came with some thirty.
+const PACKAGE_CEILING: usize = 270;
 
 /// Checks all of it and names every violation.
 ///
@@ -108,7 +109,7 @@ pub(crate) fn check() -> Result<()> {
 
 fn layer_violation(from: &str, to: &str) -> Option<String> {
     let layer = |name: &str| LAYERS.iter().position(|layer| layer.contains(&name));
-    if DEVELOPMENT.contains(&to) {
+    if DEVELOPMENT.contains(&to) && !DEVELOPMENT.contains(&from) {
         return Some(format!(
             "`{from}` depends on `{to}`, which is for tests only"
         ));

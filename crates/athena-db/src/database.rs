@@ -316,7 +316,7 @@ impl Database {
     /// Says something on a channel: everybody who listens to it gets a hint.
     ///
     /// To say it with a commit, use [`Tx::notify`]. It reaches other processes on PostgreSQL;
-    /// elsewhere they notice the commits instead (see [`Notification`]).
+    /// elsewhere they notice the commits instead (see [`Notification`](crate::Notification)).
     ///
     /// # Errors
     ///
