@@ -101,6 +101,7 @@ mod sql;
 mod sqlite;
 mod stream;
 mod transaction;
+mod url;
 mod value;
 
 pub use athena_db_derive::FromRow;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{
-    BinaryProtocol, Conn, Error as DriverFailure, Opts, Params, QueryResult, Value as Raw,
+    BinaryProtocol, Conn, DriverError, Error as DriverFailure, IoError, Opts, Params, QueryResult,
+    Value as Raw,
 };
 use tokio::sync::Mutex;
 
@@ -88,8 +89,22 @@ impl Connector {
         })
     }
 
-    async fn link(&self) -> Result<Link, DriverFailure> {
-        let mut conn = Conn::new(self.options.driver.clone()).await?;
+    /// Connects with or without TLS; where both will do, the error is that of the first choice.
+    async fn reach(&self) -> Result<(Conn, Opts), DriverFailure> {
+        let options = &self.options;
+        let first = Conn::new(options.driver.clone()).await;
+        match (first, &options.second) {
+            (Ok(conn), _) => Ok((conn, options.driver.clone())),
+            (Err(error), Some(second)) if may_be_about_tls(&error) => {
+                let conn = Conn::new(second.clone()).await.map_err(|_| error)?;
+                Ok((conn, second.clone()))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    async fn link(&self) -> Result<(Link, Opts), DriverFailure> {
+        let (mut conn, driver) = self.reach().await?;
         let known: Option<(String, u64)> = conn
             .query_first("SELECT version(), @@max_allowed_packet")
             .await?;
@@ -104,13 +119,14 @@ impl Connector {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Link {
+        let link = Link {
             conn,
             keys: Arc::clone(&self.keys),
             max_packet: usize::try_from(max_packet).unwrap_or(usize::MAX),
             is_mariadb,
             idle_limit: 0,
-        })
+        };
+        Ok((link, driver))
     }
 }
 
@@ -120,10 +136,10 @@ impl Manage for Connector {
     async fn connect(&self) -> Result<Connection> {
         let place = &self.options.place;
         match tokio::time::timeout(CONNECT_TIMEOUT, self.link()).await {
-            Ok(Ok(link)) => Ok(Connection {
+            Ok(Ok((link, driver))) => Ok(Connection {
                 id: link.conn.id(),
                 link: Mutex::new(link),
-                driver: self.options.driver.clone(),
+                driver,
                 lost: AtomicBool::new(false),
             }),
             Ok(Err(error)) => Err(cannot_connect(&error, place)),
@@ -196,6 +212,17 @@ impl Connection {
         if error.is_connection() || matches!(error.kind(), ErrorKind::CommitUnknown) {
             self.lost.store(true, Ordering::SeqCst);
         }
+    }
+}
+
+/// Whether the server lacks TLS, insists on it, or does it in a way that we do not like.
+fn may_be_about_tls(error: &DriverFailure) -> bool {
+    match error {
+        DriverFailure::Driver(DriverError::NoClientSslFlagFromServer)
+        | DriverFailure::Io(IoError::Tls(_)) => true,
+        // Access denied, and that it wants TLS.
+        DriverFailure::Server(error) => matches!(error.code, 1045 | 3159),
+        _ => false,
     }
 }
 

@@ -35,9 +35,14 @@ pub(super) fn cannot_connect(error: &DriverFailure, place: &str) -> Error {
                 ErrorKind::Auth => ErrorKind::Auth,
                 _ => ErrorKind::Connection,
             };
-            (kind, known.to_string(), Some(error.state.clone()))
+            (kind, known.to_string(), Some(error.code.to_string()))
         }
         DriverFailure::Io(error) => (ErrorKind::Connection, error.to_string(), None),
+        DriverFailure::Driver(DriverError::NoClientSslFlagFromServer) => (
+            ErrorKind::Connection,
+            "the server does not speak TLS".to_owned(),
+            None,
+        ),
         DriverFailure::Driver(error) => (ErrorKind::Connection, error.to_string(), None),
         _ => (ErrorKind::Connection, "the driver failed".to_owned(), None),
     };

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use mysql_async::{Opts, OptsBuilder};
+use mysql_async::{ClientIdentity, Opts, OptsBuilder, SslOpts};
 
 use crate::database::Settings;
+use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
+use crate::url::{self, Roots, SslMode};
 
 /// How a connection is made and set up.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
+    /// Tried first.
     pub(super) driver: Opts,
+    /// With TLS where the first is without, or the other way round, if both will do.
+    pub(super) second: Option<Opts>,
     /// Host, port and database, for messages.
     pub(super) place: String,
     statement_timeout: Option<Duration>,
@@ -31,9 +36,18 @@ const MODES: &str = "ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,STRICT_ALL
 impl Options {
     /// Reads a URL.
     pub(super) fn new(url: &str, settings: &Settings) -> Result<Self> {
+        let (url, options) = url::split(url)?;
+        if options.pooled {
+            let way_out = "connect to the server itself";
+            return Err(Error::unsupported(
+                "`pooler=transaction`",
+                Dialect::MySql,
+                way_out,
+            ));
+        }
         let url = match url.strip_prefix("mariadb:") {
             Some(rest) => format!("mysql:{rest}"),
-            None => url.to_owned(),
+            None => url,
         };
         // The driver's own message could quote a piece of the password.
         let opts = Opts::from_url(&url).map_err(|_| {
@@ -46,7 +60,7 @@ impl Options {
             .clone()
             .or(opts.db_name().map(str::to_owned));
         let place = place_of(&opts, database.as_deref());
-        let driver = OptsBuilder::from_opts(opts)
+        let builder = OptsBuilder::from_opts(opts)
             .db_name(database)
             .prefer_socket(false)
             .stmt_cache_size(CACHED_STATEMENTS)
@@ -54,10 +68,18 @@ impl Options {
             .wait_timeout(Some(28_800))
             // An `UPDATE` tells what it matched anyway, and an upsert only so whether it inserted.
             .client_found_rows(false)
-            .connect_attribute("program_name", settings.application_name.as_str())
-            .into();
+            .connect_attribute("program_name", settings.application_name.as_str());
+        let plain = || builder.clone().ssl_opts(None).into();
+        let encrypted = || builder.clone().ssl_opts(Some(encryption(&options))).into();
+        let (driver, second) = match options.mode {
+            SslMode::Disable => (plain(), None),
+            SslMode::Allow => (plain(), Some(encrypted())),
+            SslMode::Prefer => (encrypted(), Some(plain())),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => (encrypted(), None),
+        };
         Ok(Self {
             driver,
+            second,
             place,
             statement_timeout: settings.statement_timeout,
             lock_timeout: settings.acquire_timeout,
@@ -88,6 +110,30 @@ impl Options {
              SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ {access}"
         )
     }
+}
+
+/// Whom to trust, and who we say we are.
+fn encryption(options: &url::Options) -> SslOpts {
+    let identity = options.certificate.clone().zip(options.key.clone());
+    let identity =
+        identity.map(|(certificate, key)| ClientIdentity::new(certificate.into(), key.into()));
+    let ssl = SslOpts::default().with_client_identity(identity);
+    if !matches!(options.mode, SslMode::VerifyCa | SslMode::VerifyFull) {
+        return ssl
+            .with_danger_accept_invalid_certs(true)
+            .with_danger_skip_domain_validation(true);
+    }
+    let roots = match &options.roots {
+        Some(Roots::File(path)) => vec![path.clone().into()],
+        Some(Roots::System) | None => {
+            let certificates = rustls_native_certs::load_native_certs().certs;
+            let bytes = certificates.iter().map(|certificate| certificate.to_vec());
+            bytes.map(Into::into).collect()
+        }
+    };
+    ssl.with_disable_built_in_roots(true)
+        .with_root_certs(roots)
+        .with_danger_skip_domain_validation(options.mode == SslMode::VerifyCa)
 }
 
 fn place_of(opts: &Opts, database: Option<&str>) -> String {

@@ -14,10 +14,11 @@ use super::connection::{Connection, Said};
 use super::error::{cannot_connect, connect_timed_out};
 use super::session::Session;
 use super::tls::Tls;
-use super::url::{self, SslMode};
+
 use crate::database::Settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::Manage;
+use crate::url::{self, SslMode};
 
 /// Where to connect to, and what to tell a new connection.
 #[derive(Debug)]

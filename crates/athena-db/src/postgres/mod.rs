@@ -10,7 +10,6 @@ mod session;
 mod statements;
 mod tls;
 mod types;
-mod url;
 
 use std::ops::Deref;
 use std::sync::Arc;

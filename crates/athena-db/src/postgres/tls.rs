@@ -22,8 +22,8 @@ use tokio_postgres::Socket;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
-use super::url::{Options, Roots, SslMode};
 use crate::error::{Error, ErrorKind, Result};
+use crate::url::{Options, Roots, SslMode};
 
 /// Makes TLS connections; cheap to clone.
 #[derive(Clone)]

@@ -1,12 +1,12 @@
-//! TLS to PostgreSQL in every mode, with the right and the wrong authority and host.
+//! TLS to servers in every mode, with the right and the wrong authority and host.
 //!
-//! The far end is PgBouncer, which has its own certificate and insists on TLS.
+//! The far end of PostgreSQL is PgBouncer, which has its own certificate and insists on TLS.
 
 use std::path::Path;
 use std::time::Duration;
 
 use athena_db::{Database, ErrorKind, Executor, Result, Scalar, TxOptions, params};
-use athena_testserver::{Authority, Identity, PgBouncer, Postgres};
+use athena_testserver::{Authority, Identity, MariaDb, PgBouncer, Postgres};
 
 /// Where the certificate says that the server is, and another way to it.
 const NAMED: &str = "localhost";
@@ -177,4 +177,66 @@ async fn statements_are_stopped_through_tls_as_well() {
     }
     let Scalar(one): Scalar<i32> = db.fetch_one("SELECT 1", params! {}).await.unwrap();
     assert_eq!(one, 1);
+}
+
+#[tokio::test]
+async fn mariadb_is_trusted_in_every_mode_as_it_should() {
+    let (ours, others) = (Authority::new(), Authority::new());
+    let identity = ours.identity("server", &format!("DNS:{NAMED}"));
+    let Some(server) = MariaDb::start_with_tls(&identity) else {
+        return;
+    };
+    let named = |path: &Path| format!("&sslrootcert={}", path.display());
+    let (right, wrong) = (named(&ours.root()), named(&others.root()));
+    for (options, at_name, at_address, encrypted) in [
+        ("sslmode=disable".to_owned(), true, true, false),
+        ("sslmode=allow".to_owned(), true, true, false),
+        (String::new(), true, true, true),
+        ("sslmode=prefer".to_owned(), true, true, true),
+        ("sslmode=require".to_owned(), true, true, true),
+        (format!("sslmode=require{wrong}"), false, false, true),
+        // The driver looks at the name in this mode, too.
+        (format!("sslmode=verify-ca{right}"), true, false, true),
+        (format!("sslmode=verify-ca{wrong}"), false, false, true),
+        ("sslmode=verify-ca".to_owned(), false, false, true),
+        (format!("sslmode=verify-full{right}"), true, false, true),
+        (format!("sslmode=verify-full{wrong}"), false, false, true),
+    ] {
+        for (host, welcome) in [(NAMED, at_name), (UNNAMED, at_address)] {
+            let url = format!("{}?{options}", server.url_at(host));
+            let opened = Database::open(&url).await;
+            assert_eq!(opened.is_ok(), welcome, "{options} at {host}: {opened:?}");
+            match opened {
+                Ok(db) => assert_eq!(is_encrypted(&db).await, encrypted, "{options}"),
+                Err(error) => assert!(error.is_connection(), "{error:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn mariadb_without_tls_is_good_for_those_who_do_not_insist() {
+    let Some(server) = MariaDb::start() else {
+        return;
+    };
+    for (mode, welcome) in [
+        ("disable", true),
+        ("allow", true),
+        ("prefer", true),
+        ("require", false),
+    ] {
+        let opened = Database::open(&format!("{}?sslmode={mode}", server.url())).await;
+        assert_eq!(opened.is_ok(), welcome, "{mode}: {opened:?}");
+        if let Err(error) = opened {
+            assert!(error.to_string().contains("TLS"), "{error}");
+        }
+    }
+}
+
+async fn is_encrypted(db: &Database) -> bool {
+    let (_, cipher): (String, String) = db
+        .fetch_one("SHOW SESSION STATUS LIKE 'Ssl_cipher'", params! {})
+        .await
+        .unwrap();
+    !cipher.is_empty()
 }

@@ -1,4 +1,4 @@
-//! What a URL says beside what the driver reads of it.
+//! What the URL of a server says beside what the driver reads of it.
 
 use std::path::PathBuf;
 
@@ -6,20 +6,20 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The options of a URL that are ours to follow.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Options {
-    pub(super) mode: SslMode,
+pub(crate) struct Options {
+    pub(crate) mode: SslMode,
     /// Whom to trust.
-    pub(super) roots: Option<Roots>,
+    pub(crate) roots: Option<Roots>,
     /// Who we say we are.
-    pub(super) certificate: Option<PathBuf>,
-    pub(super) key: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
     /// Connections are shared with others between transactions: a pooler stands in between.
-    pub(super) pooled: bool,
+    pub(crate) pooled: bool,
 }
 
 /// `sslmode`, as `libpq` knows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum SslMode {
+pub(crate) enum SslMode {
     /// Never TLS.
     Disable,
     /// TLS only where the server insists.
@@ -37,7 +37,7 @@ pub(super) enum SslMode {
 
 /// Where the certificates of trusted authorities are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Roots {
+pub(crate) enum Roots {
     /// In the operating system's store.
     System,
     /// In a PEM file.
@@ -59,7 +59,7 @@ impl SslMode {
 }
 
 /// Takes our options out of a URL, and returns the rest of it.
-pub(super) fn split(url: &str) -> Result<(String, Options)> {
+pub(crate) fn split(url: &str) -> Result<(String, Options)> {
     let host = url.find('@').unwrap_or(0);
     let Some(start) = url[host..].find('?').map(|start| host + start) else {
         return Ok((url.to_owned(), Options::default()));
@@ -124,7 +124,7 @@ fn decode(value: &str) -> Result<String> {
 }
 
 fn wrong(message: &str) -> Error {
-    let message = format!("the PostgreSQL URL cannot be read: {message}");
+    let message = format!("the URL of the server cannot be read: {message}");
     Error::new(ErrorKind::Connection, message)
 }
 
