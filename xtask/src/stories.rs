@@ -20,15 +20,8 @@ const BACKENDS: [&str; 3] = ["sqlite", "postgres", "mysql"];
 ///
 /// Fails when the test programmes cannot be asked, or when they tell no story at all.
 pub(crate) fn check() -> Result<Tally> {
-    let tests = output(&mut cargo(&[
-        "test",
-        "--workspace",
-        "--tests",
-        "--quiet",
-        "--",
-        "--list",
-        "--format=terse",
-    ]))?;
+    let mut asked = cargo(&["test", "--workspace", "--tests", "--quiet"]);
+    let tests = output(asked.args(["--", "--list", "--format=terse"]))?;
     let stories = collect(&tests);
     ensure!(!stories.is_empty(), "no test tells a story");
     println!(

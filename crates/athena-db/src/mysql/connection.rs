@@ -12,7 +12,7 @@ use mysql_async::{
 };
 use tokio::sync::Mutex;
 
-use super::error::{cannot_connect, translate, unique_violation};
+use super::error::{cannot_connect, translate, translate_plan, unique_violation};
 use super::keys::Keys;
 use super::options::Options;
 use super::types::{decode, encode, size_of};
@@ -316,7 +316,7 @@ impl Link {
     async fn run_definition(&mut self, plan: &Plan) -> Result<Outcome, Failure> {
         let done = self.conn.query_drop(plan.text.as_str()).await;
         done.map(|()| Outcome::Count(0))
-            .map_err(|error| Failure::on_the_way(translate(&error), true))
+            .map_err(|error| Failure::on_the_way(translate_plan(plan, &error), true))
     }
 
     /// Prepares and executes a text; a duplicate is looked up, and forgiven where that was asked.
@@ -334,7 +334,7 @@ impl Link {
             Rows::Take(_) => Outcome::Rows(Vec::new()),
             Rows::Count | Rows::Send(_) => Outcome::Count(0),
         };
-        let result = match execute(&mut self.conn, text, raws, writes).await {
+        let result = match execute(&mut self.conn, Some(plan), text, raws, writes).await {
             Ok(result) => read(result, plan, rows, writes).await,
             Err(failed) => Err(failed),
         };
@@ -512,7 +512,7 @@ impl Link {
         let (text, raws) = bound.bind(&text).map_err(Failure::before)?;
         self.check_size(bound.plan, &text, &raws)
             .map_err(Failure::before)?;
-        let mut result = execute(&mut self.conn, &text, raws, false).await?;
+        let mut result = execute(&mut self.conn, None, &text, raws, false).await?;
         let names = names_of(&result).split_off(key.len().min(names_of(&result).len()));
         let names = Columns::new(names);
         let mut found = Found::default();
@@ -544,7 +544,7 @@ impl Link {
         };
         let (mut text, mut raws) = bound.bind(&head).map_err(Failure::before)?;
         push_keys(&mut text, &mut raws, keyed, key, chunk);
-        let result = execute(&mut self.conn, &text, raws, true).await?;
+        let result = execute(&mut self.conn, None, &text, raws, true).await?;
         read(result, bound.plan, Rows::Count, true).await.map(drop)
     }
 
@@ -559,7 +559,7 @@ impl Link {
         let head = format!("SELECT {returning} FROM {}", keyed.table);
         let (mut text, mut raws) = bound.bind(&head).map_err(Failure::before)?;
         push_keys(&mut text, &mut raws, keyed, key, chunk);
-        let result = execute(&mut self.conn, &text, raws, false).await?;
+        let result = execute(&mut self.conn, None, &text, raws, false).await?;
         read(result, bound.plan, Rows::Take(usize::MAX), false)
             .await
             .map(Outcome::rows)
@@ -688,12 +688,18 @@ fn rough_size(values: &[Value]) -> usize {
 
 async fn execute<'c>(
     conn: &'c mut Conn,
+    plan: Option<&Plan>,
     text: &str,
     raws: Vec<Raw>,
     writes: bool,
 ) -> Result<QueryResult<'c, 'static, BinaryProtocol>, Failure> {
     let prepared = conn.prep(text).await;
-    let statement = prepared.map_err(|error| Failure::before(translate(&error)))?;
+    let statement = prepared.map_err(|error| {
+        Failure::before(match plan {
+            Some(plan) => translate_plan(plan, &error),
+            None => translate(&error),
+        })
+    })?;
     if usize::from(statement.num_params()) != raws.len() {
         return Err(Failure::before(Error::mismatch(
             "the statement",

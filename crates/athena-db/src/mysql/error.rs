@@ -7,6 +7,7 @@ use mysql_async::{DriverError, Error as DriverFailure, ServerError};
 
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Stage};
+use crate::plan::Plan;
 
 /// A row with the same key exists.
 const DUPLICATE: u16 = 1062;
@@ -23,6 +24,19 @@ pub(super) fn translate(error: &DriverFailure) -> Error {
             "the server sent a packet that is larger than its own limit",
         ),
         _ => Error::new(ErrorKind::Connection, "the MySQL driver failed"),
+    }
+}
+
+/// Turns the error of a statement into ours, with its place if the server gives it away.
+pub(super) fn translate_plan(plan: &Plan, error: &DriverFailure) -> Error {
+    let translated = translate(error);
+    let place = match error {
+        DriverFailure::Server(error) => place_in(&plan.text, error.code, &error.message),
+        _ => None,
+    };
+    match place {
+        Some(byte) => plan.locate(translated, byte),
+        None => translated,
     }
 }
 
@@ -211,6 +225,38 @@ fn constraint_name(message: &str) -> Option<String> {
     rest.split(quote).next().map(str::to_owned)
 }
 
+/// Where in a statement the mistake is that a message describes.
+fn place_in(text: &str, code: u16, message: &str) -> Option<usize> {
+    match code {
+        // `… near 'the rest of the statement, cut short' at line 2`.
+        1064 => {
+            let (rest, line) = message.split_once(" near '")?.1.rsplit_once("' at line ")?;
+            let line: usize = line.parse().ok()?;
+            let is_there = |at: &usize| text[..*at].matches('\n').count() + 1 == line;
+            text.match_indices(rest).map(|(at, _)| at).find(is_there)
+        }
+        // `Unknown column 'name' in …`, `Table 'database.name' doesn't exist`.
+        1054 | 1146 => {
+            let name = quoted(message)?;
+            let name = name
+                .rsplit_once('.')
+                .map_or(name.as_str(), |(_, name)| name);
+            find_name(text, name)
+        }
+        _ => None,
+    }
+}
+
+/// The first place where a name stands that is not a part of another.
+fn find_name(text: &str, name: &str) -> Option<usize> {
+    let continues = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    let stands_alone = |at: &usize| {
+        !text[..*at].ends_with(continues) && !text[at + name.len()..].starts_with(continues)
+    };
+    let places = text.match_indices(name).map(|(at, _)| at);
+    places.into_iter().find(stands_alone)
+}
+
 /// The first quoted name.
 fn quoted(message: &str) -> Option<String> {
     message.split('\'').nth(1).map(str::to_owned)
@@ -273,5 +319,19 @@ mod tests {
         );
         let message = "… near ''secret'' at line 1";
         assert_eq!(syntax_message(message), "syntax error at line 1");
+    }
+
+    #[test]
+    fn mistakes_have_places() {
+        let text = "SELECT names, name\nFORM t; FORM t";
+        let check = |code, message: &str, expected| {
+            assert_eq!(place_in(text, code, message), expected, "{message}");
+        };
+        check(1064, "… near 'FORM t; FORM t' at line 2", Some(19));
+        check(1064, "… near 'FORM t' at line 1", None);
+        check(1064, "…", None);
+        check(1054, "Unknown column 'name' in 'SELECT'", Some(14));
+        check(1146, "Table 'd.t' doesn't exist", Some(24));
+        check(1062, "Duplicate entry 'name' for key 'x'", None);
     }
 }

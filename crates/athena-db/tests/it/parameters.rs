@@ -405,21 +405,15 @@ story! {
             panic!("{error:?}");
         };
         assert!(error.to_string().contains("nmae"), "{error}");
-        // MariaDB names no place.
-        if store.dialect() != Dialect::MySql {
-            assert_eq!(
-                *at,
-                Some(Position {
-                    line: 2,
-                    column: 41
-                }),
-                "{error}"
-            );
-            assert!(
-                error.to_string().starts_with("line 2, column 41: "),
-                "{error}"
-            );
-        }
+        let at_name = Position {
+            line: 2,
+            column: 41,
+        };
+        assert_eq!(*at, Some(at_name), "{error}");
+        assert!(
+            error.to_string().starts_with("line 2, column 41: "),
+            "{error}"
+        );
 
         let error = store
             .db
