@@ -107,17 +107,14 @@ impl Failure {
         self.error.is_connection() || *self.error.kind() == ErrorKind::CommitUnknown
     }
 
-    /// After a lost connection a write may have happened or not; a read can simply be asked again.
+    /// After a lost connection a write may have happened or not. A read is not sent again either:
+    /// it may have called a function with effects.
     pub(crate) fn on_the_way(error: Error, writes: bool) -> Self {
-        let lost = error.is_connection();
-        Self {
-            error: if writes && lost {
-                Error::commit_unknown()
-            } else {
-                error
-            },
-            sent: writes || !lost,
-        }
+        Self::after(if writes && error.is_connection() {
+            Error::commit_unknown()
+        } else {
+            error
+        })
     }
 }
 
@@ -152,7 +149,13 @@ impl<M: Manage<Conn: Session>> Server<M> {
     }
 
     pub(crate) async fn begin(&self, options: TxOptions) -> Result<Transaction<M>> {
-        Transaction::begin(self.acquire().await?, options).await
+        match Transaction::begin(self.acquire().await?, options).await {
+            // A pooled connection may have died unnoticed; nothing was done on it yet.
+            Err(error) if error.is_connection() => {
+                Transaction::begin(self.acquire().await?, options).await
+            }
+            result => result,
+        }
     }
 
     pub(crate) async fn acquire(&self) -> Result<Lease<M>> {

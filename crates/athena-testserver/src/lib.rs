@@ -13,8 +13,10 @@ mod pgbouncer;
 mod postgres;
 mod process;
 mod programs;
+mod proxy;
 
 pub use certificates::{Authority, Identity};
 pub use mariadb::MariaDb;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use proxy::Proxy;

@@ -99,6 +99,12 @@ impl MariaDb {
         format!("mysql://athena:{PASSWORD}@{host}:{}/athena", self.port)
     }
 
+    /// Returns the port that it listens on, also while it is down.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Kills it as `kill -9` does.
     ///
     /// # Panics

@@ -59,8 +59,8 @@ struct Link {
 }
 
 /// How long a connection may idle and be lent without asking for it. Short, because the driver
-/// does not notice that one was closed before a write on it was sent and may be lost.
-const TRUSTED: Duration = Duration::from_millis(100);
+/// does not notice that one was closed before a statement on it was sent and may be lost.
+const TRUSTED: Duration = Duration::from_millis(10);
 
 /// How long a server may take to answer a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

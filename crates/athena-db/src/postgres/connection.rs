@@ -650,7 +650,7 @@ impl Misfit {
     }
 }
 
-/// After a lost connection a write may have happened or not; a read can simply be asked again.
+/// The failure of a statement that was sent.
 pub(super) fn lost_after(error: &tokio_postgres::Error, writes: bool) -> Failure {
     Failure::on_the_way(translate(error), writes)
 }

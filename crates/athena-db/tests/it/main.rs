@@ -16,6 +16,7 @@ mod ledger;
 mod listen;
 mod mariadb;
 mod migrations;
+mod networks;
 mod outages;
 mod parameters;
 mod pooler;

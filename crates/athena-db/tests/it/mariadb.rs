@@ -241,6 +241,10 @@ async fn a_narrow_handle_survives_its_connection() {
             .execute(format!("KILL CONNECTION {id}"), params! {})
             .await
             .unwrap();
+        // So soon after its last use a connection is not looked at before it is used.
+        let look = "SELECT connection_id()";
+        let met = db.fetch_one::<Scalar<i64>>(look, params! {}).await;
+        assert!(met.is_ok() || met.is_err_and(|error| error.is_connection()));
         assert_ne!(connection_id(&db).await, id);
     }
     db.close().await.unwrap();
