@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use tracing::Instrument as _;
 
 use crate::error::Result;
@@ -10,12 +11,14 @@ use crate::executor::Run;
 use crate::mysql;
 use crate::observe::Watch;
 use crate::plan::{Outcome, PlanCache, Work};
+use crate::serial::Serial;
 use crate::{postgres, sqlite};
 
 /// A connection out of the pool, for statements that belong together on one: temporary tables,
 /// session settings, advisory locks. Dropping it gives it back.
 ///
-/// It runs statements through [`Executor`](crate::Executor). Each is a transaction of its own; for
+/// It runs statements through [`Executor`](crate::Executor), one after the other; while a stream
+/// is open, other statements are refused. Each is a transaction of its own; for
 /// more, use [`Database::begin`](crate::Database::begin). Undo what you set before you give it
 /// back: the next user gets the connection as you left it.
 ///
@@ -25,6 +28,7 @@ use crate::{postgres, sqlite};
 pub struct Conn {
     backend: BackendConn,
     plans: Arc<PlanCache>,
+    serial: Serial,
 }
 
 #[derive(Debug)]
@@ -37,16 +41,15 @@ pub(crate) enum BackendConn {
 
 impl Conn {
     pub(crate) fn new(backend: BackendConn, plans: Arc<PlanCache>) -> Self {
-        Self { backend, plans }
-    }
-}
-
-impl Run for Conn {
-    fn plans(&self) -> &PlanCache {
-        &self.plans
+        Self {
+            backend,
+            plans,
+            serial: Serial::default(),
+        }
     }
 
-    async fn run(&self, work: Work) -> Result<Outcome> {
+    /// Runs a statement whose turn it is.
+    async fn run_next(&self, work: Work) -> Result<Outcome> {
         let watch = Watch::start(&self.plans, &work);
         let run = async {
             match &self.backend {
@@ -59,5 +62,23 @@ impl Run for Conn {
         let result = run.instrument(watch.span()).await;
         watch.stop(&result);
         result
+    }
+}
+
+impl Run for Conn {
+    fn plans(&self) -> &PlanCache {
+        &self.plans
+    }
+
+    async fn run(&self, work: Work) -> Result<Outcome> {
+        let _turn = self.serial.turn().await?;
+        self.run_next(work).await
+    }
+
+    fn run_stream(&self, work: Work) -> BoxFuture<'_, Result<Outcome>> {
+        Box::pin(async move {
+            let _turn = self.serial.turn_of_stream().await?;
+            self.run_next(work).await
+        })
     }
 }

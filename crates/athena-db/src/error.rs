@@ -404,7 +404,7 @@ impl Error {
     pub(crate) fn streaming() -> Self {
         Self::new(
             ErrorKind::Other,
-            "a stream of this transaction is still open; read it to its end before the next statement",
+            "a stream on this connection is still open; read it to its end before the next statement",
         )
     }
 

@@ -95,6 +95,7 @@ mod pool;
 mod postgres;
 mod row;
 pub mod schema;
+mod serial;
 #[cfg(feature = "mysql")]
 mod server;
 mod sql;

@@ -19,6 +19,7 @@ use crate::listen::{self, Bus};
 use crate::mysql;
 use crate::observe::Watch;
 use crate::plan::{Outcome, PlanCache, Work};
+use crate::serial::Serial;
 use crate::{postgres, sqlite};
 
 /// How a transaction runs.
@@ -58,7 +59,8 @@ pub enum Isolation {
 
 /// An open transaction. Dropping it rolls back.
 ///
-/// It runs statements through [`Executor`](crate::Executor). The lifetime bounds what a closure given to
+/// It runs statements through [`Executor`](crate::Executor), one after the other, in the order in
+/// which they were first polled; while a stream is open, other statements are refused. The lifetime bounds what a closure given to
 /// [`Database::transaction`](crate::Database::transaction) may borrow; in signatures it can be
 /// left out (`tx: &Tx<'_>`), and [`Database::begin`](crate::Database::begin) gives a `Tx<'static>`.
 #[derive(Debug)]
@@ -75,8 +77,8 @@ pub struct Tx<'scope> {
     bus: Arc<Bus>,
     limit: Duration,
     deadline: Instant,
-    /// A stream is open: another statement would wait for it, and it for its reader.
-    streaming: AtomicBool,
+    /// Statements meet in savepoints of each other's if they run at the same time.
+    serial: Serial,
     scope: PhantomData<&'scope ()>,
 }
 
@@ -182,7 +184,7 @@ impl<'scope> Tx<'scope> {
             bus,
             limit,
             deadline: Instant::now() + limit,
-            streaming: AtomicBool::new(false),
+            serial: Serial::default(),
             scope: PhantomData,
         }
     }
@@ -288,9 +290,32 @@ impl<'scope> Tx<'scope> {
     }
 
     async fn control(&self, text: String) -> Result<()> {
+        let _turn = self.serial.turn().await?;
         self.settle().await?;
         self.check_health()?;
         self.uninterrupted(Work::Batch(text)).await.map(|_| ())
+    }
+
+    /// Runs a statement whose turn it is.
+    async fn run_next(&self, work: Work) -> Result<Outcome> {
+        self.settle().await?;
+        self.check_health()?;
+        let is_batch = matches!(work, Work::ExecuteMany { .. });
+        let watch = Watch::start(&self.plans, &work);
+        let result = self.uninterrupted(work).instrument(watch.span()).await;
+        watch.stop(&result);
+        // Of a batch, a part may have been done before a value that does not fit was met.
+        if let Err(error) = &result
+            && (error.code().is_some() || is_batch)
+        {
+            let health = if error.is_retryable() {
+                FAILED_RETRYABLE
+            } else {
+                FAILED
+            };
+            self.health.store(health, Ordering::SeqCst);
+        }
+        result
     }
 
     /// Rolls back the savepoints that were dropped, the newest first.
@@ -345,61 +370,20 @@ impl Run for Tx<'_> {
     }
 
     async fn run(&self, work: Work) -> Result<Outcome> {
-        self.settle().await?;
-        self.check_health()?;
-        if self.streaming.load(Ordering::SeqCst) && !matches!(work, Work::Stream { .. }) {
-            return Err(Error::streaming());
-        }
-        let is_batch = matches!(work, Work::ExecuteMany { .. });
-        let watch = Watch::start(&self.plans, &work);
-        let result = self.uninterrupted(work).instrument(watch.span()).await;
-        watch.stop(&result);
-        // Of a batch, a part may have been done before a value that does not fit was met.
-        if let Err(error) = &result
-            && (error.code().is_some() || is_batch)
-        {
-            self.health.store(
-                if error.is_retryable() {
-                    FAILED_RETRYABLE
-                } else {
-                    FAILED
-                },
-                Ordering::SeqCst,
-            );
-        }
-        result
+        let _turn = self.serial.turn().await?;
+        self.run_next(work).await
     }
 
     fn run_stream(&self, work: Work) -> BoxFuture<'_, Result<Outcome>> {
         Box::pin(async move {
-            let work = work.until(self.deadline);
-            let open = Streaming::open(&self.streaming)?;
-            let outcome = self.run(work).await?;
-            drop(open);
+            let _turn = self.serial.turn_of_stream().await?;
+            let outcome = self.run_next(work.until(self.deadline)).await?;
             // Rows that nobody took in time were not sent.
             if Instant::now() >= self.deadline {
                 return Err(Error::expired(self.limit));
             }
             Ok(outcome)
         })
-    }
-}
-
-/// Marks a transaction as occupied by a stream.
-struct Streaming<'a>(&'a AtomicBool);
-
-impl<'a> Streaming<'a> {
-    fn open(streaming: &'a AtomicBool) -> Result<Self> {
-        if streaming.swap(true, Ordering::SeqCst) {
-            return Err(Error::streaming());
-        }
-        Ok(Self(streaming))
-    }
-}
-
-impl Drop for Streaming<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::SeqCst);
     }
 }
 
@@ -444,7 +428,10 @@ impl SavepointHost for Tx<'_> {
     }
 
     fn roll_back_to<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<()>> {
-        Box::pin(Tx::roll_back_to(self, name))
+        Box::pin(async move {
+            let _turn = self.serial.turn().await?;
+            Tx::roll_back_to(self, name).await
+        })
     }
 }
 

@@ -7,6 +7,8 @@ use athena_db::{
     BoxFuture, Database, Error, ErrorKind, Executor, Result, Retry, Stage, Tx, TxOptions, params,
 };
 
+use futures_util::future::join_all;
+
 use crate::backends::{Store, story};
 
 async fn insert(db: &impl Executor, id: i64) -> Result<u64> {
@@ -381,5 +383,80 @@ story! {
                 "{sql}: {error}"
             );
         }
+    }
+}
+
+story! {
+    #[tokio::test]
+    async fn statements_at_the_same_time_take_turns(store: Store) {
+        store.create(TABLE).await;
+        insert(&store.db, 1).await.unwrap();
+        for round in 0..10 {
+            let tx = store.db.begin(TxOptions::default()).await.unwrap();
+            // New texts, so that each is prepared; and a batch beside them.
+            let notes = (0..8).map(|number| {
+                let sql = format!(
+                    "INSERT INTO t (id, note) VALUES (:id, 'round {round}, {number}')"
+                );
+                tx.execute(sql, params! { id: 10 + number })
+            });
+            let rows = (100..120).map(|id| vec![id.into(), "batch".into()]).collect();
+            let (notes, batch, names) = tokio::join!(
+                join_all(notes),
+                tx.insert_rows("t", &["id", "note"], rows),
+                tx.savepoint()
+            );
+            assert_eq!(notes.into_iter().map(Result::unwrap).sum::<u64>(), 8);
+            assert_eq!(batch.unwrap(), 20);
+            names.unwrap().release().await.unwrap();
+            assert_eq!(ids(&tx).await.len(), 29, "round {round}");
+            tx.rollback().await.unwrap();
+        }
+
+        // One that fails dooms those that come after it, and no other.
+        let tx = store.db.begin(TxOptions::default()).await.unwrap();
+        let (before, failed, after) =
+            tokio::join!(insert(&tx, 2), insert(&tx, 1), insert(&tx, 3));
+        assert_eq!(before.unwrap(), 1);
+        assert!(failed.unwrap_err().is_unique_violation());
+        assert_eq!(*after.unwrap_err().kind(), ErrorKind::TxAborted);
+        tx.rollback().await.unwrap();
+        assert_eq!(ids(&store.db).await, [1]);
+    }
+}
+
+story! {
+    #[tokio::test]
+    async fn nothing_waits_for_a_stream_that_waits_for_its_reader(store: Store) {
+        store.create(TABLE).await;
+        let rows = (0..2000).map(|id: i64| vec![id.into(), "x".into()]).collect();
+        store.db.insert_rows("t", &["id", "note"], rows).await.unwrap();
+        let tx = store.db.begin(TxOptions::default()).await.unwrap();
+        let mut stream = tx.stream::<(i64,)>("SELECT id FROM t ORDER BY id", params! {});
+        assert_eq!(stream.next().await.unwrap().unwrap(), (0,));
+        let refused = [
+            insert(&tx, 5000).await.unwrap_err(),
+            tx.savepoint().await.unwrap_err(),
+            tx.stream::<(i64,)>("SELECT 1", params! {}).next().await.unwrap().unwrap_err(),
+        ];
+        for error in refused {
+            assert!(error.to_string().contains("stream"), "{error:?}");
+        }
+        let mut rest = 0;
+        while let Some(row) = stream.next().await {
+            row.unwrap();
+            rest += 1;
+        }
+        assert_eq!(rest, 1999);
+        drop(stream);
+        insert(&tx, 5000).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.count("t").await, 2001);
+
+        let conn = store.db.acquire().await.unwrap();
+        let mut stream = conn.stream::<(i64,)>("SELECT id FROM t ORDER BY id", params! {});
+        assert_eq!(stream.next().await.unwrap().unwrap(), (0,));
+        let refused = conn.fetch_rows("SELECT 1", params! {}, 1).await.unwrap_err();
+        assert!(refused.to_string().contains("stream"), "{refused:?}");
     }
 }
