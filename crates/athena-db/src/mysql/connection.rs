@@ -13,6 +13,7 @@ use mysql_async::{
 use tokio::sync::Mutex;
 
 use super::error::{cannot_connect, translate, translate_plan, unique_violation};
+use super::implicit::refuse_commit;
 use super::keys::Keys;
 use super::options::Options;
 use super::types::{decode, encode, size_of};
@@ -170,7 +171,13 @@ impl Manage for Connector {
 }
 
 impl Session for Connection {
-    async fn run(&self, work: &Work, _: bool) -> Result<Outcome, Failure> {
+    async fn run(&self, work: &Work, in_transaction: bool) -> Result<Outcome, Failure> {
+        if let Some(plan) = work.plan()
+            && in_transaction
+            && plan.class == Class::Other
+        {
+            refuse_commit(&plan.text).map_err(Failure::before)?;
+        }
         let result = self.link.lock().await.run(work).await;
         if let Err(failure) = &result {
             self.note_loss(&failure.error);

@@ -7,6 +7,7 @@
 
 mod connection;
 mod error;
+mod implicit;
 mod keys;
 mod options;
 mod types;

@@ -250,3 +250,44 @@ async fn a_narrow_handle_survives_its_connection() {
     db.close().await.unwrap();
     store.finish().await;
 }
+
+#[tokio::test]
+async fn a_definition_does_not_commit_a_transaction_unseen() {
+    let Some(store) = Store::on(Dialect::MySql).await else {
+        return;
+    };
+    store.create("t (id BIGINT PRIMARY KEY, note TEXT)").await;
+    let tx = store.db.begin(TxOptions::default()).await.unwrap();
+    insert(&tx, 1).await.unwrap();
+    for (text, name) in [
+        ("CREATE TABLE other (id BIGINT)", "`CREATE TABLE`"),
+        ("ALTER TABLE t ADD COLUMN more TEXT", "`ALTER TABLE`"),
+        ("DROP TABLE t", "`DROP TABLE`"),
+        ("TRUNCATE TABLE t", "`TRUNCATE`"),
+        ("RENAME TABLE t TO other", "`RENAME`"),
+        ("OPTIMIZE TABLE t", "`OPTIMIZE`"),
+    ] {
+        let refused = tx.execute(text, params! {}).await.unwrap_err();
+        assert!(
+            matches!(refused.kind(), ErrorKind::Unsupported { feature, .. } if feature.contains(name)),
+            "{text}: {refused:?}"
+        );
+        assert!(
+            refused.to_string().contains("on the `Database`"),
+            "{refused}"
+        );
+    }
+    // What commits nothing is allowed, and the transaction goes on.
+    for text in [
+        "CREATE TEMPORARY TABLE scratch (id BIGINT)",
+        "INSERT INTO scratch (id) SELECT id FROM t",
+        "DROP TEMPORARY TABLE scratch",
+    ] {
+        tx.execute(text, params! {}).await.unwrap();
+    }
+    assert!(ids(&store.db).await.is_empty());
+    tx.rollback().await.unwrap();
+    assert!(ids(&store.db).await.is_empty(), "nothing was committed");
+    assert_eq!(store.db.schema().table_names().await.unwrap(), ["t"]);
+    store.finish().await;
+}
