@@ -144,23 +144,30 @@ async fn copy_snapshot(
         .begin(TxOptions::read_only().with_deadline(DEADLINE))
         .await?;
     let layouts = layout::of(&snapshot, options.sets).await?;
-    let (marker, is_new) = prepare_target(&snapshot, target, options, &layouts).await?;
+    let Claim { marker, resumed } = claim_target(target, options, &layouts).await?;
+    if start_over {
+        clear(target, &marker, layouts.iter()).await?;
+    }
     let mut copy = Copy {
         snapshot: &snapshot,
         target,
         layouts: &layouts,
         total: count(&snapshot, &layouts).await?,
         done: 0,
+        written: 0,
         resumed_rows: 0,
         marker,
         progress,
     };
-    // Migrations may have written rows of their own, which come from the source as well.
-    if is_new || start_over {
-        copy.clear().await?;
-    }
     let Some(digests) = copy.transfer().await? else {
-        return Ok(None);
+        if resumed && !start_over {
+            return Ok(None);
+        }
+        // Whoever wrote meanwhile keeps the target, if nothing in it is from here.
+        if copy.written == 0 {
+            copy.marker.remove(target).await?;
+        }
+        return Err(changed_under_way());
     };
     copy.advance_numbers().await?;
     copy.verify(&digests).await?;
@@ -206,6 +213,7 @@ struct Copy<'a> {
     marker: Marker,
     progress: OnProgress<'a>,
     done: u64,
+    written: usize,
     total: u64,
     resumed_rows: u64,
 }
@@ -268,33 +276,16 @@ impl Copy<'_> {
         Ok(Some(digest))
     }
 
-    async fn write(&self, layout: &Layout, rows: Vec<Vec<Value>>) -> Result<()> {
+    async fn write(&mut self, layout: &Layout, rows: Vec<Vec<Value>>) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
-        let tx = self.own_turn().await?;
+        self.written += rows.len();
+        let tx = own_turn(self.target, &self.marker).await?;
         tx.insert_rows(&layout.name, &layout.column_names(), rows)
             .await
             .map_err(|error| in_table(layout, error))?;
         tx.commit().await
-    }
-
-    /// Removes what an interrupted run left, referring tables first.
-    async fn clear(&self) -> Result<()> {
-        let tx = self.own_turn().await?;
-        for layout in self.layouts.iter().rev() {
-            let delete = format!("DELETE FROM {}", tx.dialect().quote(&layout.name));
-            tx.execute(delete, Params::new()).await?;
-        }
-        tx.commit().await
-    }
-
-    /// Begins a transaction that fails if another copy has taken over the target.
-    async fn own_turn(&self) -> Result<Tx<'static>> {
-        let options = TxOptions::default().with_deadline(CHUNK_DEADLINE);
-        let tx = self.target.begin(options).await?;
-        self.marker.hold(&tx).await?;
-        Ok(tx)
     }
 
     async fn advance_numbers(&self) -> Result<()> {
@@ -394,53 +385,69 @@ async fn check_source(source: &Database, sets: &[&MigrationSet<'_>]) -> Result<(
     }
 }
 
-/// Gives the target its tables and marks it as unfinished, or finds an unfinished copy to go on
-/// with; says whether the former.
-async fn prepare_target(
-    snapshot: &Tx<'_>,
+/// What a copy finds in its target.
+struct Claim {
+    marker: Marker,
+    /// Whether rows of an earlier run may be there; else the target is empty.
+    resumed: bool,
+}
+
+/// Marks the target as unfinished and gives it its tables, or finds an unfinished copy to go on
+/// with.
+async fn claim_target(
     target: &Database,
     options: &CopyOptions<'_>,
     layouts: &[Layout],
-) -> Result<(Marker, bool)> {
-    let (marker, is_new) = match Marker::take_over(target, options.source).await? {
-        Some(marker) => {
-            marker::check_ledger(snapshot, target).await?;
-            (marker, false)
-        }
-        None => {
-            check_empty(target, options.sets).await?;
-            for set in options.sets {
-                target.migrations(set).without_backup().up().await?;
-            }
-            (Marker::set(target, options.source).await?, true)
-        }
-    };
-    let found = Schema::of(target).tables().await?;
-    for layout in layouts {
-        layout.check(&found)?;
+) -> Result<Claim> {
+    let declared = declared_tables(options.sets)?;
+    if !marker::is_marked(target, options.source).await? {
+        // What is refused here was not touched at all.
+        let found = marker::declared_in(target, &declared).await?;
+        marker::check_empty(target, &found).await?;
     }
-    Ok((marker, is_new))
+    let mut marker = Marker::claim(target, options.source).await?;
+    let resumed = marker.is_confirmed();
+    let found = if resumed {
+        declared
+    } else {
+        marker.confirm(target, &declared).await?
+    };
+    for set in options.sets {
+        let migrator = target.migrations(set).without_backup().within_copy();
+        migrator.up().await?;
+    }
+    // Migrations may have written rows of their own, which come from the source as well.
+    let made = layouts
+        .iter()
+        .filter(|layout| !found.contains(&layout.name));
+    clear(target, &marker, made).await?;
+    let tables = Schema::of(target).tables().await?;
+    for layout in layouts {
+        layout.check(&tables)?;
+    }
+    Ok(Claim { marker, resumed })
 }
 
-async fn check_empty(target: &Database, sets: &[&MigrationSet<'_>]) -> Result<()> {
-    let declared = declared_tables(sets)?;
-    for table in target.schema().table_names().await? {
-        if !declared.contains(&table) {
-            continue;
-        }
-        let sql = format!(
-            "SELECT EXISTS (SELECT 1 FROM {})",
-            target.dialect().quote(&table)
-        );
-        let Scalar(found): Scalar<bool> = target.fetch_one(sql, Params::new()).await?;
-        if found {
-            let message = format!(
-                "the target is not empty: its table `{table}` has rows; copy into an empty database"
-            );
-            return Err(refused(CopyError::NotEmpty { table }, message));
-        }
+/// Removes the rows of tables, given with the referenced ones first.
+async fn clear<'a>(
+    target: &Database,
+    marker: &Marker,
+    layouts: impl DoubleEndedIterator<Item = &'a Layout>,
+) -> Result<()> {
+    let tx = own_turn(target, marker).await?;
+    for layout in layouts.rev() {
+        let delete = format!("DELETE FROM {}", tx.dialect().quote(&layout.name));
+        tx.execute(delete, Params::new()).await?;
     }
-    Ok(())
+    tx.commit().await
+}
+
+/// Begins a transaction that fails if another copy has taken over the target.
+async fn own_turn(target: &Database, marker: &Marker) -> Result<Tx<'static>> {
+    let options = TxOptions::default().with_deadline(CHUNK_DEADLINE);
+    let tx = target.begin(options).await?;
+    marker.hold(&tx).await?;
+    Ok(tx)
 }
 
 async fn left_out(snapshot: &Tx<'_>, sets: &[&MigrationSet<'_>]) -> Result<Vec<String>> {

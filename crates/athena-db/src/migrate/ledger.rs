@@ -68,22 +68,30 @@ pub(crate) const UNFINISHED_COPY: &str = "athena_copy";
 
 /// Reads the lines of a set; none if there is no ledger yet. An unfinished copy is refused.
 pub(super) async fn read(db: &impl Executor, set: &str) -> Result<Vec<Line>> {
-    if !Schema::of(db).table_exists(LEDGER).await? {
-        return Ok(Vec::new());
-    }
-    let lines: Vec<Line> = db
-        .fetch_all(
-            "SELECT set_name, version, name, checksum, statements_done, finished_at
-             FROM athena_migrations
-             WHERE set_name IN :sets
-             ORDER BY version",
-            params! { sets: vec![set, UNFINISHED_COPY] },
-        )
-        .await?;
+    let lines = read_sets(db, &[set, UNFINISHED_COPY]).await?;
     match lines.iter().find(|line| line.set_name == UNFINISHED_COPY) {
         Some(line) => Err(refusal::unfinished_copy(line)),
         None => Ok(lines),
     }
+}
+
+/// As [`read`], for the copy that is not finished.
+pub(super) async fn read_within_copy(db: &impl Executor, set: &str) -> Result<Vec<Line>> {
+    read_sets(db, &[set]).await
+}
+
+async fn read_sets(db: &impl Executor, sets: &[&str]) -> Result<Vec<Line>> {
+    if !Schema::of(db).table_exists(LEDGER).await? {
+        return Ok(Vec::new());
+    }
+    db.fetch_all(
+        "SELECT set_name, version, name, checksum, statements_done, finished_at
+         FROM athena_migrations
+         WHERE set_name IN :sets
+         ORDER BY version",
+        params! { sets: sets.to_vec() },
+    )
+    .await
 }
 
 /// Writes a line for a migration: with `finished_at` as applied, without as just begun.

@@ -39,11 +39,11 @@ mod verify;
 pub use self::adopt::{Adopted, Repair, Repaired};
 pub(crate) use self::ledger::UNFINISHED_COPY;
 pub use self::set::{MigrationFile, MigrationFolder, MigrationSet, SetProblem};
+pub(crate) use self::turn::Turn;
 
 use self::backup::Backup;
 use self::ledger::Line;
 use self::refusal::Refusal;
-use self::turn::Turn;
 
 /// Applies a set of migrations to a database; [`Database::migrations`] makes it.
 #[derive(Debug, Clone)]
@@ -52,6 +52,7 @@ pub struct Migrator<'a> {
     set: &'a MigrationSet<'a>,
     allow_gaps: bool,
     backup: Backup,
+    within_copy: bool,
 }
 
 /// What [`Migrator::up`] did.
@@ -118,7 +119,14 @@ impl<'a> Migrator<'a> {
             set,
             allow_gaps: false,
             backup: Backup::default(),
+            within_copy: false,
         }
+    }
+
+    /// Also migrates the target of an unfinished copy: for the copy itself.
+    pub(crate) fn within_copy(mut self) -> Self {
+        self.within_copy = true;
+        self
     }
 
     /// Also applies migrations below the newest applied one, as branches that were merged late
@@ -152,7 +160,7 @@ impl<'a> Migrator<'a> {
     ///
     /// What reading the ledger meets.
     pub async fn status(&self) -> Result<Vec<MigrationStatus>> {
-        let lines = ledger::read(self.db, self.set.name).await?;
+        let lines = self.lines(self.db).await?;
         let known = self
             .set
             .files
@@ -178,7 +186,7 @@ impl<'a> Migrator<'a> {
     /// [`ErrorKind::Migration`] where `up` would refuse.
     pub async fn plan(&self) -> Result<Vec<Planned>> {
         self.set.check_versions()?;
-        let lines = ledger::read(self.db, self.set.name).await?;
+        let lines = self.lines(self.db).await?;
         let pending = self.pending(&lines)?;
         pending
             .into_iter()
@@ -220,7 +228,7 @@ impl<'a> Migrator<'a> {
     /// Applies the first pending migration, unless another process is faster with all of them.
     async fn apply_next(&self) -> Result<Option<u32>> {
         loop {
-            let lines = ledger::read(self.db, self.set.name).await?;
+            let lines = self.lines(self.db).await?;
             let Some(file) = self.pending(&lines)?.into_iter().next() else {
                 return Ok(None);
             };
@@ -238,7 +246,7 @@ impl<'a> Migrator<'a> {
 
     /// Applies a migration if it still is the first pending one; returns whether it was.
     async fn apply_if_first(&self, turn: &Turn, file: &MigrationFile<'_>) -> Result<bool> {
-        let lines = ledger::read(turn, self.set.name).await?;
+        let lines = self.lines(turn).await?;
         let first = self.pending(&lines)?.into_iter().next();
         if first.is_none_or(|first| first.version != file.version) {
             return Ok(false);
@@ -272,6 +280,14 @@ impl<'a> Migrator<'a> {
             return Err(self.refusal(file).invalid(&error));
         }
         ledger::record_columns(db, file).await
+    }
+
+    /// Reads the set's lines of the ledger.
+    async fn lines(&self, db: &impl Executor) -> Result<Vec<Line>> {
+        if self.within_copy {
+            return ledger::read_within_copy(db, self.set.name).await;
+        }
+        ledger::read(db, self.set.name).await
     }
 
     /// Lists the migrations to apply, or says why none may be.

@@ -35,7 +35,7 @@ pub(super) async fn up(migrator: &Migrator<'_>) -> Result<Vec<u32>> {
 
 async fn apply_next(migrator: &Migrator<'_>, turn: &Turn) -> Result<Option<u32>> {
     let set = migrator.set.name;
-    let lines = ledger::read(turn, set).await?;
+    let lines = migrator.lines(turn).await?;
     let Some(file) = migrator.pending(&lines)?.into_iter().next() else {
         return Ok(None);
     };

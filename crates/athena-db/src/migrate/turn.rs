@@ -13,7 +13,7 @@ use crate::transaction::{Tx, TxOptions};
 
 /// The right to change the ledger. Ended by [`Turn::end`].
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     holder: Holder,
 }
 
@@ -34,7 +34,7 @@ const LOCK: &str = "CONCAT('athena_migrations ', MD5(DATABASE()))";
 
 impl Turn {
     /// Waits for the turn, and begins a transaction that is committed when it ends.
-    pub(super) async fn begin(db: &Database) -> Result<Self> {
+    pub(crate) async fn begin(db: &Database) -> Result<Self> {
         if db.dialect() == Dialect::MySql {
             let mut turn = Self::begin_without_transaction(db).await?;
             if let Err(error) = turn.begin_transaction().await {
@@ -99,7 +99,7 @@ impl Turn {
     }
 
     /// Ends the turn: keeps what was done if it went well, undoes it if not.
-    pub(super) async fn end<T>(self, result: Result<T>) -> Result<T> {
+    pub(crate) async fn end<T>(self, result: Result<T>) -> Result<T> {
         let ended = match (self.holder, &result) {
             (Holder::Tx(tx), Ok(_)) => tx.commit().await,
             (Holder::Tx(tx), Err(_)) => tx.rollback().await,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use athena_db::{
-    Copied, CopyError, CopyOptions, CopyProgress, Database, Decimal, Error, ErrorKind, Executor,
-    MigrationError, MigrationFile, MigrationSet, Params, Scalar, TableDigest, Value, copy_database,
-    digest_database, params,
+    Copied, CopyError, CopyOptions, CopyProgress, Database, Decimal, Dialect, Error, ErrorKind,
+    Executor, MigrationError, MigrationFile, MigrationSet, Params, Scalar, TableDigest, TxOptions,
+    Value, copy_database, digest_database, params,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -323,6 +323,77 @@ story! {
         ));
         check_equal(&source.db, &target.db).await;
         empty.finish().await;
+        source.finish().await;
+    }
+}
+
+story! {
+    /// Somebody writes first while the copy looks whether the target is empty.
+    #[tokio::test]
+    async fn a_first_write_on_its_way_is_kept(target: Store) {
+        let source = Store::sqlite().await;
+        fill(&source.db).await;
+        target.db.migrations(&SET).up().await.unwrap();
+        target.db.execute("DELETE FROM kinds", params! {}).await.unwrap();
+        let writer = target.another().await;
+        let tx = writer.begin(TxOptions::default()).await.unwrap();
+        let insert = "INSERT INTO kinds (name, region) VALUES ('first', 'here')";
+        tx.execute(insert, params! {}).await.unwrap();
+        let write = async {
+            wait_for_marker(&target).await;
+            tx.commit().await.unwrap();
+        };
+        let (copied, ()) = tokio::join!(copy(&source.db, &target.db), write);
+        match copied.unwrap_err().kind() {
+            ErrorKind::Copy(CopyError::NotEmpty { table }) => assert_eq!(table, "kinds"),
+            other => panic!("{other:?}"),
+        }
+        let names: Vec<Scalar<String>> = target
+            .db
+            .fetch_all("SELECT name FROM kinds", params! {})
+            .await
+            .unwrap();
+        assert_eq!(names, [Scalar("first".to_owned())]);
+        // It is an ordinary store again.
+        assert_eq!(target.db.migrations(&SET).up().await.unwrap().current, 2);
+        writer.close().await.unwrap();
+        source.finish().await;
+    }
+}
+
+/// Waits until a copy has marked the target; on SQLite it cannot while somebody else writes.
+async fn wait_for_marker(target: &Store) {
+    if target.dialect() == Dialect::Sqlite {
+        return;
+    }
+    let marked = "SELECT count(*) FROM athena_migrations WHERE set_name = 'athena_copy'";
+    while target
+        .db
+        .fetch_one::<Scalar<i64>>(marked, params! {})
+        .await
+        .unwrap()
+        != Scalar(1)
+    {
+        tokio::task::yield_now().await;
+    }
+}
+
+story! {
+    /// Of two copies at once into a fresh target, one goes on to the end and the other gives up.
+    #[tokio::test]
+    async fn two_copies_at_once_do_not_mix(target: Store) {
+        let source = Store::sqlite().await;
+        fill(&source.db).await;
+        let other = target.another().await;
+        let (first, second) = tokio::join!(copy(&source.db, &target.db), copy(&source.db, &other));
+        let (done, refused): (Vec<_>, Vec<_>) = [first, second].into_iter().partition(Result::is_ok);
+        assert_eq!((done.len(), refused.len()), (1, 1), "{refused:?}");
+        match refused[0].as_ref().unwrap_err().kind() {
+            ErrorKind::Copy(CopyError::TakenOver | CopyError::NotEmpty { .. }) => {}
+            error => panic!("{error:?}"),
+        }
+        check_equal(&source.db, &target.db).await;
+        other.close().await.unwrap();
         source.finish().await;
     }
 }
