@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::refused;
+use super::digest::{encode, encode_json};
+use super::{json, refused};
 use crate::dialect::Dialect;
 use crate::error::{CopyError, Error, Result};
 use crate::executor::Executor;
@@ -16,12 +17,26 @@ use crate::value::Value;
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     pub(super) name: String,
-    columns: Vec<(String, Option<LogicalType>)>,
+    columns: Vec<Column>,
     primary_key: Vec<String>,
     /// The tables that must be there first.
     needs: BTreeSet<String>,
     /// The references to rows of the same table.
     parents: Vec<ForeignKey>,
+}
+
+#[derive(Debug, Clone)]
+struct Column {
+    name: String,
+    kind: Option<LogicalType>,
+}
+
+/// A row in the types that the migrations declared; JSON is its text.
+#[derive(Debug)]
+pub(super) struct TypedRow {
+    pub(super) values: Vec<Value>,
+    /// The values in the form that is hashed.
+    pub(super) encoded: Vec<u8>,
 }
 
 /// Describes the tables that the sets made, referenced ones first.
@@ -63,7 +78,10 @@ impl Layout {
             .columns
             .iter()
             .filter(|column| !computed(&column.generated))
-            .map(|column| (column.name.clone(), column.kind));
+            .map(|column| Column {
+                name: column.name.clone(),
+                kind: column.kind,
+            });
         let (to_itself, to_others): (Vec<&ForeignKey>, Vec<&ForeignKey>) = table
             .foreign_keys
             .iter()
@@ -79,13 +97,29 @@ impl Layout {
     }
 
     pub(super) fn column_names(&self) -> Vec<&str> {
-        self.columns.iter().map(|(name, _)| name.as_str()).collect()
+        self.columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect()
     }
 
     /// Reads all rows, in any order.
     pub(super) fn select(&self, dialect: Dialect) -> String {
-        let columns = list(dialect, self.column_names(), "");
+        let columns = self.selected(dialect, "");
         format!("SELECT {columns} FROM {}", dialect.quote(&self.name))
+    }
+
+    /// Lists what is read; a driver would round the numbers of a JSON document.
+    fn selected(&self, dialect: Dialect, prefix: &str) -> String {
+        let selected = self.columns.iter().map(|column| {
+            let name = format!("{prefix}{}", dialect.quote(&column.name));
+            match (dialect, column.kind) {
+                (Dialect::Postgres, Some(LogicalType::Json)) => format!("CAST({name} AS text)"),
+                (Dialect::MySql, Some(LogicalType::Json)) => format!("CAST({name} AS CHAR)"),
+                _ => name,
+            }
+        });
+        selected.collect::<Vec<_>>().join(", ")
     }
 
     /// Reads all rows by the primary key, or, where rows refer to others of their table, parents
@@ -137,46 +171,110 @@ impl Layout {
             of_child = list(dialect, references(), "c."),
             child = equal("c.", "d."),
             own_child = equal("c.", "c."),
-            columns = list(dialect, self.column_names(), "t."),
+            columns = self.selected(dialect, "t."),
             same = same.collect::<Vec<_>>().join(" AND "),
             key = list(dialect, key, "t."),
         )
     }
 
     /// Returns a row in the types that the migrations declared.
-    pub(super) fn typed(&self, row: Row) -> Result<Vec<Value>> {
-        let values = row.into_values().into_iter().zip(&self.columns);
-        values
-            .map(|(value, (column, logical))| {
-                let Some(logical) = logical else {
-                    return Ok(value);
-                };
-                value.as_logical(*logical).ok_or_else(|| {
-                    let column = format!("{}.{column}", self.name);
-                    Error::mismatch(column, logical.to_string(), value.type_name())
-                })
-            })
-            .collect()
+    pub(super) fn typed(&self, row: Row) -> Result<TypedRow> {
+        let mut typed = TypedRow {
+            values: Vec::with_capacity(self.columns.len()),
+            encoded: Vec::new(),
+        };
+        for (value, column) in row.into_values().into_iter().zip(&self.columns) {
+            let got = value.type_name();
+            if typed.push(value, column.kind).is_none() {
+                let want = column
+                    .kind
+                    .map_or_else(String::new, |kind| kind.to_string());
+                let column = format!("{}.{}", self.name, column.name);
+                return Err(Error::mismatch(column, want, got));
+            }
+        }
+        Ok(typed)
+    }
+
+    /// Refuses what a backend cannot store, and says where it is.
+    pub(super) fn check_storable(&self, dialect: Dialect, row: &TypedRow) -> Result<()> {
+        if dialect != Dialect::Postgres {
+            return Ok(());
+        }
+        let mut cells = self.columns.iter().zip(&row.values);
+        let found = cells.find(|(column, value)| match value {
+            Value::Text(text) if column.kind == Some(LogicalType::Json) => json::holds_nul(text),
+            Value::Text(text) => text.contains('\0'),
+            _ => false,
+        });
+        match found {
+            None => Ok(()),
+            Some((column, _)) => Err(Error::unsupported(
+                format!(
+                    "the character U+0000 in `{}.{}`, in {},",
+                    self.name,
+                    column.name,
+                    self.place_of(row)
+                ),
+                dialect,
+                "remove it from the source",
+            )),
+        }
+    }
+
+    /// Names a row by its numbers; what is written in it is nobody's business.
+    fn place_of(&self, row: &TypedRow) -> String {
+        let cells = self.columns.iter().zip(&row.values);
+        let numbers = cells.filter_map(|(column, value)| match value {
+            _ if !self.primary_key.contains(&column.name) => None,
+            Value::Int(number) => Some(format!("`{}` {number}", column.name)),
+            Value::Uuid(number) => Some(format!("`{}` {number}", column.name)),
+            _ => None,
+        });
+        let numbers: Vec<String> = numbers.collect();
+        if numbers.is_empty() {
+            "one of the rows".to_owned()
+        } else {
+            format!("the row with {}", numbers.join(" and "))
+        }
     }
 
     /// Makes sure that the target has the same columns.
     pub(super) fn check(&self, found: &[Table]) -> Result<()> {
-        let mut missing = self.columns.iter().filter(|(name, logical)| {
+        let mut missing = self.columns.iter().filter(|column| {
             let table = found.iter().find(|table| table.name == self.name);
-            let column = table.and_then(|table| table.column(name));
-            column.is_none_or(|column| column.kind != *logical)
+            let other = table.and_then(|table| table.column(&column.name));
+            other.is_none_or(|other| other.kind != column.kind)
         });
         match missing.next() {
             None => Ok(()),
-            Some((column, _)) => {
+            Some(column) => {
                 let message = format!(
-                    "the column `{column}` of `{}` is not the same in source and target; compare both with their migrations",
-                    self.name
+                    "the column `{}` of `{}` is not the same in source and target; compare both with their migrations",
+                    column.name, self.name
                 );
                 let table = self.name.clone();
                 Err(refused(CopyError::Differs { table }, message))
             }
         }
+    }
+}
+
+impl TypedRow {
+    /// Adds a value as its type has it; `None` if it does not fit.
+    fn push(&mut self, value: Value, kind: Option<LogicalType>) -> Option<()> {
+        let value = match (kind, value) {
+            (Some(LogicalType::Json), Value::Text(text)) => {
+                encode_json(&mut self.encoded, &json::canonical(&text)?);
+                self.values.push(Value::Text(text));
+                return Some(());
+            }
+            (Some(kind), value) => value.as_logical(kind)?,
+            (None, value) => value,
+        };
+        encode(&mut self.encoded, &value);
+        self.values.push(value);
+        Some(())
     }
 }
 

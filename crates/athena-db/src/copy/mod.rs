@@ -11,6 +11,7 @@
 //! says that it is unfinished, and [`Migrator::up`](crate::Migrator::up) refuses it.
 
 mod digest;
+mod json;
 mod layout;
 mod marker;
 
@@ -28,7 +29,7 @@ use crate::schema::Schema;
 use crate::transaction::{Tx, TxOptions};
 use crate::value::Value;
 use digest::Digest;
-use layout::{Layout, declared_tables};
+use layout::{Layout, TypedRow, declared_tables};
 use marker::Marker;
 
 /// What a copy is to do besides moving the rows.
@@ -239,9 +240,10 @@ impl Copy<'_> {
         let mut chunk = Chunk::default();
         while let Some(row) = rows.next().await {
             let row = layout.typed(row?)?;
-            let bytes = digest.add(&row);
+            digest.add(&row.encoded);
             if digest.rows > present.rows {
-                chunk.push(row, bytes);
+                layout.check_storable(self.target.dialect(), &row)?;
+                chunk.push(row);
             } else if digest.rows == present.rows && digest != present {
                 return Ok(None);
             }
@@ -339,9 +341,9 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn push(&mut self, row: Vec<Value>, bytes: usize) {
-        self.rows.push(row);
-        self.bytes += bytes;
+    fn push(&mut self, row: TypedRow) {
+        self.bytes += row.encoded.len();
+        self.rows.push(row.values);
     }
 
     fn is_full(&self) -> bool {
