@@ -341,7 +341,7 @@ story! {
         let insert = "INSERT INTO kinds (name, region) VALUES ('first', 'here')";
         tx.execute(insert, params! {}).await.unwrap();
         let write = async {
-            wait_for_marker(&target).await;
+            wait_for_marker(target).await;
             tx.commit().await.unwrap();
         };
         let (copied, ()) = tokio::join!(copy(&source.db, &target.db), write);
