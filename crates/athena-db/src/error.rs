@@ -227,10 +227,15 @@ pub enum MigrationError {
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CopyError {
-    /// The source lacks migrations of a set, or has a set that this programme does not know.
+    /// The source lacks migrations of a set.
     NotReady {
         /// The name of the migration set.
         set: String,
+    },
+    /// The source has sets of migrations that are not among those to copy.
+    Foreign {
+        /// The names of the sets.
+        sets: Vec<String>,
     },
     /// The target holds rows.
     NotEmpty {

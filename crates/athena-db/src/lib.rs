@@ -108,8 +108,8 @@ mod value;
 pub use athena_db_derive::FromRow;
 pub use conn::Conn;
 pub use copy::{
-    Copied, CopyOptions, CopyProgress, CopyStage, OnProgress, TableDigest, copy_database,
-    digest_database,
+    Copied, CopyOptions, CopyProgress, CopyStage, Foreign, OnProgress, TableDigest,
+    check_copy_source, copy_database, digest_database, foreign_parts,
 };
 pub use database::{Builder, Database, Durability, Health};
 pub use decimal::{Decimal, DecimalError};
@@ -135,4 +135,5 @@ pub use sql::{
 };
 pub use stream::RowStream;
 pub use transaction::{Access, Isolation, Savepoint, Tx, TxOptions};
+pub use url::{sqlite_file, sqlite_url};
 pub use value::{FromValue, ListItem, Value};

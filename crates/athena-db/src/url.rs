@@ -1,8 +1,43 @@
-//! What the URL of a server says beside what the driver reads of it.
+//! What the URL of a server says beside what the driver reads of it, and which file one of SQLite
+//! names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+
+/// Returns the URL of a SQLite file, whatever signs its path is made of.
+///
+/// ```
+/// use athena_db::{sqlite_file, sqlite_url};
+/// use std::path::Path;
+///
+/// let path = Path::new("/home/me/100% mine?.db");
+/// assert_eq!(sqlite_url(path), "sqlite:/home/me/100%25 mine%3F.db");
+/// assert_eq!(sqlite_file(&sqlite_url(path)).as_deref(), Some(path));
+/// ```
+#[must_use]
+pub fn sqlite_url(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    format!("sqlite:{}", path.replace('%', "%25").replace('?', "%3F"))
+}
+
+/// Returns the file that a URL of SQLite names; `None` for one in memory, and for other databases.
+///
+/// `%20` and the like stand for the signs that they encode; a `%` that encodes nothing is one.
+#[must_use]
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let (path, _) = sqlite_parts(url)?;
+    (path.as_os_str() != ":memory:" && path.as_os_str() != "").then_some(path)
+}
+
+/// Splits the URL of a SQLite database into the file and the options.
+pub(crate) fn sqlite_parts(url: &str) -> Option<(PathBuf, &str)> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    Some((path.into_owned().into(), options))
+}
 
 /// The options of a URL that are ours to follow.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -154,6 +189,23 @@ mod tests {
             ("postgres://u:p?q@h/db", SslMode::Disable)
         );
         assert_eq!(split("postgres://h").unwrap().1, Options::default());
+    }
+
+    #[test]
+    fn a_file_is_found_whatever_its_name() {
+        let file = |url: &str| sqlite_file(url).map(|path| path.display().to_string());
+        assert_eq!(file("sqlite:a%20b.db").as_deref(), Some("a b.db"));
+        assert_eq!(file("sqlite:50%.db").as_deref(), Some("50%.db"));
+        assert_eq!(
+            file("sqlite:///a/b#c.db?mode=ro").as_deref(),
+            Some("/a/b#c.db")
+        );
+        assert_eq!(file("sqlite::memory:"), None);
+        assert_eq!(file("sqlite:?mode=memory"), None);
+        assert_eq!(file("postgres://h/d"), None);
+        for path in ["/a/b.db", "é ü.db", "50%.db", "%41", "a?b#c.db", "?mode=ro"] {
+            assert_eq!(file(&sqlite_url(Path::new(path))).as_deref(), Some(path));
+        }
     }
 
     #[test]

@@ -3,11 +3,11 @@
 //! Opening is kept cheap, because a one-shot command does it for every call: one connection, the
 //! migration ledger, nothing else. Whatever can wait for the first use waits.
 
-use crate::config::{DatabaseSettings, EmbedderSettings, Settings, sqlite_url};
+use crate::config::{DatabaseSettings, EmbedderSettings, Settings};
 use crate::outcome::at_path;
 use crate::project;
 use athena_core::{Code, Ctx, Embedder, Env, Error, Registry, Result};
-use athena_db::{Builder, Database, Durability, MigrationSet};
+use athena_db::{Builder, Database, Durability, MigrationSet, sqlite_url};
 use athena_embed::{EmbedderConfig, Secret};
 use std::io;
 use std::path::Path;

@@ -8,6 +8,7 @@
 
 use crate::outcome::at_path;
 use athena_core::{Code, Error, Result};
+use athena_db::sqlite_url;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -449,7 +450,7 @@ fn assemble(
     }));
     Settings {
         database: DatabaseSettings {
-            url: text("database.url").unwrap_or_default(),
+            url: database_url(&text("database.url").unwrap_or_default()),
             min_connections: small("database.min_connections"),
             max_connections: small("database.max_connections"),
             full_durability: text("database.durability").as_deref() != Some("normal"),
@@ -703,17 +704,17 @@ fn postgres_url(environment: &Environment) -> Result<String> {
     ))
 }
 
-/// Returns the URL of a store in a file.
-pub(crate) fn sqlite_url(path: &Path) -> String {
-    format!("sqlite:{}", path.display())
-}
-
-/// Returns the file of an embedded store.
-pub(crate) fn store_file(url: &str) -> Option<PathBuf> {
-    let rest = url.strip_prefix("sqlite:")?;
-    let rest = rest.strip_prefix("//").unwrap_or(rest);
-    let path = rest.split('?').next().unwrap_or(rest);
-    (path != ":memory:" && !path.is_empty()).then(|| PathBuf::from(path))
+/// Returns the URL of a database that was named by one, or by the path of a file.
+pub(crate) fn database_url(named: &str) -> String {
+    let is_url = named.split_once(':').is_some_and(|(scheme, _)| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(plain)
+    });
+    if is_url {
+        named.to_owned()
+    } else {
+        sqlite_url(Path::new(named))
+    }
 }
 
 fn percent_encode(text: &str) -> String {

@@ -13,6 +13,7 @@ mod dates;
 mod logging;
 mod outcome;
 mod project;
+mod staging;
 mod terminal;
 
 use athena_core::{Code, Error};

@@ -17,7 +17,19 @@ pub(crate) enum Stop {
     ClosedPipe,
     /// It failed and said so.
     Told(u8),
+    /// A signal ended it.
+    Interrupted {
+        /// The number of the signal.
+        signal: u8,
+        /// The name of the signal.
+        name: &'static str,
+        /// What that means for the work.
+        consequence: &'static str,
+    },
 }
+
+/// What shells add to the number of a signal for the exit status of a process that it ended.
+const SIGNALLED: u8 = 128;
 
 /// The exit statuses and the codes that end with them, in the order of the documentation.
 pub(crate) const EXIT_STATUSES: [(u8, &str, &[Code]); 9] = [
@@ -127,6 +139,14 @@ pub(crate) fn conclude(outcome: Outcome, as_json: bool) -> ExitCode {
             tell(&error, as_json);
             exit_status(error.code())
         }
+        Err(Stop::Interrupted {
+            signal,
+            name,
+            consequence,
+        }) => {
+            tell_interruption(name, consequence, as_json);
+            SIGNALLED + signal
+        }
     };
     ExitCode::from(status)
 }
@@ -144,6 +164,17 @@ fn tell(error: &Error, as_json: bool) {
         format!("error[{}]: {error}", error.code())
     };
     // Nobody is left to be told when standard error is closed.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Says which signal ended a command. No failure of Athena's, so it has no [`Code`].
+fn tell_interruption(name: &str, consequence: &str, as_json: bool) {
+    let message = format!("stopped by {name}; {consequence}");
+    let text = if as_json {
+        json!({"error": {"code": "interrupted", "message": message}}).to_string()
+    } else {
+        format!("error[interrupted]: {message}")
+    };
     let _ = writeln!(io::stderr(), "{text}");
 }
 

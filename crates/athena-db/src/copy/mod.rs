@@ -22,10 +22,10 @@ use serde::Serialize;
 use crate::database::Database;
 use crate::error::{CopyError, Error, ErrorKind, Result};
 use crate::executor::Executor;
-use crate::migrate::MigrationSet;
+use crate::migrate::{MigrationSet, UNFINISHED_COPY};
 use crate::params::Params;
 use crate::row::{Row, Scalar};
-use crate::schema::Schema;
+use crate::schema::{LEDGER, Schema};
 use crate::transaction::{Tx, TxOptions};
 use crate::value::Value;
 use digest::Digest;
@@ -37,8 +37,19 @@ use marker::Marker;
 pub struct CopyOptions<'a> {
     /// What names the source, without secrets: an unfinished copy goes on only from the same one.
     pub source: &'a str,
-    /// The migrations whose tables are moved. The source must have all of them and no others.
+    /// The migrations whose tables are moved. The source must have all of them.
     pub sets: &'a [&'a MigrationSet<'a>],
+    /// Leaves out what other sets of migrations made, instead of refusing a source that has some.
+    pub leave_out_foreign: bool,
+}
+
+/// What a database holds besides what some sets of migrations made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Foreign {
+    /// Other sets of migrations, in alphabetic order.
+    pub sets: Vec<String>,
+    /// Tables that none of the sets made, in alphabetic order.
+    pub tables: Vec<String>,
 }
 
 /// How far a copy is.
@@ -125,7 +136,7 @@ pub async fn copy_database(
     options: &CopyOptions<'_>,
     progress: OnProgress<'_>,
 ) -> Result<Copied> {
-    check_source(source, options.sets).await?;
+    check_copy_source(source, options).await?;
     if let Some(copied) = copy_snapshot(source, target, options, progress, false).await? {
         return Ok(copied);
     }
@@ -179,7 +190,7 @@ async fn copy_snapshot(
             .collect(),
         resumed_rows: copy.resumed_rows,
         started_over: start_over,
-        left_out: left_out(&snapshot, options.sets).await?,
+        left_out: foreign_parts(&snapshot, options.sets).await?.tables,
     };
     copy.marker.remove(target).await?;
     snapshot.rollback().await?;
@@ -351,40 +362,63 @@ impl Chunk {
     }
 }
 
-/// Makes sure that the source has exactly these migrations.
-async fn check_source(source: &Database, sets: &[&MigrationSet<'_>]) -> Result<()> {
-    for set in sets {
+/// Makes sure that a database can be the source of a copy; [`copy_database`] begins with it.
+///
+/// Worth a call before a target is opened, which may create it.
+///
+/// # Errors
+///
+/// [`ErrorKind::Copy`] if migrations are missing, or others are there and not to be left out;
+/// [`ErrorKind::Migration`] if the source is an unfinished copy or of a newer version.
+pub async fn check_copy_source(source: &Database, options: &CopyOptions<'_>) -> Result<()> {
+    for set in options.sets {
         if let Some(pending) = source.migrations(set).plan().await?.first() {
             let message = format!(
                 "the source lacks migration {} `{}` of `{}`; bring it up to date first",
                 pending.version, pending.name, set.name
             );
-            return Err(refused(
-                CopyError::NotReady {
-                    set: set.name.to_owned(),
-                },
-                message,
-            ));
+            let set = set.name.to_owned();
+            return Err(refused(CopyError::NotReady { set }, message));
         }
     }
-    let found: Vec<Scalar<String>> = source
-        .fetch_all(
-            "SELECT DISTINCT set_name FROM athena_migrations ORDER BY set_name",
-            Params::new(),
-        )
-        .await?;
-    let unknown = found
-        .into_iter()
-        .find(|Scalar(name)| !sets.iter().any(|set| set.name == name));
-    match unknown {
-        None => Ok(()),
-        Some(Scalar(set)) => {
-            let message = format!(
-                "the source has migrations of the set `{set}`, which this programme does not know; use the one that does"
-            );
-            Err(refused(CopyError::NotReady { set }, message))
-        }
+    let foreign = foreign_parts(source, options.sets).await?;
+    if foreign.sets.is_empty() || options.leave_out_foreign {
+        return Ok(());
     }
+    let message = format!(
+        "the source also has the migrations of {}, which this programme does not know and cannot copy (the tables {})",
+        quoted(&foreign.sets),
+        quoted(&foreign.tables)
+    );
+    let sets = foreign.sets;
+    Err(refused(CopyError::Foreign { sets }, message))
+}
+
+/// Lists what a database holds besides what sets of migrations made.
+///
+/// # Errors
+///
+/// What reading the ledger and the names of the tables meets.
+pub async fn foreign_parts(db: &impl Executor, sets: &[&MigrationSet<'_>]) -> Result<Foreign> {
+    let declared = declared_tables(sets)?;
+    let mut tables = Schema::of(db).table_names().await?;
+    tables.retain(|name| !declared.contains(name));
+    let found = if Schema::of(db).table_exists(LEDGER).await? {
+        let names = "SELECT DISTINCT set_name FROM athena_migrations ORDER BY set_name";
+        db.fetch_all(names, Params::new()).await?
+    } else {
+        Vec::new()
+    };
+    let is_foreign =
+        |name: &String| name != UNFINISHED_COPY && !sets.iter().any(|set| set.name == name);
+    let names = found.into_iter().map(|Scalar(name): Scalar<String>| name);
+    let sets = names.filter(is_foreign).collect();
+    Ok(Foreign { sets, tables })
+}
+
+fn quoted(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 /// What a copy finds in its target.
@@ -450,15 +484,6 @@ async fn own_turn(target: &Database, marker: &Marker) -> Result<Tx<'static>> {
     let tx = target.begin(options).await?;
     marker.hold(&tx).await?;
     Ok(tx)
-}
-
-async fn left_out(snapshot: &Tx<'_>, sets: &[&MigrationSet<'_>]) -> Result<Vec<String>> {
-    let declared = declared_tables(sets)?;
-    let names = Schema::of(snapshot).table_names().await?;
-    Ok(names
-        .into_iter()
-        .filter(|name| !declared.contains(name))
-        .collect())
 }
 
 async fn count(snapshot: &Tx<'_>, layouts: &[Layout]) -> Result<u64> {

@@ -28,6 +28,7 @@ use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
 use crate::transaction::{Access, TxOptions};
+use crate::url::sqlite_parts;
 use connection::File;
 use facts::Way;
 use pool::{Pool, Read};
@@ -191,13 +192,11 @@ fn is_checkpoint(plan: &Plan) -> bool {
     plan.class == Class::Alone && plan.text.to_ascii_lowercase().contains("wal_checkpoint")
 }
 
-/// Reads the URL. The path is taken as it stands, without percent escapes.
+/// Reads the URL.
 fn locate(url: &str, settings: &Settings) -> Result<(File, Option<tempfile::TempDir>)> {
-    let rest = url.strip_prefix("sqlite:").unwrap_or(url);
-    let rest = rest.strip_prefix("//").unwrap_or(rest);
-    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (path, query) = sqlite_parts(url).unwrap_or_default();
     let mut file = File {
-        path: PathBuf::from(path),
+        path,
         create: true,
         read_only: settings.read_only,
         durability: settings.durability,
@@ -216,11 +215,11 @@ fn locate(url: &str, settings: &Settings) -> Result<(File, Option<tempfile::Temp
             }
         }
     }
-    match path {
-        "" if file.path.as_os_str().is_empty() => Err(wrong_url(
+    match file.path.as_os_str() {
+        path if path.is_empty() => Err(wrong_url(
             "the database URL names no file; write `sqlite:path` or `sqlite::memory:`".to_owned(),
         )),
-        _ if file.path.as_os_str() == ":memory:" => in_memory(file),
+        path if path == ":memory:" => in_memory(file),
         _ => Ok((file, None)),
     }
 }

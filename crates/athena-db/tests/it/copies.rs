@@ -124,6 +124,7 @@ async fn copy_named(source: &Database, target: &Database, name: &str) -> Result<
     let options = CopyOptions {
         source: name,
         sets: &[&SET],
+        leave_out_foreign: false,
     };
     copy_database(source, target, &options, &mut |_| {}).await
 }
@@ -134,6 +135,7 @@ async fn interrupted(source: &Database, target: &Database, rows: u64) {
     let options = CopyOptions {
         source: "the first",
         sets: &[&SET],
+        leave_out_foreign: false,
     };
     let mut progress = |progress: CopyProgress<'_>| {
         if progress.done >= rows {
@@ -272,6 +274,7 @@ story! {
         let options = CopyOptions {
             source: "busy",
             sets: &[&SET],
+            leave_out_foreign: false,
         };
         let mut progress = |_: CopyProgress<'_>| started.notify_one();
         let (copied, ()) = tokio::join!(
@@ -326,6 +329,38 @@ story! {
         empty.finish().await;
         source.finish().await;
     }
+}
+
+/// What others made with migrations of their own is told, and left out if that is wanted.
+#[tokio::test]
+async fn sets_of_others_are_left_out_on_request() {
+    let (source, target) = (Store::sqlite().await, Store::sqlite().await);
+    fill(&source.db).await;
+    let others = MigrationSet {
+        name: "others",
+        files: &[MigrationFile::new(
+            1,
+            "notes",
+            "CREATE TABLE notes (id INTEGER PRIMARY KEY);",
+        )],
+    };
+    source.db.migrations(&others).up().await.unwrap();
+    let error = copy(&source.db, &target.db).await.unwrap_err();
+    match error.kind() {
+        ErrorKind::Copy(CopyError::Foreign { sets }) => assert_eq!(sets, &["others"]),
+        other => panic!("{other:?}"),
+    }
+    assert!(error.to_string().contains("the tables `notes`"), "{error}");
+    let options = CopyOptions {
+        source: "the first",
+        sets: &[&SET],
+        leave_out_foreign: true,
+    };
+    let copied = copy_database(&source.db, &target.db, &options, &mut |_| {}).await;
+    assert_eq!(copied.unwrap().left_out, ["notes"]);
+    assert_eq!(target.db.migrations(&SET).plan().await.unwrap(), []);
+    source.finish().await;
+    target.finish().await;
 }
 
 story! {

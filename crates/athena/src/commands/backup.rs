@@ -5,22 +5,28 @@
 //! table has and what is in them. The file appears under its name when it has been read back and
 //! found to be what the manifest says, and a restore begins with the same check.
 
-use super::Session;
-use super::db::copy::{copy, copy_into, open_source, rows, source_name, summary};
+use super::db::copy::{
+    INTERRUPTED, LEAVE_OUT_FOREIGN, copy, copy_into, leave_out_foreign_argument, open_source,
+    options, rows, source_name, summary,
+};
+use super::db::named_database;
+use super::{Session, busy};
 use crate::compose::{self, MIGRATIONS};
-use crate::config::{DatabaseSettings, redact, sqlite_url, store_file};
+use crate::config::{DatabaseSettings, redact};
 use crate::outcome::{Outcome, at_path};
+use crate::staging::Staging;
 use athena_core::{Code, Error, Result};
 use athena_db::{
-    Copied, Database, Durability, Executor, Params, Scalar, TableDigest, digest_database, params,
+    Copied, Database, Durability, Executor, MigrationState, MigrationStatus, Params, Scalar,
+    TableDigest, digest_database, foreign_parts, params, sqlite_file, sqlite_url,
 };
 use clap::{Arg, ArgMatches, Command};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
 
 /// The table in which a backup says what is in it.
 const MANIFEST: &str = "athena_backup";
@@ -49,6 +55,7 @@ pub(crate) fn backup_command() -> Command {
                 .value_name("FILE")
                 .help("The file, or a directory [default: one named after the time, in backups/ of the home]"),
         )
+        .arg(leave_out_foreign_argument())
 }
 
 /// Makes the command `restore`.
@@ -73,30 +80,44 @@ pub(crate) fn restore_command() -> Command {
 pub(crate) fn backup(session: &Session, matches: &ArgMatches) -> Outcome {
     let now = Timestamp::now();
     let path = place(session, matches.get_one::<String>("file"), now)?;
-    let (bytes, manifest) = session.block_on(async { Ok(make(session, &path, now).await?) })?;
+    let leave_out_foreign = matches.get_flag(LEAVE_OUT_FOREIGN);
+    let made = session.block_on_long("nothing was left behind", async {
+        Ok(make(session, &path, now, leave_out_foreign).await?)
+    });
+    let Made {
+        bytes,
+        manifest,
+        left_out,
+    } = made?;
     let answer = json!({
         "file": path.display().to_string(), "bytes": bytes, "made_at": now, "tables": manifest.tables,
+        "left_out": left_out,
     });
     session.show(&answer, |_, _| {
         let rows: u64 = manifest.tables.iter().map(|table| table.rows).sum();
         let tables = manifest.tables.len();
-        format!(
+        let mut text = format!(
             "backed up {rows} rows in {tables} tables to {}\n",
             path.display()
-        )
+        );
+        if !left_out.is_empty() {
+            let _ = writeln!(
+                text,
+                "a restore does not bring back, because not Athena's: {}",
+                left_out.join(", ")
+            );
+        }
+        text
     })
 }
 
 /// Restores a backup.
 pub(crate) fn restore(session: &Session, matches: &ArgMatches) -> Outcome {
     let file = matches.get_one::<String>("file").map_or("", String::as_str);
-    let mut to = session.settings.database.clone();
-    if let Some(url) = matches.get_one::<String>("to") {
-        to.url.clone_from(url);
-    }
-    let (manifest, mut copied) = session.block_on(async {
+    let to = named_database(session, matches, "to");
+    let (manifest, mut copied) = session.block_on_long(INTERRUPTED, async {
         let archive = open_archive(file).await?;
-        let manifest = check(&archive, Path::new(file)).await;
+        let manifest = busy(session, "checking", check(&archive, Path::new(file))).await;
         let result = match manifest {
             Ok(manifest) => bring_back(session, &archive, file, manifest, &to).await,
             Err(error) => Err(error),
@@ -143,53 +164,135 @@ fn refuse_existing(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the file, and returns its size.
-async fn make(session: &Session, path: &Path, now: Timestamp) -> Result<(u64, Manifest)> {
+/// A backup that was made.
+struct Made {
+    bytes: u64,
+    manifest: Manifest,
+    /// Tables of the store that a restore does not bring back.
+    left_out: Vec<String>,
+}
+
+/// Makes the file.
+async fn make(
+    session: &Session,
+    path: &Path,
+    now: Timestamp,
+    leave_out_foreign: bool,
+) -> Result<Made> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let staging = tempfile::Builder::new()
-        .prefix(".athena-backup-")
-        .tempdir_in(folder)
+    let staging = Staging::new_in(folder, ".athena-backup-")
         .map_err(|error| at_path("write to", folder, error))?;
     let (stage, finished) = (
         staging.path().join("stage.db"),
         staging.path().join("backup.db"),
     );
-    let backend = snapshot(session, &stage).await?;
-    let manifest = describe(&stage, &finished, backend, now).await?;
-    check_file(&finished, &manifest).await?;
+    let (backend, left_out) = snapshot(session, &stage, leave_out_foreign).await?;
+    let described = describe(&stage, &finished, backend, now);
+    let manifest = busy(session, "summing up", described).await?;
+    busy(session, "checking", check_file(&finished, &manifest)).await?;
     let bytes = publish(&finished, path, folder)?;
-    Ok((bytes, manifest))
+    Ok(Made {
+        bytes,
+        manifest,
+        left_out,
+    })
 }
 
-/// Brings one state of the store into a file of its own, and returns the backend's name.
-async fn snapshot(session: &Session, stage: &Path) -> Result<String> {
+/// Brings one state of the store into a file of its own, and returns the backend's name and the
+/// tables that a restore leaves out.
+async fn snapshot(
+    session: &Session,
+    stage: &Path,
+    leave_out_foreign: bool,
+) -> Result<(String, Vec<String>)> {
     let settings = &session.settings.database;
-    let backend = match open_writable_file(settings).await? {
+    let (backend, left_out) = match open_writable_file(settings).await? {
         Some(db) => {
-            let done = vacuum_into(&db, stage).await;
+            let done = snapshot_file(session, &db, stage, leave_out_foreign).await;
             db.close().await?;
-            done?;
-            db.dialect()
+            (db.dialect(), done?)
         }
         None => {
             let source = open_source(settings).await?;
+            let name = source_name(&settings.url);
             let target = open_stage(stage).await?;
-            let copied = copy(session, &source, &source_name(&settings.url), &target).await;
+            let copied = copy(
+                session,
+                &source,
+                &options(&name, leave_out_foreign),
+                &target,
+            )
+            .await;
             target.close().await?;
             source.close().await?;
-            copied?;
-            source.dialect()
+            (source.dialect(), copied?.left_out)
         }
     };
-    Ok(backend.name().to_owned())
+    Ok((backend.name().to_owned(), left_out))
+}
+
+/// Copies the whole file of a store that could be restored.
+async fn snapshot_file(
+    session: &Session,
+    db: &Database,
+    stage: &Path,
+    leave_out_foreign: bool,
+) -> Result<Vec<String>> {
+    check_restorable(db, leave_out_foreign).await?;
+    busy(session, "copying the file", vacuum_into(db, stage)).await?;
+    // What counts is the state that is in the copy.
+    let copy = open_file(stage).await?;
+    let left_out = check_restorable(&copy, leave_out_foreign).await;
+    copy.close().await?;
+    left_out
+}
+
+/// Makes sure that a restore would accept what an SQLite store holds, and returns the tables that
+/// it would leave out. Migrations may be missing: a restore applies them.
+async fn check_restorable(db: &Database, leave_out_foreign: bool) -> Result<Vec<String>> {
+    let mut applied = 0;
+    for set in MIGRATIONS {
+        let migrator = db.migrations(set);
+        for migration in migrator.status().await? {
+            match migration.state {
+                MigrationState::HalfApplied(_) => return Err(half_applied(set.name, &migration)),
+                MigrationState::Pending => {}
+                _ => applied += 1,
+            }
+        }
+        migrator.plan().await?;
+    }
+    if applied == 0 {
+        let message = "the database holds no store of Athena: none of its migrations was applied";
+        return Err(Error::new(Code::InvalidState, message));
+    }
+    let foreign = foreign_parts(db, &MIGRATIONS).await?;
+    if foreign.sets.is_empty() || leave_out_foreign {
+        return Ok(foreign.tables);
+    }
+    let message = format!(
+        "the store also has the migrations of `{}`, whose tables `athena restore` cannot bring back ({}); \
+         add `--{LEAVE_OUT_FOREIGN}` to go on without them",
+        foreign.sets.join("`, `"),
+        foreign.tables.join(", ")
+    );
+    Err(Error::new(Code::Conflict, message))
+}
+
+fn half_applied(set: &str, migration: &MigrationStatus) -> Error {
+    let message = format!(
+        "migration {} `{}` of `{set}` stopped half-way; finish it with `athena db migrate up`, and back up then",
+        migration.version, migration.name
+    );
+    Error::new(Code::InvalidState, message)
 }
 
 /// Opens an SQLite store that can be written, which SQLite wants for copying a whole file.
 async fn open_writable_file(settings: &DatabaseSettings) -> Result<Option<Database>> {
-    let Some(file) = store_file(&settings.url) else {
+    let Some(file) = sqlite_file(&settings.url) else {
         return Ok(None);
     };
     if !file.exists() {
@@ -343,12 +446,14 @@ async fn bring_back(
         source_name(&sqlite_url(Path::new(file))),
         manifest.made_at
     );
+    // What others made was told about when the backup was made, and cannot be brought back.
+    let options = options(&name, true);
     if is_current(archive).await? {
-        let copied = copy_into(session, archive, &name, to).await?;
+        let copied = copy_into(session, archive, &options, to).await?;
         return Ok((manifest, copied));
     }
     let (_folder, migrated) = migrated(Path::new(file)).await?;
-    let copied = copy_into(session, &migrated, &name, to).await;
+    let copied = copy_into(session, &migrated, &options, to).await;
     migrated.close().await?;
     Ok((manifest, copied?))
 }
@@ -363,8 +468,10 @@ async fn is_current(archive: &Database) -> Result<bool> {
 }
 
 /// Brings a copy of a backup up to date; it goes with its directory.
-async fn migrated(file: &Path) -> Result<(TempDir, Database)> {
-    let folder = tempfile::tempdir().map_err(Error::internal)?;
+async fn migrated(file: &Path) -> Result<(Staging, Database)> {
+    let place = std::env::temp_dir();
+    let folder = Staging::new_in(&place, ".athena-restore-")
+        .map_err(|error| at_path("write to", &place, error))?;
     let path = folder.path().join("backup.db");
     std::fs::copy(file, &path).map_err(|error| at_path("copy", file, error))?;
     let db = open_stage(&path).await?;

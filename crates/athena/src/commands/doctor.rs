@@ -5,13 +5,14 @@
 
 use super::{Session, told};
 use crate::compose::{self, MIGRATIONS};
-use crate::config::{Settings, redact, store_file};
+use crate::config::{Settings, redact};
 use crate::outcome::Outcome;
 use crate::project;
 use crate::terminal::{Style, pad, printable};
 use athena_core::Error;
 use athena_db::{
-    Access, Database, Dialect, Executor, MigrationState, MigrationStatus, Scalar, TxOptions, params,
+    Access, Database, Dialect, Executor, MigrationState, MigrationStatus, Scalar, TxOptions,
+    params, sqlite_file,
 };
 use clap::Command;
 use rustix::fs::{StatVfs, statfs, statvfs};
@@ -189,7 +190,7 @@ fn misspelt(session: &Session) -> Vec<Finding> {
 async fn database(settings: &Settings) -> Vec<Finding> {
     let url = &settings.database.url;
     let mut findings = Vec::new();
-    if let Some(file) = store_file(url) {
+    if let Some(file) = sqlite_file(url) {
         match std::fs::metadata(&file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return vec![Finding::ok(
@@ -414,7 +415,7 @@ async fn pgvector(db: &Database) -> Finding {
 }
 
 fn disk(settings: &Settings) -> Finding {
-    let wanted = store_file(&settings.database.url).unwrap_or_else(|| settings.home.clone());
+    let wanted = sqlite_file(&settings.database.url).unwrap_or_else(|| settings.home.clone());
     let absolute = std::path::absolute(&wanted).unwrap_or(wanted);
     let Some((path, space)) = absolute
         .ancestors()
@@ -562,8 +563,8 @@ mod tests {
     use jiff::Timestamp;
 
     #[test]
-    fn store_files_are_read_from_urls() {
-        let file = |url: &str| store_file(url).map(|path| path.display().to_string());
+    fn sqlite_files_are_read_from_urls() {
+        let file = |url: &str| sqlite_file(url).map(|path| path.display().to_string());
         assert_eq!(file("sqlite:/a/b.db").as_deref(), Some("/a/b.db"));
         assert_eq!(file("sqlite:///a/b.db?mode=ro").as_deref(), Some("/a/b.db"));
         assert_eq!(file("sqlite::memory:"), None);

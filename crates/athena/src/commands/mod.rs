@@ -25,6 +25,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use std::future::Future;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 /// What every command is given.
 pub(crate) struct Session {
@@ -131,6 +132,29 @@ impl Session {
         runtime.block_on(work)
     }
 
+    /// Runs long work until it is done or a signal comes; then what it holds is dropped.
+    pub(crate) fn block_on_long<T>(
+        &self,
+        consequence: &'static str,
+        work: impl Future<Output = Outcome<T>>,
+    ) -> Outcome<T> {
+        let runtime = compose::small_runtime().map_err(Error::internal)?;
+        let outcome = runtime.block_on(async {
+            let interruption = serve::interruption()?;
+            tokio::select! {
+                outcome = work => outcome,
+                signal = interruption => Err(Stop::Interrupted {
+                    signal: signal.number,
+                    name: signal.name,
+                    consequence,
+                }),
+            }
+        });
+        // A statement that a thread still runs must not hold the process.
+        runtime.shutdown_background();
+        outcome
+    }
+
     /// Shows an answer: JSON, or what `render` makes of it.
     pub(crate) fn show(
         &self,
@@ -180,6 +204,22 @@ pub(crate) fn print(text: &str) -> Outcome {
 /// Returns a field of an answer, which an operation of ours has written.
 pub(crate) fn integer(answer: &Value, name: &str) -> u64 {
     answer.get(name).and_then(Value::as_u64).unwrap_or_default()
+}
+
+/// Shows that work goes on whose length nobody knows, if somebody would see it.
+pub(crate) async fn busy<T>(
+    session: &Session,
+    what: &'static str,
+    work: impl Future<Output = T>,
+) -> T {
+    if !session.shows_progress() {
+        return work.await;
+    }
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(100));
+    let done = work.await;
+    bar.finish_and_clear();
+    done
 }
 
 /// Makes a progress bar, which is invisible when nobody would see it.

@@ -7,11 +7,12 @@
 use super::{Session, integer, json_text, print};
 use crate::cli::render;
 use crate::compose::{self, Store};
-use crate::config::{Settings, Source, sqlite_url};
+use crate::config::{Settings, Source};
 use crate::outcome::Outcome;
 use crate::terminal::Style;
 use athena_core::{Code, Error};
 use athena_db::Durability;
+use athena_db::sqlite_url;
 use athena_embed::EmbedderConfig;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};

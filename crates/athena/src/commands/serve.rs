@@ -101,14 +101,38 @@ fn announce(session: &Session, address: SocketAddr) -> Outcome {
     ))
 }
 
+/// A signal that asks a process to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Interruption {
+    pub(crate) number: u8,
+    pub(crate) name: &'static str,
+}
+
+const SIGINT: Interruption = Interruption {
+    number: 2,
+    name: "SIGINT",
+};
+const SIGTERM: Interruption = Interruption {
+    number: 15,
+    name: "SIGTERM",
+};
+
 /// Resolves with the first SIGINT or SIGTERM.
-pub(crate) fn shutdown() -> Result<impl Future<Output = ()> + Send> {
+pub(crate) fn interruption() -> Result<impl Future<Output = Interruption> + Send> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::internal)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::internal)?;
     Ok(async move {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = interrupt.recv() => SIGINT,
+            _ = terminate.recv() => SIGTERM,
         }
+    })
+}
+
+/// As [`interruption`], for those to whom every signal means the same.
+pub(crate) fn shutdown() -> Result<impl Future<Output = ()> + Send> {
+    let interruption = interruption()?;
+    Ok(async move {
+        interruption.await;
     })
 }

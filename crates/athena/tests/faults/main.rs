@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod acknowledged;
+mod backups;
 mod copies;
 mod disk;
 mod first_start;

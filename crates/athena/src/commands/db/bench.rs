@@ -3,10 +3,10 @@
 use super::table::{Cell, Table};
 use super::{database, explain, url_argument, with_database};
 use crate::commands::{Session, progress};
-use crate::config::{DatabaseSettings, redact, sqlite_url, store_file};
+use crate::config::{DatabaseSettings, redact};
 use crate::outcome::{Outcome, at_path};
 use athena_core::Result;
-use athena_db::{Database, Executor, Params, Value, params};
+use athena_db::{Database, Executor, Params, Value, params, sqlite_file, sqlite_url};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -99,7 +99,7 @@ fn row(measured: &Measured) -> Vec<Cell> {
 
 /// Picks where to measure: for an embedded store a file beside it, so that the store stays as it is.
 fn place(settings: &DatabaseSettings) -> Result<(DatabaseSettings, Option<TempDir>)> {
-    let Some(file) = store_file(&settings.url) else {
+    let Some(file) = sqlite_file(&settings.url) else {
         return Ok((settings.clone(), None));
     };
     let mut beside = file.parent();

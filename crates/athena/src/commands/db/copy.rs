@@ -1,15 +1,25 @@
 //! `db copy`: a whole store from any backend to any other. Backups are made and restored with it.
 
-use super::explain;
+use super::{explain, named_database};
 use crate::commands::{Session, progress};
 use crate::compose::{self, MIGRATIONS};
-use crate::config::{DatabaseSettings, redact, sqlite_url, store_file};
+use crate::config::{DatabaseSettings, redact};
 use crate::outcome::Outcome;
-use athena_core::Result;
-use athena_db::{Copied, CopyOptions, CopyProgress, CopyStage, Database, copy_database};
-use clap::{Arg, ArgMatches, Command};
+use athena_core::{Code, Error, Result};
+use athena_db::{
+    Copied, CopyError, CopyOptions, CopyProgress, CopyStage, Database, ErrorKind,
+    check_copy_source, copy_database, sqlite_file, sqlite_url,
+};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
 use std::fmt::Write;
+use std::path::Path;
+
+/// The option that allows to leave out what others made.
+pub(crate) const LEAVE_OUT_FOREIGN: &str = "leave-out-foreign";
+
+/// What a signal means for a copy.
+pub(crate) const INTERRUPTED: &str = "start it again to go on where it stopped";
 
 /// Makes the command.
 pub(super) fn command() -> Command {
@@ -32,23 +42,20 @@ pub(super) fn command() -> Command {
                 .long("to")
                 .value_name("URL")
                 .required(true)
-                .help("The empty database: sqlite:PATH, postgresql://… or mysql://…"),
+                .help("The empty database: a path, sqlite:PATH, postgresql://… or mysql://…"),
         )
+        .arg(leave_out_foreign_argument())
 }
 
 /// Copies.
 pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
-    let settings = |option: &str| {
-        let mut settings = session.settings.database.clone();
-        if let Some(url) = matches.get_one::<String>(option) {
-            settings.url.clone_from(url);
-        }
-        settings
-    };
-    let (from, to) = (settings("from"), settings("to"));
-    let copied = session.block_on(async {
+    let from = named_database(session, matches, "from");
+    let to = named_database(session, matches, "to");
+    let leave_out_foreign = matches.get_flag(LEAVE_OUT_FOREIGN);
+    let copied = session.block_on_long(INTERRUPTED, async {
         let source = open_source(&from).await?;
-        let copied = copy_into(session, &source, &source_name(&from.url), &to).await;
+        let name = source_name(&from.url);
+        let copied = copy_into(session, &source, &options(&name, leave_out_foreign), &to).await;
         source.close().await?;
         Ok(copied?)
     })?;
@@ -74,22 +81,72 @@ pub(crate) async fn open_source(settings: &DatabaseSettings) -> Result<Database>
 pub(crate) async fn copy_into(
     session: &Session,
     source: &Database,
-    name: &str,
+    options: &CopyOptions<'_>,
     to: &DatabaseSettings,
 ) -> Result<Copied> {
+    // Opening the target may create it, so the source comes first.
+    let checked = check_copy_source(source, options).await;
+    checked.map_err(advise)?;
     compose::prepare_home_for(&session.settings, to)?;
+    let created = sqlite_file(&to.url).filter(|file| !file.exists());
     let builder = compose::patient(compose::builder(to));
     let target = builder.open().await.map_err(explain)?;
-    let copied = copy(session, source, name, &target).await;
+    let copied = copy(session, source, options, &target).await;
     target.close().await?;
+    if let (Err(error), Some(file)) = (&copied, created)
+        && error.code() == Code::StorageFull
+    {
+        remove_store(&file);
+    }
     copied
+}
+
+/// Removes a file that does not fit on its disk, and what belongs to it.
+fn remove_store(file: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        // What cannot be removed is an unfinished copy, which nobody can open.
+        let _ = std::fs::remove_file(name);
+    }
+}
+
+/// Returns what a copy of a whole store is to do.
+pub(crate) fn options(source: &str, leave_out_foreign: bool) -> CopyOptions<'_> {
+    CopyOptions {
+        source,
+        sets: &MIGRATIONS,
+        leave_out_foreign,
+    }
+}
+
+/// Makes the option that allows to leave out what others made.
+pub(crate) fn leave_out_foreign_argument() -> Arg {
+    Arg::new(LEAVE_OUT_FOREIGN)
+        .long(LEAVE_OUT_FOREIGN)
+        .action(ArgAction::SetTrue)
+        .help("Go on without the tables of other sets of migrations, which only their programme can bring back")
+}
+
+/// Adds the way out to a refusal.
+pub(crate) fn advise(error: athena_db::Error) -> Error {
+    let foreign = matches!(error.kind(), ErrorKind::Copy(CopyError::Foreign { .. }));
+    let error = Error::from(error);
+    if !foreign {
+        return error;
+    }
+    let message = format!(
+        "{}; move these with the database's own tools, and add `--{LEAVE_OUT_FOREIGN}` to go on without them",
+        error.message()
+    );
+    Error::new(error.code(), message).with_source(error)
 }
 
 /// Copies a store and shows how far that is.
 pub(crate) async fn copy(
     session: &Session,
     source: &Database,
-    name: &str,
+    options: &CopyOptions<'_>,
     target: &Database,
 ) -> Result<Copied> {
     let bar = progress(session, 0, "copying");
@@ -101,18 +158,14 @@ pub(crate) async fn copy(
             CopyStage::Verifying => format!("comparing {}", progress.table),
         });
     };
-    let options = CopyOptions {
-        source: name,
-        sets: &MIGRATIONS,
-    };
-    let copied = copy_database(source, target, &options, &mut on_progress).await;
+    let copied = copy_database(source, target, options, &mut on_progress).await;
     bar.finish_and_clear();
-    Ok(copied?)
+    copied.map_err(advise)
 }
 
 /// Returns what names a source, the same from every directory and without its password.
 pub(crate) fn source_name(url: &str) -> String {
-    let file = store_file(url).and_then(|path| std::fs::canonicalize(path).ok());
+    let file = sqlite_file(url).and_then(|path| std::fs::canonicalize(path).ok());
     file.map_or_else(|| redact(url), |path| sqlite_url(&path))
 }
 

@@ -16,10 +16,10 @@ mod translate;
 use super::Session;
 use crate::cli::arguments::{self, Stdin};
 use crate::compose;
-use crate::config::{DatabaseSettings, store_file};
+use crate::config::{DatabaseSettings, database_url};
 use crate::outcome::Outcome;
 use athena_core::{Code, Error, Result};
-use athena_db::{Database, ErrorKind};
+use athena_db::{Database, ErrorKind, sqlite_file};
 use clap::{Arg, ArgMatches, Command};
 use std::borrow::Cow;
 
@@ -85,16 +85,25 @@ fn sql_text<'a>(matches: &'a ArgMatches, stdin: &mut dyn Stdin) -> Result<Cow<'a
 
 /// Returns the settings of the database that is meant.
 fn database(session: &Session, matches: &ArgMatches) -> DatabaseSettings {
+    named_database(session, matches, URL)
+}
+
+/// Returns the settings with the database that an option names, if it was given.
+pub(super) fn named_database(
+    session: &Session,
+    matches: &ArgMatches,
+    option: &str,
+) -> DatabaseSettings {
     let mut settings = session.settings.database.clone();
-    if let Some(url) = matches.get_one::<String>(URL) {
-        settings.url.clone_from(url);
+    if let Some(named) = matches.get_one::<String>(option) {
+        settings.url = database_url(named);
     }
     settings
 }
 
 /// Says so if the database is a file that is not there: only migrations make one.
 fn require(settings: &DatabaseSettings) -> Outcome {
-    if let Some(file) = store_file(&settings.url).filter(|file| !file.exists()) {
+    if let Some(file) = sqlite_file(&settings.url).filter(|file| !file.exists()) {
         let message = format!(
             "there is no database at `{}`; `athena remember` makes a store, and `athena db migrate up` one without memories",
             file.display()
