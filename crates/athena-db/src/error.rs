@@ -371,6 +371,12 @@ impl Error {
         Self::new(ErrorKind::Connection, "the database is closed")
     }
 
+    /// A server behind a broken network may never be heard of again.
+    pub(crate) fn silent(limit: Duration) -> Self {
+        let message = format!("the server did not answer within {limit:?}");
+        Self::new(ErrorKind::Connection, message)
+    }
+
     pub(crate) fn expired(after: Duration) -> Self {
         let message = format!(
             "the transaction was rolled back because it was open longer than its deadline of {after:?}"

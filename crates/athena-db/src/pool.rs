@@ -54,6 +54,8 @@ pub(crate) struct Limits {
     patience: Duration,
     lifetime: Option<Duration>,
     idle: Option<Duration>,
+    /// How long a statement may run, as the server is told.
+    statement: Option<Duration>,
 }
 
 /// Connections in numbers.
@@ -159,6 +161,7 @@ impl Limits {
             patience: settings.acquire_timeout,
             lifetime: settings.max_lifetime,
             idle: settings.idle_timeout,
+            statement: settings.statement_timeout,
         }
     }
 
@@ -427,6 +430,11 @@ impl<M: Manage> Lease<M> {
     pub(crate) fn conn(&self) -> &M::Conn {
         let member = self.place.as_ref().and_then(|place| place.member.as_ref());
         &member.expect("a lease is filled before it is lent").conn
+    }
+
+    /// How long a statement may run.
+    pub(crate) fn statement_timeout(&self) -> Option<Duration> {
+        self.shared.limits.statement
     }
 
     /// Notes that a statement starts, of which plan if it has one.

@@ -4,7 +4,6 @@
 //! its deadline whatever the server does; a batch of rows is one transaction.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use crate::database::Health;
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Outcome, Plan, Work};
+use crate::plan::{Class, Outcome, Work};
 use crate::pool::{self, Limits, Manage, Pool};
 use crate::transaction::TxOptions;
 
@@ -86,6 +85,12 @@ pub(crate) struct Transaction<M: Manage<Conn: Session>> {
 /// A batch of rows is one transaction; it may take its time.
 const BATCH_DEADLINE: Duration = Duration::from_secs(600);
 
+/// How long a server may take to begin or to roll back before its connection is given up.
+const CONTROL: Duration = Duration::from_secs(10);
+
+/// How long a server may be silent beyond the statement timeout, which it is to keep by itself.
+const SILENCE: Duration = Duration::from_secs(5);
+
 impl Failure {
     /// Nothing was sent yet.
     pub(crate) fn before(error: Error) -> Self {
@@ -139,7 +144,14 @@ impl<M: Manage<Conn: Session>> Server<M> {
     /// Holds its connection no longer than it needs it: another attempt may wait for that one.
     async fn attempt(&self, work: &Work) -> Result<Outcome, Failure> {
         let lease = self.acquire().await.map_err(Failure::after)?;
-        lease.attempt(work).await
+        let Some(limit) = lease.limit_of(work) else {
+            return lease.attempt(work).await;
+        };
+        let attempt = tokio::time::timeout(limit, lease.attempt(work));
+        attempt.await.unwrap_or_else(|_| {
+            let writes = work.plan().is_none_or(|plan| plan.class != Class::Query);
+            Err(Failure::on_the_way(Error::silent(limit), writes))
+        })
     }
 
     /// Runs a single statement outside any transaction.
@@ -210,7 +222,7 @@ impl<M: Manage<Conn: Session>> Lease<M> {
                 done.map_err(Failure::after)
             }
             Err(failure) => {
-                let _ = self.end("ROLLBACK").await;
+                let _ = self.roll_back().await;
                 Err(Failure {
                     error: lost_with_transaction(failure.error),
                     ..failure
@@ -228,18 +240,26 @@ impl<M: Manage<Conn: Session>> Lease<M> {
         result
     }
 
+    /// When to give up on a server that should have given up on the statement itself.
+    fn limit_of(&self, work: &Work) -> Option<Duration> {
+        if work.needs_transaction() {
+            return Some(BATCH_DEADLINE + SILENCE);
+        }
+        let timeout = self.inner.as_ref()?.statement_timeout();
+        timeout.map(|timeout| timeout + SILENCE)
+    }
+
     /// From now on the lease has an open transaction.
     async fn begin(&self, options: &TxOptions) -> Result<()> {
         let lease = self.lease()?;
         self.in_transaction.store(true, Ordering::SeqCst);
-        let flight = lease.take_off(None::<&Arc<Plan>>);
-        let result = lease.conn().begin(options).await;
-        flight.land();
-        result
+        within(CONTROL, lease, lease.conn().begin(options)).await
     }
 
     async fn commit(&self) -> Result<()> {
-        self.end("COMMIT").await.map_err(|error| {
+        let timeout = self.lease()?.statement_timeout();
+        let limit = timeout.unwrap_or(BATCH_DEADLINE) + SILENCE;
+        self.end("COMMIT", limit).await.map_err(|error| {
             if error.is_connection() {
                 Error::commit_unknown()
             } else {
@@ -248,12 +268,14 @@ impl<M: Manage<Conn: Session>> Lease<M> {
         })
     }
 
+    async fn roll_back(&self) -> Result<()> {
+        self.end("ROLLBACK", CONTROL).await
+    }
+
     /// Whatever the server says, the transaction is over.
-    async fn end(&self, text: &'static str) -> Result<()> {
+    async fn end(&self, text: &'static str, limit: Duration) -> Result<()> {
         let lease = self.lease()?;
-        let flight = lease.take_off(None::<&Arc<Plan>>);
-        let result = lease.conn().end(text).await;
-        flight.land();
+        let result = within(limit, lease, lease.conn().end(text)).await;
         self.in_transaction.store(false, Ordering::SeqCst);
         result
     }
@@ -297,11 +319,26 @@ fn roll_back_in_background<M: Manage<Conn: Session>>(lease: pool::Lease<M>) {
         Err(_) => lease.discard(),
         Ok(runtime) => drop(runtime.spawn(async move {
             let flight = lease.take_off(None);
-            if lease.conn().end("ROLLBACK").await.is_ok() {
+            let ended = tokio::time::timeout(CONTROL, lease.conn().end("ROLLBACK")).await;
+            if matches!(ended, Ok(Ok(()))) {
                 flight.land();
             }
         })),
     }
+}
+
+/// Waits for the answer to a statement of our own. Without one the connection is not used again.
+async fn within<M: Manage>(
+    limit: Duration,
+    lease: &pool::Lease<M>,
+    statement: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    let flight = lease.take_off(None);
+    let Ok(result) = tokio::time::timeout(limit, statement).await else {
+        return Err(Error::silent(limit));
+    };
+    flight.land();
+    result
 }
 
 impl<M: Manage<Conn: Session>> Transaction<M> {
@@ -337,7 +374,7 @@ impl<M: Manage<Conn: Session>> Transaction<M> {
         if self.lease.is_in_flight() {
             self.lease.cancel();
         } else if !self.expired.load(Ordering::SeqCst) {
-            let _ = self.lease.end("ROLLBACK").await;
+            let _ = self.lease.roll_back().await;
         }
         Ok(())
     }

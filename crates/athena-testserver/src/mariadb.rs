@@ -140,6 +140,7 @@ impl MariaDb {
             .command("mariadbd")
             .arg("--no-defaults")
             .arg(option("datadir", &self.cluster()))
+            .arg(option("tmpdir", &self.scratch()))
             .arg(option("socket", &self.data().join("socket")))
             .arg(option("init-file", &self.account()))
             .arg(format!("--port={}", self.port))
@@ -161,13 +162,16 @@ impl MariaDb {
 
     fn initialise(&self) {
         fs::create_dir(self.data()).unwrap();
+        fs::create_dir(self.scratch()).unwrap();
         self.programs.give(&self.data());
+        self.programs.give(&self.scratch());
         let install = directory_of("mariadb-install-db").expect("there is no `mariadb-install-db`");
         succeed(
             self.programs
                 .run(&install.join("mariadb-install-db"))
                 .arg("--no-defaults")
                 .arg(option("datadir", &self.cluster()))
+                .arg(option("tmpdir", &self.scratch()))
                 .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
                 .args(["--skip-name-resolve", "--innodb-log-file-size=16M"]),
         );
@@ -197,6 +201,11 @@ impl MariaDb {
 
     fn cluster(&self) -> PathBuf {
         self.data().join("cluster")
+    }
+
+    /// Its own, because a server that starts removes the temporary files of all others.
+    fn scratch(&self) -> PathBuf {
+        self.data().join("scratch")
     }
 
     fn account(&self) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -17,15 +17,14 @@ pub struct Proxy {
 
 #[derive(Debug, Default)]
 struct Line {
-    fault: AtomicU8,
+    losing: AtomicBool,
+    /// So many connections there were, and so many of them fell silent.
+    accepted: AtomicUsize,
+    silent: AtomicUsize,
     closed: AtomicBool,
     /// Both ends of all connections, so that one that fell silent stays open.
     ends: Mutex<Vec<TcpStream>>,
 }
-
-const NONE: u8 = 0;
-const SILENCE: u8 = 1;
-const LOST_ANSWER: u8 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -55,20 +54,16 @@ impl Proxy {
         url.replace(&format!(":{}/", self.target), &format!(":{}/", self.port))
     }
 
-    /// From now on nothing gets through and nobody is told, as behind a cable that was pulled.
-    /// The connections of now stay so.
+    /// Nothing gets through on the connections of now any more and nobody is told, as behind a
+    /// cable that was pulled. New ones work.
     pub fn fall_silent(&self) {
-        self.line.fault.store(SILENCE, Ordering::SeqCst);
+        let all = self.line.accepted.load(Ordering::SeqCst);
+        self.line.silent.store(all, Ordering::SeqCst);
     }
 
     /// The next answer is lost and its connection ends; the server has done what it was asked.
     pub fn lose_an_answer(&self) {
-        self.line.fault.store(LOST_ANSWER, Ordering::SeqCst);
-    }
-
-    /// From now on everything gets through again.
-    pub fn recover(&self) {
-        self.line.fault.store(NONE, Ordering::SeqCst);
+        self.line.losing.store(true, Ordering::SeqCst);
     }
 
     /// Ends all connections of now.
@@ -102,6 +97,7 @@ impl Line {
             let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)) else {
                 continue;
             };
+            let number = self.accepted.fetch_add(1, Ordering::SeqCst);
             for end in [&client, &server] {
                 end.set_nodelay(true).unwrap();
                 self.ends.lock().unwrap().push(end.try_clone().unwrap());
@@ -112,23 +108,21 @@ impl Line {
             ] {
                 let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                 let line = Arc::clone(&self);
-                thread::spawn(move || line.pass_on(way, from, to));
+                thread::spawn(move || line.pass_on(number, way, from, to));
             }
         }
     }
 
-    fn pass_on(&self, way: Way, mut from: TcpStream, mut to: TcpStream) {
+    fn pass_on(&self, number: usize, way: Way, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let length = from.read(&mut buffer).unwrap_or(0);
-            match self.fault.load(Ordering::SeqCst) {
-                SILENCE => return,
-                LOST_ANSWER if way == Way::Back => {
-                    self.fault.store(NONE, Ordering::SeqCst);
-                    break;
-                }
-                _ if length == 0 || to.write_all(&buffer[..length]).is_err() => break,
-                _ => {}
+            if number < self.silent.load(Ordering::SeqCst) {
+                return;
+            }
+            let lost = way == Way::Back && self.losing.swap(false, Ordering::SeqCst);
+            if length == 0 || lost || to.write_all(&buffer[..length]).is_err() {
+                break;
             }
         }
         for end in [from, to] {

@@ -240,7 +240,7 @@ async fn kill(driver: Opts, id: u32) {
         conn.query_drop(format!("KILL CONNECTION {id}")).await?;
         conn.disconnect().await
     };
-    if let Err(error) = killed.await {
+    if let Ok(Err(error)) = tokio::time::timeout(CONNECT_TIMEOUT, killed).await {
         let error = translate(&error);
         tracing::debug!(target: "athena_db", %error, "an abandoned statement could not be stopped");
     }

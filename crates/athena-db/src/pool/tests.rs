@@ -52,6 +52,7 @@ fn limits(most: usize) -> Limits {
         patience: Duration::from_secs(60),
         lifetime: None,
         idle: None,
+        statement: None,
     }
 }
 

@@ -36,8 +36,8 @@ struct Wish {
 /// How often to ask whether the server is still there.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long it may take to answer.
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may take to answer, also to `LISTEN`.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The pauses between attempts to connect again.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -167,15 +167,19 @@ impl Task {
                 wish = self.wishes.recv() => {
                     let wish = wish?;
                     let listening = listen(&connection, &wish.channel).await;
+                    let is_lost = listening.as_ref().is_err_and(Error::is_connection);
                     if listening.is_ok() {
                         self.channels.insert(wish.channel);
                     }
                     // Whoever does not wait any more does not listen either.
                     let _ = wish.answer.send(listening);
+                    if is_lost {
+                        return Some(());
+                    }
                 }
                 _ = ping.tick() => {
                     let answer = connection.client().check_connection();
-                    if !matches!(tokio::time::timeout(PING_TIMEOUT, answer).await, Ok(Ok(()))) {
+                    if !matches!(tokio::time::timeout(PATIENCE, answer).await, Ok(Ok(()))) {
                         return Some(());
                     }
                 }
@@ -200,8 +204,11 @@ impl Task {
 
 async fn listen(connection: &Connection, channel: &str) -> Result<()> {
     let text = format!("LISTEN \"{}\"", channel.replace('"', "\"\""));
-    let listening = connection.client().batch_execute(&text).await;
-    listening.map_err(|error| translate(&error))
+    let listening = connection.client().batch_execute(&text);
+    let answer = tokio::time::timeout(PATIENCE, listening).await;
+    answer
+        .map_err(|_| Error::silent(PATIENCE))?
+        .map_err(|error| translate(&error))
 }
 
 #[cfg(test)]
