@@ -490,7 +490,8 @@ impl Builder {
         self
     }
 
-    /// Sets how long one statement may run. Default 60 seconds.
+    /// Sets how long one statement may run, and of a stream, how long its next rows may take.
+    /// Default 60 seconds.
     ///
     /// On SQLite it ends reads only: a write inside a group commit is never interrupted.
     pub fn statement_timeout(mut self, timeout: Duration) -> Self {

@@ -137,7 +137,8 @@ pub trait Executor: Run {
 
     /// Returns the rows one after the other, read no faster than they are taken.
     ///
-    /// At most some hundred rows are held. On a [`Database`](crate::Database) the stream is a
+    /// At most some hundred rows are held. The statement timeout limits each wait for the next rows,
+    /// neither the whole nor the time that the reader takes. On a [`Database`](crate::Database) the stream is a
     /// read-only transaction of its own: it sees one state of the data, a statement that writes
     /// fails, and dropping the stream ends it. In a [`Tx`](crate::Tx), read it to its end: one that is dropped
     /// earlier leaves a transaction that can only be rolled back.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::plan::Outcome;
 use crate::row::{FromRow, Row};
 
@@ -40,6 +41,17 @@ pub struct RowStream<'a, T> {
 pub struct RowSender {
     to: mpsc::Sender<Vec<Row>>,
     deadline: Option<Instant>,
+    sent: Option<Sent>,
+}
+
+/// What to do when the reader has taken a chunk.
+#[derive(Clone)]
+struct Sent(Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Sent")
+    }
 }
 
 /// How long a thread rests before it looks again whether a slow reader has taken something.
@@ -51,6 +63,7 @@ pub(crate) fn channel() -> (RowSender, mpsc::Receiver<Vec<Row>>) {
     let sender = RowSender {
         to: sender,
         deadline: None,
+        sent: None,
     };
     (sender, receiver)
 }
@@ -62,6 +75,11 @@ impl RowSender {
             deadline: Some(deadline),
             ..self
         }
+    }
+
+    /// Does something whenever a thread goes on after it has waited for the reader.
+    pub(crate) fn after_each(&mut self, sent: impl Fn() + Send + Sync + 'static) {
+        self.sent = Some(Sent(Arc::new(sent)));
     }
 
     /// Sends a chunk; `false` says that nobody reads any more, or not in time.
@@ -77,7 +95,15 @@ impl RowSender {
     }
 
     /// Sends a chunk from a thread of its own, never from a task.
-    pub(crate) fn send_blocking(&self, mut rows: Vec<Row>) -> bool {
+    pub(crate) fn send_blocking(&self, rows: Vec<Row>) -> bool {
+        let is_taken = self.wait_to_send(rows);
+        if let Some(Sent(sent)) = &self.sent {
+            sent();
+        }
+        is_taken
+    }
+
+    fn wait_to_send(&self, mut rows: Vec<Row>) -> bool {
         let Some(deadline) = self.deadline else {
             return self.to.blocking_send(rows).is_ok();
         };
@@ -92,6 +118,25 @@ impl RowSender {
             }
         }
     }
+}
+
+/// Waits for what a server is to send next, but no longer than a statement may run.
+pub(crate) async fn within<F: Future>(limit: Option<Duration>, next: F) -> Option<F::Output> {
+    let mut next = std::pin::pin!(next);
+    // Most rows are there already; for them no clock is asked.
+    if let Poll::Ready(there) = futures_util::poll!(next.as_mut()) {
+        return Some(there);
+    }
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, next).await.ok(),
+        None => Some(next.await),
+    }
+}
+
+/// The error of a stream whose next rows did not come, with the code that the server has for it.
+pub(crate) fn stalled(code: &str) -> Error {
+    let message = "the stream was interrupted because its next rows took too long";
+    Error::new(ErrorKind::Timeout(Stage::Statement), message).with_code(code)
 }
 
 impl<'a, T: FromRow> RowStream<'a, T> {

@@ -25,7 +25,7 @@ use crate::pool::Manage;
 use crate::row::{Columns, Row};
 use crate::server::{Failure, Session};
 use crate::sql::{Form, Keyed, Slot, expand_lists, rewrite};
-use crate::stream::{CHUNK, RowSender};
+use crate::stream::{CHUNK, RowSender, stalled, within};
 use crate::transaction::{Access, Isolation, TxOptions};
 use crate::value::Value;
 
@@ -57,11 +57,16 @@ struct Link {
     is_mariadb: bool,
     /// After how many idle seconds the server ends a transaction.
     idle_limit: u64,
+    /// Rows did not come in time, and may come yet.
+    stalled: bool,
 }
 
 /// How long a connection may idle and be lent without asking for it. Short, because the driver
 /// does not notice that one was closed before a statement on it was sent and may be lost.
 const TRUSTED: Duration = Duration::from_millis(10);
+
+/// A statement was stopped because it took too long.
+const STOPPED: &str = "1969";
 
 /// How long a server may take to answer a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,7 +84,17 @@ const KEYS_AT_ONCE: usize = 512;
 enum Rows<'a> {
     Count,
     Take(usize),
-    Send(&'a RowSender),
+    /// Each wait for rows may take so long.
+    Send(&'a RowSender, Option<Duration>),
+}
+
+impl Rows<'_> {
+    const fn limit(&self) -> Option<Duration> {
+        match self {
+            Self::Send(_, limit) => *limit,
+            Self::Count | Self::Take(_) => None,
+        }
+    }
 }
 
 impl Connector {
@@ -126,6 +141,7 @@ impl Connector {
             max_packet: usize::try_from(max_packet).unwrap_or(usize::MAX),
             is_mariadb,
             idle_limit: 0,
+            stalled: false,
         };
         Ok((link, driver))
     }
@@ -178,9 +194,13 @@ impl Session for Connection {
         {
             refuse_commit(&plan.text).map_err(Failure::before)?;
         }
-        let result = self.link.lock().await.run(work).await;
+        let mut link = self.link.lock().await;
+        let result = link.run(work).await;
         if let Err(failure) = &result {
             self.note_loss(&failure.error);
+        }
+        if link.stalled && !self.lost.swap(true, Ordering::SeqCst) {
+            self.cancel();
         }
         result
     }
@@ -298,9 +318,63 @@ impl Link {
                 limit,
                 ..
             } => (plan, values, Rows::Take(*limit)),
-            Work::Stream { plan, values, rows } => (plan, values, Rows::Send(rows)),
+            Work::Stream { plan, values, rows } => {
+                return Box::pin(self.stream(plan, values, rows)).await;
+            }
         };
         self.run_one(plan, values, rows).await
+    }
+
+    /// Sends the rows away; the server's limit of time, which is for a whole statement, is lifted
+    /// meanwhile, and each wait for rows is limited instead.
+    async fn stream(
+        &mut self,
+        plan: &Plan,
+        values: &[Value],
+        rows: &RowSender,
+    ) -> Result<Outcome, Failure> {
+        // In steps, each is a statement of its own.
+        if matches!(plan.form, Form::Keyed(_)) {
+            return self.run_one(plan, values, Rows::Send(rows, None)).await;
+        }
+        let before = |error| Failure::before(translate(&error));
+        let known = self.lift_time_limit().await.map_err(before)?;
+        let limit = self.time_limit(known);
+        let result = self.run_one(plan, values, Rows::Send(rows, limit)).await;
+        if !self.stalled && !result.as_ref().is_err_and(Failure::is_lost) {
+            let text = format!("SET SESSION {} = {known}", self.time_variable());
+            let restored = self.conn.query_drop(text).await;
+            restored.map_err(|error| Failure::on_the_way(translate(&error), false))?;
+        }
+        result
+    }
+
+    /// Lifts the limit of time for a statement, and returns what it was.
+    async fn lift_time_limit(&mut self) -> Result<f64, DriverFailure> {
+        let variable = self.time_variable();
+        let text =
+            format!("SELECT CAST(@@SESSION.{variable} AS DOUBLE); SET SESSION {variable} = 0");
+        let known: Option<f64> = self.conn.query_first(text).await?;
+        Ok(known.unwrap_or_default())
+    }
+
+    const fn time_variable(&self) -> &'static str {
+        if self.is_mariadb {
+            "max_statement_time"
+        } else {
+            "max_execution_time"
+        }
+    }
+
+    /// MariaDB counts in seconds, MySQL in milliseconds.
+    fn time_limit(&self, number: f64) -> Option<Duration> {
+        let seconds = if self.is_mariadb {
+            number
+        } else {
+            number / 1000.0
+        };
+        let limit = Duration::try_from_secs_f64(seconds).ok();
+        limit.filter(|limit| !limit.is_zero())
     }
 
     async fn run_one(
@@ -339,16 +413,21 @@ impl Link {
         let writes = plan.class != Class::Query;
         let skipped = match rows {
             Rows::Take(_) => Outcome::Rows(Vec::new()),
-            Rows::Count | Rows::Send(_) => Outcome::Count(0),
+            Rows::Count | Rows::Send(..) => Outcome::Count(0),
         };
-        let result = match execute(&mut self.conn, Some(plan), text, raws, writes).await {
-            Ok(result) => read(result, plan, rows, writes).await,
-            Err(failed) => Err(failed),
+        let limit = rows.limit();
+        let executed = execute(&mut self.conn, Some(plan), text, raws, writes);
+        let result = match within(limit, executed).await {
+            Some(Ok(result)) => read(result, plan, rows, writes).await,
+            Some(Err(failed)) => Err(failed),
+            None => Err(Failure::after(stalled(STOPPED))),
         };
         let failed = match result {
             Ok(outcome) => return Ok(outcome),
             Err(failed) => failed,
         };
+        // Where we limit the time, the server does not.
+        self.stalled = limit.is_some() && matches!(failed.error.kind(), ErrorKind::Timeout(_));
         let ErrorKind::Unique {
             constraint: Some(key),
             ..
@@ -490,7 +569,7 @@ impl Link {
                 result.truncate(limit);
                 Ok(Outcome::Rows(result))
             }
-            Rows::Send(to) => {
+            Rows::Send(to, _) => {
                 while !result.is_empty() {
                     let rest = result.split_off(CHUNK.min(result.len()));
                     to.send(std::mem::replace(&mut result, rest)).await;
@@ -736,7 +815,7 @@ async fn read(
         let count = count(plan, result.affected_rows(), &result.info());
         return match rows {
             Rows::Take(_) => Ok(Outcome::Rows(Vec::new())),
-            Rows::Count | Rows::Send(_) => Ok(Outcome::Count(count)),
+            Rows::Count | Rows::Send(..) => Ok(Outcome::Count(count)),
         };
     }
     let names = Columns::new(names);
@@ -744,7 +823,11 @@ async fn read(
     let mut count = 0;
     let mut failed = None;
     let mut wanted = true;
-    while let Some(row) = next_row(&mut result, writes).await? {
+    loop {
+        let Some(next) = within(rows.limit(), next_row(&mut result, writes)).await else {
+            return Err(Failure::after(stalled(STOPPED)));
+        };
+        let Some(row) = next? else { break };
         count += 1;
         let full = matches!(rows, Rows::Count)
             || matches!(rows, Rows::Take(limit) if taken.len() >= limit);
@@ -755,7 +838,7 @@ async fn read(
             Ok(row) => taken.push(row),
             Err(error) => failed = Some(error),
         }
-        if let Rows::Send(to) = rows
+        if let Rows::Send(to, _) = rows
             && taken.len() == CHUNK
         {
             wanted = to.send(std::mem::take(&mut taken)).await;
@@ -767,7 +850,7 @@ async fn read(
     match rows {
         Rows::Take(_) => Ok(Outcome::Rows(taken)),
         Rows::Count => Ok(Outcome::Count(count)),
-        Rows::Send(to) => {
+        Rows::Send(to, _) => {
             if !taken.is_empty() {
                 to.send(taken).await;
             }

@@ -29,6 +29,9 @@ const CACHED_STATEMENTS: usize = 256;
 /// The most that the driver takes in one packet; what the server takes is asked of it.
 const LARGEST_ANSWER: usize = 1 << 30;
 
+/// After how long without a word the kernel asks whether the other side is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
 /// What tells MySQL to read SQL as others do. The mode of a server is not trusted.
 const MODES: &str = "ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES,NO_ZERO_DATE,\
                      NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION";
@@ -66,6 +69,7 @@ impl Options {
             .stmt_cache_size(CACHED_STATEMENTS)
             .max_allowed_packet(Some(LARGEST_ANSWER))
             .wait_timeout(Some(28_800))
+            .tcp_keepalive(Some(KEEP_ALIVE))
             // An `UPDATE` tells what it matched anyway, and an upsert only so whether it inserted.
             .client_found_rows(false)
             .connect_attribute("program_name", settings.application_name.as_str());

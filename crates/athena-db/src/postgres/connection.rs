@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
 use crate::row::{Columns, Row};
 use crate::server::{self, Failure, Session as _};
-use crate::stream::{CHUNK, RowSender};
+use crate::stream::{CHUNK, RowSender, stalled, within};
 use crate::transaction::TxOptions;
 use crate::value::Value;
 
@@ -84,6 +84,9 @@ const NULL_TYPES: [Type; 8] = [
 
 /// Prepared attempts to find the types of nulls; a statement is asked about once.
 const MAX_GUESSES: usize = 64;
+
+/// A statement was stopped.
+const STOPPED: &str = "57014";
 
 /// A prepared statement does not exist.
 const NO_STATEMENT: &str = "26000";
@@ -335,14 +338,7 @@ async fn run_once(
                 .map_err(|error| lost_after(&error, plan.class != Class::Query))
         }
         Work::Stream { plan, values, rows } => {
-            let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
-            let writes = plan.class != Class::Query;
-            let stream = conn
-                .client
-                .query_raw(&statement, &parameters)
-                .await
-                .map_err(|error| lost_after(&error, writes))?;
-            Box::pin(send_rows(stream, plan, &statement, rows, writes))
+            Box::pin(stream(conn, plan, values, rows, in_transaction))
                 .await
                 .map(Outcome::Count)
         }
@@ -397,23 +393,51 @@ async fn read_rows(
     Ok(rows)
 }
 
+/// Sends the rows away; the server's limit of time, which is for a whole statement, is lifted
+/// meanwhile, and each wait for rows is limited instead.
+async fn stream(
+    conn: &Connection,
+    plan: &Arc<Plan>,
+    values: &[Value],
+    to: &RowSender,
+    in_transaction: bool,
+) -> Result<u64, Failure> {
+    let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
+    let limit = lift_time_limit(conn, in_transaction)
+        .await
+        .map_err(|error| Failure::before(translate(&error)))?;
+    let writes = plan.class != Class::Query;
+    let sent = async {
+        let rows = next(
+            conn,
+            limit,
+            conn.client.query_raw(&statement, &parameters),
+            writes,
+        );
+        let rows = rows.await?;
+        send_rows(conn, limit, rows, columns_of(plan, &statement), to, writes).await
+    };
+    let result = sent.await;
+    // A transaction that failed takes its settings along.
+    if result.is_ok() || !in_transaction {
+        let _ = tokio::time::timeout(HANG_UP, set_time_limit(conn, limit, in_transaction)).await;
+    }
+    result
+}
+
 /// Sends the rows away in chunks, waiting for the reader; returns their number.
 async fn send_rows(
-    stream: RowStream,
-    plan: &Plan,
-    statement: &Statement,
+    conn: &Connection,
+    limit: Option<Duration>,
+    rows: RowStream,
+    columns: Cow<'_, Arc<Columns>>,
     to: &RowSender,
     writes: bool,
 ) -> Result<u64, Failure> {
-    let columns = columns_of(plan, statement);
-    let mut stream = std::pin::pin!(stream);
+    let mut rows = std::pin::pin!(rows);
     let mut chunk = Vec::with_capacity(CHUNK);
     let mut count = 0;
-    while let Some(row) = stream
-        .try_next()
-        .await
-        .map_err(|error| lost_after(&error, writes))?
-    {
+    while let Some(row) = next(conn, limit, rows.try_next(), writes).await? {
         chunk.push(read_row(&row, &columns).map_err(Failure::after)?);
         count += 1;
         if chunk.len() == CHUNK {
@@ -427,6 +451,49 @@ async fn send_rows(
         to.send(chunk).await;
     }
     Ok(count)
+}
+
+/// Waits for what comes next on a stream, but not for ever.
+async fn next<T>(
+    conn: &Connection,
+    limit: Option<Duration>,
+    next: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    writes: bool,
+) -> Result<T, Failure> {
+    if let Some(next) = within(limit, next).await {
+        return next.map_err(|error| lost_after(&error, writes));
+    }
+    conn.behind.store(true, Ordering::SeqCst);
+    conn.ways.cancel(&conn.client.cancel_token()).await;
+    Err(Failure::after(stalled(STOPPED)))
+}
+
+/// Lifts the limit of time for a statement, and returns what it was.
+async fn lift_time_limit(
+    conn: &Connection,
+    in_transaction: bool,
+) -> Result<Option<Duration>, tokio_postgres::Error> {
+    let text = format!(
+        "SELECT round(extract(epoch FROM current_setting('statement_timeout')::interval) * 1000), \
+         set_config('statement_timeout', '0', {in_transaction})"
+    );
+    let messages = conn.client.simple_query(&text).await?;
+    let limit = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+        _ => None,
+    });
+    Ok(limit.filter(|limit| *limit > 0).map(Duration::from_millis))
+}
+
+async fn set_time_limit(
+    conn: &Connection,
+    limit: Option<Duration>,
+    in_transaction: bool,
+) -> Result<(), tokio_postgres::Error> {
+    let scope = if in_transaction { "LOCAL" } else { "SESSION" };
+    let limit = limit.unwrap_or_default().as_millis();
+    let text = format!("SET {scope} statement_timeout = {limit}");
+    conn.client.batch_execute(&text).await
 }
 
 fn columns_of<'a>(plan: &'a Plan, statement: &Statement) -> Cow<'a, Arc<Columns>> {

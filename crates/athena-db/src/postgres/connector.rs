@@ -40,6 +40,9 @@ type Saying = mpsc::UnboundedSender<Said>;
 /// How long a server may take to answer a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// After how long without a word the kernel asks whether the other side is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
 /// How long to leave a server alone that says that it starts up.
 const STARTING_UP: Duration = Duration::from_millis(100);
 
@@ -181,6 +184,9 @@ fn configure(url: &str, settings: &Settings) -> Result<Config> {
     })?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if config.get_keepalives_idle() > KEEP_ALIVE {
+        config.keepalives_idle(KEEP_ALIVE);
     }
     if config.get_application_name().is_none() {
         config.application_name(settings.application_name.as_str());

@@ -96,6 +96,12 @@ impl Guard {
         self.current.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Lets the current run go on until another time.
+    pub(super) fn extend(&self, deadline: Instant) {
+        let deadline = self.micros(deadline);
+        self.deadline.store(deadline, Ordering::Relaxed);
+    }
+
     /// Stops that run, and no later one.
     pub(super) fn cancel(&self, run: u64) {
         self.cancelled.store(run, Ordering::Relaxed);

@@ -152,7 +152,7 @@ impl Pool {
 
 impl Policy {
     /// Runs a statement on this task if it is quick, else on a thread.
-    pub(super) async fn run<L>(&self, lease: L, work: Work) -> Result<Read>
+    pub(super) async fn run<L>(&self, lease: L, mut work: Work) -> Result<Read>
     where
         L: Borrow<Lease> + Send + 'static,
     {
@@ -162,6 +162,11 @@ impl Policy {
             && let Some(result) = run_inline(lease.borrow(), plan, &work)
         {
             return result.map(Read::Done);
+        }
+        if let (Work::Stream { rows, .. }, Some(timeout)) = (&mut work, self.statement_timeout) {
+            // The limit is for the time between two chunks; the reader's does not count.
+            let guard = Arc::clone(&lease.borrow().reader()?.guard);
+            rows.after_each(move || guard.extend(Instant::now() + timeout));
         }
         self.on_thread(lease, |lease| lease.borrow().run(work))
             .await

@@ -25,6 +25,7 @@ mod processes;
 mod rows;
 mod schema;
 mod sqlite;
+mod streams;
 mod tls;
 mod transactions;
 mod values;
