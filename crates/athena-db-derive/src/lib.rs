@@ -35,8 +35,7 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
     let take_row = if has_own_columns(fields.clone())? {
         let by_value = initialisers(fields, Way::Take)?;
         Some(quote! {
-            fn take_row(mut row: ::athena_db::Row) -> ::athena_db::Result<Self> {
-                let row = &mut row;
+            fn take_row(row: &mut ::athena_db::Row) -> ::athena_db::Result<Self> {
                 ::core::result::Result::Ok(Self { #(#by_value)* })
             }
         })

@@ -17,7 +17,7 @@ pub struct Collector(fn() -> Collected);
 pub struct Collected(Box<dyn Collect>);
 
 trait Collect: Send {
-    fn take(&mut self, row: Row) -> bool;
+    fn take(&mut self, row: &mut Row) -> bool;
     fn len(&self) -> usize;
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
@@ -45,7 +45,7 @@ impl Collector {
 
 impl Collected {
     /// Takes a row; `false` says that no more are wanted.
-    pub(crate) fn take(&mut self, row: Row) -> bool {
+    pub(crate) fn take(&mut self, row: &mut Row) -> bool {
         self.0.take(row)
     }
 
@@ -63,7 +63,7 @@ impl Collected {
 }
 
 impl<T: FromRow> Collect for Typed<T> {
-    fn take(&mut self, row: Row) -> bool {
+    fn take(&mut self, row: &mut Row) -> bool {
         match T::take_row(row) {
             Ok(row) => self.rows.push(row),
             Err(error) => self.error = Some(error),

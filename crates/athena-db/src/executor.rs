@@ -174,7 +174,7 @@ fn only_row<T: FromRow>(outcome: Outcome) -> Result<Option<T>> {
     let mut rows = outcome.rows().into_iter();
     match (rows.next(), rows.next()) {
         (None, _) => Ok(None),
-        (Some(row), None) => T::take_row(row).map(Some),
+        (Some(mut row), None) => T::take_row(&mut row).map(Some),
         _ => Err(Error::too_many_rows()),
     }
 }

@@ -167,7 +167,10 @@ impl Outcome {
     pub(crate) fn rows_as<T: FromRow>(self) -> Result<Vec<T>> {
         match self {
             Self::Collected(rows) => rows.rows(),
-            outcome => outcome.rows().into_iter().map(T::take_row).collect(),
+            outcome => {
+                let mut rows = outcome.rows();
+                rows.iter_mut().map(T::take_row).collect()
+            }
         }
     }
 }

@@ -72,8 +72,8 @@ pub trait FromRow: Sized + Send + 'static {
     /// # Errors
     ///
     /// As [`FromRow::from_row`].
-    fn take_row(row: Row) -> Result<Self> {
-        Self::from_row(&row)
+    fn take_row(row: &mut Row) -> Result<Self> {
+        Self::from_row(row)
     }
 }
 
@@ -84,6 +84,23 @@ pub struct Scalar<T>(pub T);
 impl Row {
     pub(crate) fn new(columns: Arc<Columns>, values: Vec<Value>) -> Self {
         Self { columns, values }
+    }
+
+    /// Makes a row without values.
+    pub(crate) fn of(columns: Arc<Columns>) -> Self {
+        Self::new(columns, Vec::new())
+    }
+
+    /// Moves the row out, leaving one without values.
+    pub(crate) fn take(&mut self) -> Self {
+        Self::new(Arc::clone(&self.columns), std::mem::take(&mut self.values))
+    }
+
+    /// Empties the row and returns its place for the values of the next one.
+    pub(crate) fn refill(&mut self) -> &mut Vec<Value> {
+        self.values.clear();
+        self.values.reserve(self.columns.len());
+        &mut self.values
     }
 
     /// Reads a column by name.
@@ -233,8 +250,8 @@ impl FromRow for Row {
         Ok(row.clone())
     }
 
-    fn take_row(row: Row) -> Result<Self> {
-        Ok(row)
+    fn take_row(row: &mut Row) -> Result<Self> {
+        Ok(row.take())
     }
 }
 
@@ -249,7 +266,7 @@ impl<T: FromValue> FromRow for Scalar<T> {
         row.get_at(0).map(Self)
     }
 
-    fn take_row(mut row: Row) -> Result<Self> {
+    fn take_row(row: &mut Row) -> Result<Self> {
         row.take_at(0).map(Self)
     }
 }
@@ -261,7 +278,7 @@ macro_rules! tuples {
                 Ok(($(row.get_at::<$type>($index)?,)+))
             }
 
-            fn take_row(mut row: Row) -> Result<Self> {
+            fn take_row(row: &mut Row) -> Result<Self> {
                 Ok(($(row.take_at::<$type>($index)?,)+))
             }
         }

@@ -193,8 +193,8 @@ impl<T: FromRow> Stream for RowStream<'_, T> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
         loop {
-            if let Some(row) = self.chunk.next() {
-                let row = T::take_row(row);
+            if let Some(mut row) = self.chunk.next() {
+                let row = T::take_row(&mut row);
                 if row.is_err() {
                     self.end();
                 }

@@ -326,12 +326,12 @@ fn execute(conn: &Connection, plan: &Plan, rows: &[Vec<Value>]) -> Result<u64> {
 
 fn fetch(conn: &Connection, plan: &Plan, values: &[Value], limit: usize) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    if limit > 0 {
-        each_row(conn, plan, values, |row| {
-            rows.push(row);
-            rows.len() < limit
-        })?;
-    }
+    each_row(conn, plan, values, |row| {
+        if rows.len() < limit {
+            rows.push(row.take());
+        }
+        rows.len() < limit
+    })?;
     Ok(rows)
 }
 
@@ -340,7 +340,7 @@ fn stream(conn: &Connection, plan: &Plan, values: &[Value], to: &RowSender) -> R
     let mut count = 0;
     let mut chunk = Vec::with_capacity(CHUNK);
     each_row(conn, plan, values, |row| {
-        chunk.push(row);
+        chunk.push(row.take());
         count += 1;
         chunk.len() < CHUNK
             || to.send_blocking(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))
@@ -356,17 +356,18 @@ fn each_row(
     conn: &Connection,
     plan: &Plan,
     values: &[Value],
-    mut take: impl FnMut(Row) -> bool,
+    mut take: impl FnMut(&mut Row) -> bool,
 ) -> Result<()> {
     prepared(conn, plan, |statement| {
         bind(statement, plan, values)?;
         let mut cursor = statement.raw_query();
-        let mut columns = None;
+        let mut read = None;
         while let Some(row) = cursor.next().map_err(translate)? {
             // Asked only now: a change of the schema lets SQLite prepare the statement again when it starts.
-            let columns =
-                columns.get_or_insert_with(|| plan.columns(|| row.as_ref().column_names()));
-            if !take(read_row(row, columns)?) {
+            let names = || row.as_ref().column_names();
+            let read = read.get_or_insert_with(|| Row::of(plan.columns(names).into_owned()));
+            read_row(row, read)?;
+            if !take(read) {
                 break;
             }
         }
@@ -374,13 +375,17 @@ fn each_row(
     })
 }
 
-fn read_row(row: &rusqlite::Row<'_>, columns: &Arc<Columns>) -> Result<Row> {
-    let mut values = Vec::with_capacity(columns.len());
-    for index in 0..columns.len() {
-        let value = decode(row.get_ref(index).map_err(translate)?);
-        values.push(value.ok_or_else(|| not_text(columns, index))?);
+fn read_row(from: &rusqlite::Row<'_>, row: &mut Row) -> Result<()> {
+    let columns = row.columns().len();
+    let values = row.refill();
+    for index in 0..columns {
+        match from.get_ref(index) {
+            Ok(ref value) if decode(value, values) => {}
+            Ok(_) => return Err(not_text(row.columns(), index)),
+            Err(error) => return Err(translate(error)),
+        }
     }
-    Ok(Row::new(Arc::clone(columns), values))
+    Ok(())
 }
 
 fn not_text(columns: &Columns, index: usize) -> Error {

@@ -33,15 +33,22 @@ pub(super) fn bind(
     Ok(())
 }
 
-/// Reads one value; `None` stands for text that is not UTF-8.
-pub(super) fn decode(value: ValueRef<'_>) -> Option<Value> {
-    Some(match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(value) => Value::Int(value),
-        ValueRef::Real(value) => Value::Real(value),
-        ValueRef::Text(bytes) => Value::Text(std::str::from_utf8(bytes).ok()?.to_owned()),
-        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
-    })
+/// Reads one value to the end of others; `false` stands for text that is not UTF-8.
+///
+/// Each kind is written where it stays: a value that is handed on costs more than the reading.
+#[inline]
+pub(super) fn decode(value: &ValueRef<'_>, values: &mut Vec<Value>) -> bool {
+    match *value {
+        ValueRef::Null => values.push(Value::Null),
+        ValueRef::Integer(value) => values.push(Value::Int(value)),
+        ValueRef::Real(value) => values.push(Value::Real(value)),
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => values.push(Value::Text(text.to_owned())),
+            Err(_) => return false,
+        },
+        ValueRef::Blob(bytes) => values.push(Value::Bytes(bytes.to_vec())),
+    }
+    true
 }
 
 fn encode(value: &Value) -> Result<ToSqlOutput<'_>, &'static str> {

@@ -8,7 +8,8 @@
 //! told to run again. Transactions from `begin` cannot be run again and therefore never share.
 //!
 //! A transaction of a closure or of `begin` talks to this thread through a channel. It cannot
-//! hold the writer for longer than its deadline, and a dropped one is rolled back at once.
+//! hold the writer for longer than its deadline, and a dropped one is rolled back at once. A closure
+//! that pauses while neighbours wait for the commit is set aside and told to run again, alone.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -34,6 +35,9 @@ const GROUP_JOBS: usize = 64;
 
 /// A group takes no further job after this time.
 const GROUP_TIME: Duration = Duration::from_millis(50);
+
+/// How long a closure of a group may pause while the answers of others wait for it.
+const GROUP_PAUSE: Duration = Duration::from_millis(50);
 
 /// Jobs that may wait before callers wait for a place in the queue.
 const QUEUE: usize = 1024;
@@ -75,8 +79,12 @@ enum Job {
 struct StatementJob {
     work: Work,
     ticket: Ticket,
-    reply: oneshot::Sender<Result<Outcome>>,
+    reply: oneshot::Sender<Answer>,
 }
+
+/// What came of a statement. Its values go back too: memory is freed cheapest by the thread that
+/// allocated it.
+type Answer = (Result<Outcome>, Work);
 
 #[derive(Debug)]
 struct SessionJob {
@@ -111,6 +119,7 @@ struct SessionState {
 const OPEN: u8 = 0;
 const EXPIRED: u8 = 1;
 const LOST: u8 = 2;
+const SET_ASIDE: u8 = 3;
 
 /// Decides, once, whether a job starts or its caller has given up.
 #[derive(Debug, Clone, Default)]
@@ -181,7 +190,8 @@ impl Writer {
             reply,
         }))
         .await?;
-        self.await_start(answer, &ticket).await?
+        let (result, _) = self.await_start(answer, &ticket).await?;
+        result
     }
 
     /// Starts a transaction; with `shares` it commits together with its neighbours.
@@ -309,7 +319,7 @@ impl Session {
 
     /// Rolls back; that the transaction is gone already is no error.
     ///
-    /// It still fails if a neighbour's collapse took back what this transaction may have read:
+    /// It still fails if a neighbour's collapse may have taken back what this transaction has read:
     /// whatever the caller concluded from that is to be concluded again.
     pub(super) async fn rollback(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
@@ -321,9 +331,9 @@ impl Session {
             })
             .is_err()
         {
-            return Ok(());
+            return self.state.undone();
         }
-        answer.await.unwrap_or(Ok(()))
+        answer.await.unwrap_or_else(|_| self.state.undone())
     }
 
     async fn ask<T>(
@@ -347,7 +357,16 @@ impl SessionState {
         match self.phase.load(Ordering::SeqCst) {
             EXPIRED => Error::expired(self.deadline),
             LOST => lost_with_neighbour(),
+            SET_ASIDE => set_aside(),
             _ => stopped(),
+        }
+    }
+
+    /// Whether a transaction that is gone may be taken as rolled back.
+    fn undone(&self) -> Result<()> {
+        match self.phase.load(Ordering::SeqCst) {
+            SET_ASIDE => Err(set_aside()),
+            _ => Ok(()),
         }
     }
 }
@@ -368,7 +387,7 @@ enum Ran {
     Statement {
         work: Work,
         result: Result<Outcome>,
-        reply: oneshot::Sender<Result<Outcome>>,
+        reply: oneshot::Sender<Answer>,
     },
     /// A closure that committed, or was rolled back after it may have seen its neighbours' work.
     Session(oneshot::Sender<Result<()>>),
@@ -401,8 +420,16 @@ impl Thread {
     }
 
     /// The next waiting job that can join the group; one that cannot is kept for later.
-    fn next_in_group(&mut self) -> Option<Job> {
-        match self.queue.try_recv().ok()? {
+    fn next_in_group(&mut self, jobs: usize) -> Option<Job> {
+        let waiting = self.queue.try_recv().or_else(|nobody| {
+            if jobs == 1 {
+                return Err(nobody);
+            }
+            // Where there are several there are often more, about to be sent.
+            std::thread::yield_now();
+            self.queue.try_recv()
+        });
+        match waiting.ok()? {
             job @ Job::Statement(_) => Some(job),
             Job::Session(job) if job.shares => Some(Job::Session(job)),
             job => {
@@ -428,7 +455,7 @@ impl Thread {
                 return self.replay(group, jobs);
             }
             if jobs < GROUP_JOBS && started.elapsed() < GROUP_TIME {
-                next = self.next_in_group().and_then(claimed);
+                next = self.next_in_group(jobs).and_then(claimed);
             }
         }
         match self.commit() {
@@ -507,7 +534,7 @@ impl Thread {
     }
 
     fn session_first(&mut self, job: SessionJob) -> Option<Ran> {
-        match self.converse(job, None) {
+        match self.converse(job, None, None) {
             End::Commit(reply) => return Some(Ran::Session(reply)),
             End::Rollback(reply) => {
                 self.roll_back();
@@ -524,7 +551,7 @@ impl Thread {
             return None;
         }
         let state = Arc::clone(&job.state);
-        let end = self.converse(job, None);
+        let end = self.converse(job, None, Some(GROUP_PAUSE));
         let keep = matches!(end, End::Commit(_));
         if self.end_savepoint(keep).is_err() {
             // Only a broken connection refuses this; nothing of the group may be acknowledged.
@@ -539,17 +566,22 @@ impl Thread {
         }
     }
 
-    /// Serves a transaction until it ends by itself, is dropped, or its deadline comes.
-    fn converse(&mut self, job: SessionJob, interrupt_at: Option<Instant>) -> End {
+    /// Serves a transaction until it ends by itself, is dropped, pauses for too long, or its
+    /// deadline comes.
+    fn converse(
+        &mut self,
+        job: SessionJob,
+        interrupt_at: Option<Instant>,
+        pause: Option<Duration>,
+    ) -> End {
         let deadline = Instant::now() + job.deadline;
         if job.ready.send(Ok(())).is_err() {
             return End::Rollback(None);
         }
         loop {
-            match job
-                .requests
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let patience = pause.map_or(left, |pause| pause.min(left));
+            match job.requests.recv_timeout(patience) {
                 Ok(Request::Finish {
                     commit: true,
                     reply,
@@ -574,6 +606,10 @@ impl Thread {
                     let _ = reply.send(result);
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => return End::Rollback(None),
+                Err(mpsc::RecvTimeoutError::Timeout) if patience < left => {
+                    job.state.leave(SET_ASIDE);
+                    return End::Rollback(None);
+                }
                 Err(mpsc::RecvTimeoutError::Timeout) => return self.expire(&job.state, None),
             }
         }
@@ -620,7 +656,7 @@ impl Thread {
             return;
         }
         let interrupt_at = Instant::now() + job.deadline;
-        match self.converse(job, Some(interrupt_at)) {
+        match self.converse(job, Some(interrupt_at), None) {
             End::Commit(reply) => {
                 let result = self.commit();
                 let _ = reply.send(result);
@@ -642,7 +678,7 @@ impl Thread {
             Work::Execute { plan, .. } if is_checkpoint(plan) => self.checkpoint(plan),
             work => patiently(|| run(&self.conn, work)),
         };
-        let _ = job.reply.send(result);
+        let _ = job.reply.send((result, job.work));
     }
 
     /// Runs a checkpoint, which tells in its row whether it had to leave something for later.
@@ -668,11 +704,14 @@ impl Thread {
         for ran in group {
             match ran {
                 Ran::Statement {
+                    work,
                     result: Err(error),
                     reply,
-                    ..
-                } if jobs == 1 => drop(reply.send(Err(error))),
-                Ran::Statement { work, reply, .. } => drop(reply.send(self.run_by_itself(&work))),
+                } if jobs == 1 => drop(reply.send((Err(error), work))),
+                Ran::Statement { work, reply, .. } => {
+                    let result = self.run_by_itself(&work);
+                    drop(reply.send((result, work)));
+                }
                 Ran::Session(reply) => drop(reply.send(Err(lost_with_neighbour()))),
             }
         }
@@ -690,8 +729,8 @@ impl Thread {
     }
 
     /// Begins to write, waiting for other processes in turn.
-    fn begin(&self) -> Result<()> {
-        let _turn = self.turn.take(Instant::now() + BUSY_BOUND);
+    fn begin(&mut self) -> Result<()> {
+        let _turn = self.turn.take(BUSY_BOUND);
         patiently(|| control(&self.conn, "BEGIN IMMEDIATE")).map_err(translate)
     }
 
@@ -714,14 +753,18 @@ impl Thread {
 impl Ran {
     fn acknowledge(self) {
         match self {
-            Self::Statement { result, reply, .. } => drop(reply.send(result)),
+            Self::Statement {
+                work,
+                result,
+                reply,
+            } => drop(reply.send((result, work))),
             Self::Session(reply) => drop(reply.send(Ok(()))),
         }
     }
 
     fn fail(self, error: Error) {
         match self {
-            Self::Statement { reply, .. } => drop(reply.send(Err(error))),
+            Self::Statement { work, reply, .. } => drop(reply.send((Err(error), work))),
             Self::Session(reply) => drop(reply.send(Err(error))),
         }
     }
@@ -739,7 +782,7 @@ fn claimed(job: Job) -> Option<Job> {
 
 fn refuse(job: Job, error: Error) {
     match job {
-        Job::Statement(job) | Job::Alone(job) => drop(job.reply.send(Err(error))),
+        Job::Statement(job) | Job::Alone(job) => drop(job.reply.send((Err(error), job.work))),
         Job::Session(job) => drop(job.ready.send(Err(error))),
         Job::Version(reply) => drop(reply.send(Err(error))),
     }
@@ -755,6 +798,13 @@ fn lost_with_neighbour() -> Error {
     Error::new(
         ErrorKind::Serialization,
         "the transaction was undone together with another one and can be run again",
+    )
+}
+
+fn set_aside() -> Error {
+    Error::new(
+        ErrorKind::Serialization,
+        "the transaction paused while others waited for it and can be run again",
     )
 }
 

@@ -1,5 +1,6 @@
 //! What only SQLite does: lookups on the task, one writer, a write-ahead log.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::ThreadId;
 use std::time::Duration;
 
@@ -211,6 +212,50 @@ async fn a_checkpoint_that_a_reader_stops_says_so() {
     drop(snapshot);
     store.db.execute_alone(checkpoint).await.unwrap();
     assert_eq!(store.db.ping().await.unwrap().wal_bytes, Some(0));
+}
+
+/// The closure waits for its neighbour, whose answer waits for the commit that both share.
+#[tokio::test]
+async fn a_closure_that_pauses_holds_back_nobodys_answer() {
+    let store = Store::sqlite().await;
+    store.create("t (id BIGINT PRIMARY KEY)").await;
+    let gate = store.db.begin(TxOptions::default()).await.unwrap();
+    let answered = tokio::sync::Notify::new();
+    let neighbour = async {
+        let sql = "INSERT INTO t (id) VALUES (1)";
+        let result = store.db.execute(sql, params! {}).await;
+        answered.notify_one();
+        result
+    };
+    let runs = AtomicU32::new(0);
+    let (runs_of, answered_to) = (&runs, &answered);
+    let closure = store.db.transaction(TxOptions::default(), |tx| {
+        Box::pin(async move {
+            tx.execute("INSERT INTO t (id) VALUES (2)", params! {})
+                .await?;
+            if runs_of.fetch_add(1, Ordering::SeqCst) == 0 {
+                answered_to.notified().await;
+            }
+            tx.execute("INSERT INTO t (id) VALUES (3)", params! {})
+                .await
+        })
+    });
+    // They queue up in this order, and meet in one group once the gate is open.
+    let (first, second, opened) = tokio::join!(neighbour, closure, gate.rollback());
+    opened.unwrap();
+    assert_eq!((first.unwrap(), second.unwrap()), (1, 1));
+    assert_eq!((runs.into_inner(), store.count("t").await), (2, 3));
+}
+
+/// Asking for no rows runs the statement all the same, as it does on the servers.
+#[tokio::test]
+async fn a_limit_of_no_rows_runs_the_statement() {
+    let store = Store::sqlite().await;
+    store.create("t (id BIGINT PRIMARY KEY)").await;
+    let sql = "INSERT INTO t (id) VALUES (1), (2) RETURNING id";
+    let rows = store.db.fetch_rows(sql, params! {}, 0).await.unwrap();
+    assert!(rows.is_empty());
+    assert_eq!(store.count("t").await, 2);
 }
 
 /// A statement that keeps a part of its work when it fails (`OR FAIL`) must not keep it here.
