@@ -133,7 +133,7 @@ pub use sql::{
     ColumnChange, ColumnDef, Expanded, LogicalType, Rewritten, Slot, SourceMap, SqlError,
     column_changes, columns, expand_lists, rewrite, token_checksum, translate,
 };
-pub use stream::RowStream;
+pub use stream::{ResultColumn, RowStream};
 pub use transaction::{Access, Isolation, Savepoint, Tx, TxOptions};
 pub use url::{sqlite_file, sqlite_url};
 pub use value::{FromValue, ListItem, Value};

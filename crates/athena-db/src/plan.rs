@@ -7,8 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-
 use addresses::Addresses;
 
 use crate::collect::{Collected, Collector};
@@ -23,7 +21,7 @@ use crate::sql::{
     native_statement, rewrite, translate_statement, words,
 };
 use crate::sqlite::Facts;
-use crate::stream::{RowSender, channel};
+use crate::stream::{RowReceiver, RowSender, channel};
 use crate::value::Value;
 
 /// The text of one SQL statement with `:name` parameters.
@@ -276,11 +274,7 @@ impl PlanCache {
         })
     }
 
-    pub(crate) fn stream(
-        &self,
-        sql: Sql,
-        params: Params,
-    ) -> Result<(Work, mpsc::Receiver<Vec<Row>>)> {
+    pub(crate) fn stream(&self, sql: Sql, params: Params) -> Result<(Work, RowReceiver)> {
         let plan = self.plan(sql)?;
         let values = params.bind(&plan)?;
         let (sender, receiver) = channel();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,16 @@ pub(crate) const CHUNK: usize = 128;
 /// Chunks that may wait to be taken.
 const WAITING_CHUNKS: usize = 2;
 
+/// A column of a result, as the database describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultColumn {
+    /// The name in the result.
+    pub name: String,
+    /// The table and the column whose values these are; `None` for what is computed, and where the
+    /// database does not say (PostgreSQL).
+    pub origin: Option<(String, String)>,
+}
+
 /// The rows of a statement, one after the other; see [`Executor::stream`](crate::Executor::stream).
 ///
 /// It is a [`Stream`](futures_util::Stream), and [`RowStream::next`] spares the import of its
@@ -29,7 +39,7 @@ const WAITING_CHUNKS: usize = 2;
 pub struct RowStream<'a, T> {
     /// The statement; gone when it is done.
     work: Option<BoxFuture<'a, Result<Outcome>>>,
-    rows: mpsc::Receiver<Vec<Row>>,
+    rows: RowReceiver,
     chunk: std::vec::IntoIter<Row>,
     /// What the statement failed with; told after the rows that came before.
     error: Option<Error>,
@@ -40,6 +50,7 @@ pub struct RowStream<'a, T> {
 #[derive(Debug, Clone)]
 pub struct RowSender {
     to: mpsc::Sender<Vec<Row>>,
+    columns: Arc<OnceLock<Vec<ResultColumn>>>,
     deadline: Option<Instant>,
     sent: Option<Sent>,
 }
@@ -54,18 +65,27 @@ impl fmt::Debug for Sent {
     }
 }
 
+/// The near end of a stream.
+#[derive(Debug)]
+pub(crate) struct RowReceiver {
+    rows: mpsc::Receiver<Vec<Row>>,
+    columns: Arc<OnceLock<Vec<ResultColumn>>>,
+}
+
 /// How long a thread rests before it looks again whether a slow reader has taken something.
 const REST: Duration = Duration::from_micros(500);
 
 /// Makes both ends.
-pub(crate) fn channel() -> (RowSender, mpsc::Receiver<Vec<Row>>) {
-    let (sender, receiver) = mpsc::channel(WAITING_CHUNKS);
+pub(crate) fn channel() -> (RowSender, RowReceiver) {
+    let (to, rows) = mpsc::channel(WAITING_CHUNKS);
+    let columns = Arc::default();
     let sender = RowSender {
-        to: sender,
+        to,
+        columns: Arc::clone(&columns),
         deadline: None,
         sent: None,
     };
-    (sender, receiver)
+    (sender, RowReceiver { rows, columns })
 }
 
 impl RowSender {
@@ -80,6 +100,11 @@ impl RowSender {
     /// Does something whenever a thread goes on after it has waited for the reader.
     pub(crate) fn after_each(&mut self, sent: impl Fn() + Send + Sync + 'static) {
         self.sent = Some(Sent(Arc::new(sent)));
+    }
+
+    /// Says what the columns are, before the first chunk; the first word counts.
+    pub(crate) fn describe(&self, columns: impl Iterator<Item = ResultColumn>) {
+        self.columns.get_or_init(|| columns.collect());
     }
 
     /// Sends a chunk; `false` says that nobody reads any more, or not in time.
@@ -140,10 +165,7 @@ pub(crate) fn stalled(code: &str) -> Error {
 }
 
 impl<'a, T: FromRow> RowStream<'a, T> {
-    pub(crate) fn new(
-        work: BoxFuture<'a, Result<Outcome>>,
-        rows: mpsc::Receiver<Vec<Row>>,
-    ) -> Self {
+    pub(crate) fn new(work: BoxFuture<'a, Result<Outcome>>, rows: RowReceiver) -> Self {
         Self {
             work: Some(work),
             rows,
@@ -156,7 +178,7 @@ impl<'a, T: FromRow> RowStream<'a, T> {
     pub(crate) fn failed(error: Error) -> Self {
         Self {
             work: None,
-            rows: mpsc::channel(1).1,
+            rows: channel().1,
             chunk: Vec::new().into_iter(),
             error: Some(error),
             row: PhantomData,
@@ -166,6 +188,13 @@ impl<'a, T: FromRow> RowStream<'a, T> {
     /// Returns the next row, or `None` at the end.
     pub async fn next(&mut self) -> Option<Result<T>> {
         StreamExt::next(self).await
+    }
+
+    /// Returns the columns of the result, known at the latest with the first row, or with the end
+    /// of a result that has none; `None` for a statement that has no result.
+    #[must_use]
+    pub fn columns(&self) -> Option<&[ResultColumn]> {
+        self.rows.columns.get().map(Vec::as_slice)
     }
 
     /// Lets the statement go on as far as it can.
@@ -183,8 +212,8 @@ impl<'a, T: FromRow> RowStream<'a, T> {
         self.work = None;
         self.error = None;
         self.chunk = Vec::new().into_iter();
-        self.rows.close();
-        while self.rows.try_recv().is_ok() {}
+        self.rows.rows.close();
+        while self.rows.rows.try_recv().is_ok() {}
     }
 }
 
@@ -201,7 +230,7 @@ impl<T: FromRow> Stream for RowStream<'_, T> {
                 return Poll::Ready(Some(row));
             }
             self.advance(context);
-            match ready!(self.rows.poll_recv(context)) {
+            match ready!(self.rows.rows.poll_recv(context)) {
                 Some(rows) => self.chunk = rows.into_iter(),
                 // All rows are there; how the statement ended is told when it has ended.
                 None if self.work.is_some() => return Poll::Pending,

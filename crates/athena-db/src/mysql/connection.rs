@@ -25,7 +25,7 @@ use crate::pool::Manage;
 use crate::row::{Columns, Row};
 use crate::server::{Failure, Session};
 use crate::sql::{Form, Keyed, Slot, expand_lists, rewrite};
-use crate::stream::{CHUNK, RowSender, stalled, within};
+use crate::stream::{CHUNK, ResultColumn, RowSender, stalled, within};
 use crate::transaction::{Access, Isolation, TxOptions};
 use crate::value::Value;
 
@@ -819,6 +819,9 @@ async fn read(
         };
     }
     let names = Columns::new(names);
+    if let Rows::Send(to, _) = rows {
+        to.describe(result.columns_ref().iter().map(described));
+    }
     let mut taken = Vec::new();
     let mut count = 0;
     let mut failed = None;
@@ -874,6 +877,15 @@ fn names_of(result: &QueryResult<'_, 'static, BinaryProtocol>) -> Vec<String> {
     columns
         .map(|column| column.name_str().into_owned())
         .collect()
+}
+
+fn described(column: &mysql_async::Column) -> ResultColumn {
+    let origin = (column.org_table_str(), column.org_name_str());
+    ResultColumn {
+        name: column.name_str().into_owned(),
+        origin: (!origin.0.is_empty() && !origin.1.is_empty())
+            .then(|| (origin.0.into_owned(), origin.1.into_owned())),
+    }
 }
 
 fn decode_row(row: mysql_async::Row, names: &Arc<Columns>) -> Result<Row> {

@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
 use crate::row::{Columns, Row};
 use crate::server::{self, Failure, Session as _};
-use crate::stream::{CHUNK, RowSender, stalled, within};
+use crate::stream::{CHUNK, ResultColumn, RowSender, stalled, within};
 use crate::transaction::TxOptions;
 use crate::value::Value;
 
@@ -434,6 +434,10 @@ async fn send_rows(
     to: &RowSender,
     writes: bool,
 ) -> Result<u64, Failure> {
+    to.describe(columns.iter().map(|name| ResultColumn {
+        name: name.to_owned(),
+        origin: None,
+    }));
     let mut rows = std::pin::pin!(rows);
     let mut chunk = Vec::with_capacity(CHUNK);
     let mut count = 0;

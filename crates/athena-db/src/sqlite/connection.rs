@@ -15,7 +15,7 @@ use crate::database::Durability;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
 use crate::row::{Columns, Row};
-use crate::stream::{CHUNK, RowSender};
+use crate::stream::{CHUNK, ResultColumn, RowSender};
 use crate::value::Value;
 
 /// How long to go on trying behind a busy database; only then the caller sees it.
@@ -297,7 +297,7 @@ pub(super) fn run_reading(conn: &Connection, work: &Work) -> Result<Outcome> {
         return run(conn, work);
     };
     let mut rows = collector.start();
-    each_row(conn, plan, values, |row| rows.take(row))?;
+    each_row(conn, plan, values, |_| {}, |row| rows.take(row))?;
     Ok(Outcome::Collected(rows))
 }
 
@@ -326,12 +326,13 @@ fn execute(conn: &Connection, plan: &Plan, rows: &[Vec<Value>]) -> Result<u64> {
 
 fn fetch(conn: &Connection, plan: &Plan, values: &[Value], limit: usize) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    each_row(conn, plan, values, |row| {
+    let take = |row: &mut Row| {
         if rows.len() < limit {
             rows.push(row.take());
         }
         rows.len() < limit
-    })?;
+    };
+    each_row(conn, plan, values, |_| {}, take)?;
     Ok(rows)
 }
 
@@ -339,23 +340,43 @@ fn fetch(conn: &Connection, plan: &Plan, values: &[Value], limit: usize) -> Resu
 fn stream(conn: &Connection, plan: &Plan, values: &[Value], to: &RowSender) -> Result<u64> {
     let mut count = 0;
     let mut chunk = Vec::with_capacity(CHUNK);
-    each_row(conn, plan, values, |row| {
+    let take = |row: &mut Row| {
         chunk.push(row.take());
         count += 1;
         chunk.len() < CHUNK
             || to.send_blocking(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))
-    })?;
+    };
+    each_row(
+        conn,
+        plan,
+        values,
+        |statement| to.describe(described(statement)),
+        take,
+    )?;
     if !chunk.is_empty() {
         to.send_blocking(chunk);
     }
     Ok(count)
 }
 
-/// Reads rows until there are no more or `take` has enough.
+fn described(statement: &rusqlite::Statement<'_>) -> impl Iterator<Item = ResultColumn> {
+    statement
+        .columns_with_metadata()
+        .map(|column| ResultColumn {
+            name: column.name().to_owned(),
+            origin: column
+                .table_name()
+                .zip(column.origin_name())
+                .map(|(table, column)| (table.to_owned(), column.to_owned())),
+        })
+}
+
+/// Reads rows until there are no more or `take` has enough; `describe` comes before the first row.
 fn each_row(
     conn: &Connection,
     plan: &Plan,
     values: &[Value],
+    mut describe: impl FnMut(&rusqlite::Statement<'_>),
     mut take: impl FnMut(&mut Row) -> bool,
 ) -> Result<()> {
     prepared(conn, plan, |statement| {
@@ -365,11 +386,18 @@ fn each_row(
         while let Some(row) = cursor.next().map_err(translate)? {
             // Asked only now: a change of the schema lets SQLite prepare the statement again when it starts.
             let names = || row.as_ref().column_names();
-            let read = read.get_or_insert_with(|| Row::of(plan.columns(names).into_owned()));
+            let read = read.get_or_insert_with(|| {
+                describe(row.as_ref());
+                Row::of(plan.columns(names).into_owned())
+            });
             read_row(row, read)?;
             if !take(read) {
                 break;
             }
+        }
+        if read.is_none() {
+            drop(cursor);
+            describe(statement);
         }
         Ok(())
     })

@@ -41,13 +41,10 @@ fn statements_take_named_parameters() {
     assert_eq!(raw, json!([{"tags": "[\"bird\"]"}]));
     let ran = athena.piped(
         &["db", "sql", "--json"],
-        b"SELECT max(created_at) AS created_at FROM projects",
+        b"SELECT created_at AS made FROM projects",
     );
     let rows: Value = serde_json::from_str(&ran.out).unwrap();
-    assert!(
-        rows[0]["created_at"].as_str().unwrap().ends_with('Z'),
-        "{ran:?}"
-    );
+    assert!(rows[0]["made"].as_str().unwrap().ends_with('Z'), "{ran:?}");
 
     let ran = athena.run(&["db", "sql", "SELECT :ids", "--param", "id=1"]);
     assert_eq!(ran.status, 2);
@@ -111,6 +108,40 @@ fn results_have_the_form_that_is_asked_for() {
         athena.json(&["db", "sql", "SELECT 1 WHERE 1 = 0"]),
         json!([])
     );
+}
+
+#[test]
+fn a_type_is_that_of_the_column_and_not_of_its_name() {
+    let athena = with_memories();
+    let sql = "SELECT length(content) AS created_at, id AS forgotten_at, tags AS t, 7 AS tags FROM memory_vectors WHERE id = 1";
+    assert_eq!(
+        athena.json(&["db", "sql", sql]),
+        json!([{"created_at": 28, "forgotten_at": 1, "t": ["bird"], "tags": 7}])
+    );
+}
+
+#[test]
+fn an_empty_result_has_its_headings_in_csv() {
+    let athena = with_memories();
+    for (sql, write) in [
+        (
+            "SELECT id, content AS \"a,b\" FROM memory_vectors WHERE id < 0",
+            false,
+        ),
+        (
+            "UPDATE memory_vectors SET content = 'x' WHERE id < 0 RETURNING id, content AS \"a,b\"",
+            true,
+        ),
+    ] {
+        let mut arguments = vec!["db", "sql", sql, "--format", "csv"];
+        arguments.extend(write.then_some("--write"));
+        let ran = athena.run(&arguments);
+        assert_eq!(
+            (ran.status, ran.out.as_str()),
+            (0, "id,\"a,b\"\r\n"),
+            "{ran:?}"
+        );
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use super::table::{Cell, Table};
 use crate::outcome::Outcome;
 use crate::terminal::Style;
-use athena_db::{LogicalType, Row, Value};
+use athena_db::{LogicalType, ResultColumn, Row, Value};
 use serde_json::{Map, Number, Value as Json};
 use std::collections::HashMap;
 use std::io::Write;
@@ -39,31 +39,33 @@ impl Format {
     }
 }
 
-/// Types by column name, where every table agrees about them.
+/// Types by table and column.
 ///
 /// SQLite and MySQL do not say that an integer is a time; the migrations have written it down.
-pub(super) type Types = HashMap<String, LogicalType>;
+pub(super) type Types = HashMap<(String, String), LogicalType>;
 
 /// Writes the rows of one result.
 pub(super) struct Output<W> {
     out: W,
     format: Format,
     style: Style,
-    types: Types,
-    /// The columns, known with the first row.
+    /// The columns, known with the first row, and the types in which they were declared.
     names: Vec<String>,
+    types: Vec<Option<LogicalType>>,
+    started: bool,
     table: Table,
     rows: usize,
 }
 
 impl<W: Write> Output<W> {
-    pub(super) fn new(out: W, format: Format, style: Style, types: Types) -> Self {
+    pub(super) fn new(out: W, format: Format, style: Style) -> Self {
         Self {
             out,
             format,
             style,
-            types,
             names: Vec::new(),
+            types: Vec::new(),
+            started: false,
             table: Table::default(),
             rows: 0,
         }
@@ -71,21 +73,14 @@ impl<W: Write> Output<W> {
 
     /// Writes, or for a table keeps, a row.
     pub(super) fn row(&mut self, row: Row) -> Outcome {
-        if self.rows == 0 {
-            self.start(row.columns().iter())?;
+        if !self.started {
+            let types = vec![None; row.columns().len()];
+            self.start(row.columns().iter(), types)?;
         }
         let first = self.rows == 0;
         self.rows += 1;
-        let types: Vec<Option<LogicalType>> = row
-            .columns()
-            .iter()
-            .map(|name| self.types.get(name).copied())
-            .collect();
-        let values = row
-            .into_values()
-            .into_iter()
-            .zip(types)
-            .map(|(value, logical)| declared(value, logical));
+        let values = row.into_values().into_iter().zip(&self.types);
+        let values = values.map(|(value, logical)| declared(value, *logical));
         match self.format {
             Format::Table => self
                 .table
@@ -109,8 +104,24 @@ impl<W: Write> Output<W> {
         Ok(())
     }
 
-    fn start<'a>(&mut self, names: impl Iterator<Item = &'a str>) -> Outcome {
+    /// Tells the columns of a result before its rows.
+    pub(super) fn describe(&mut self, columns: &[ResultColumn], declared: &Types) -> Outcome {
+        let types = columns.iter().map(|column| {
+            let origin = column.origin.as_ref()?;
+            declared.get(origin).copied()
+        });
+        let names = columns.iter().map(|column| column.name.as_str());
+        self.start(names, types.collect())
+    }
+
+    fn start<'a>(
+        &mut self,
+        names: impl Iterator<Item = &'a str>,
+        types: Vec<Option<LogicalType>>,
+    ) -> Outcome {
+        self.started = true;
         self.names = distinct(names);
+        self.types = types;
         match self.format {
             Format::Table => self.table.headings.clone_from(&self.names),
             Format::Csv => {

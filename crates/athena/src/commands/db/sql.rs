@@ -9,8 +9,8 @@ use crate::commands::Session;
 use crate::outcome::{Outcome, Stop};
 use athena_core::Error;
 use athena_db::{
-    Database, Dialect, ErrorKind, Executor, LogicalType, Params, Position, Row, RowStream,
-    TxOptions,
+    Database, Dialect, ErrorKind, Executor, LogicalType, Params, Position, ResultColumn, Row,
+    RowStream, TxOptions,
 };
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -130,12 +130,11 @@ pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
             // Shown only when it is certain: a reader that goes away must not take the change along.
             let options = TxOptions::default().with_deadline(DEADLINE);
             let tx = db.begin(options).await.map_err(explain)?;
-            let rows: Vec<Row> = tx
-                .fetch_all(request.sql.clone(), request.params.clone())
-                .await
-                .map_err(|error| pointed(session, &request, error))?;
+            let rows = tx.stream(request.sql.clone(), request.params.clone());
+            let read = Read::all(rows).await;
+            let read = read.map_err(|error| pointed(session, &request, error))?;
             tx.commit().await.map_err(explain)?;
-            return show(session, db, &request, Rows::Read(rows.into_iter())).await;
+            return show(session, db, &request, Rows::Read(read)).await;
         }
         let rows = db.stream(request.sql.clone(), request.params.clone());
         show(session, db, &request, Rows::Coming(rows)).await
@@ -155,15 +154,42 @@ async fn change(session: &Session, db: &Database, request: &Request) -> Outcome 
 
 /// Rows that are there, or that come while they are shown.
 enum Rows<'a> {
-    Read(std::vec::IntoIter<Row>),
+    Read(Read),
     Coming(RowStream<'a, Row>),
+}
+
+/// A result that is there as a whole.
+struct Read {
+    columns: Option<Vec<ResultColumn>>,
+    rows: std::vec::IntoIter<Row>,
+}
+
+impl Read {
+    async fn all(mut stream: RowStream<'_, Row>) -> athena_db::Result<Self> {
+        let mut rows = Vec::new();
+        while let Some(row) = stream.next().await {
+            rows.push(row?);
+        }
+        Ok(Self {
+            columns: stream.columns().map(<[ResultColumn]>::to_vec),
+            rows: rows.into_iter(),
+        })
+    }
 }
 
 impl Rows<'_> {
     async fn next(&mut self) -> Option<athena_db::Result<Row>> {
         match self {
-            Self::Read(rows) => rows.next().map(Ok),
+            Self::Read(read) => read.rows.next().map(Ok),
             Self::Coming(rows) => rows.next().await,
+        }
+    }
+
+    /// Returns the columns, once a row or the end was there.
+    fn columns(&self) -> Option<&[ResultColumn]> {
+        match self {
+            Self::Read(read) => read.columns.as_deref(),
+            Self::Coming(rows) => rows.columns(),
         }
     }
 }
@@ -175,10 +201,14 @@ async fn show(session: &Session, db: &Database, request: &Request, mut rows: Row
         declared_types(db).await?
     };
     let out = BufWriter::new(io::stdout().lock());
-    let mut output = Output::new(out, request.format, session.style, types);
+    let mut output = Output::new(out, request.format, session.style);
     let mut shown = 0;
     let mut more = false;
-    while let Some(row) = rows.next().await {
+    let mut next = rows.next().await;
+    if let (Some(Ok(_)) | None, Some(columns)) = (&next, rows.columns()) {
+        output.describe(columns, &types)?;
+    }
+    while let Some(row) = next {
         let row = row.map_err(|error| pointed(session, request, error))?;
         if shown == request.limit {
             more = true;
@@ -186,6 +216,7 @@ async fn show(session: &Session, db: &Database, request: &Request, mut rows: Row
         }
         output.row(row)?;
         shown += 1;
+        next = rows.next().await;
     }
     output.finish()?;
     if more {
@@ -196,7 +227,7 @@ async fn show(session: &Session, db: &Database, request: &Request, mut rows: Row
     Ok(())
 }
 
-/// Reads the declared types of columns whose name means the same in every table.
+/// Reads the declared types of columns.
 ///
 /// PostgreSQL says the types itself; a database without Athena's tables has none written down.
 async fn declared_types(db: &Database) -> Outcome<Types> {
@@ -211,17 +242,16 @@ async fn declared_types(db: &Database) -> Outcome<Types> {
     {
         return Ok(Types::new());
     }
-    let lines: Vec<(String, String)> = db
+    let lines: Vec<(String, String, String)> = db
         .fetch_all(
-            "SELECT column_name, min(logical_type) FROM athena_columns
-             GROUP BY column_name HAVING min(logical_type) = max(logical_type)",
+            "SELECT table_name, column_name, logical_type FROM athena_columns",
             Params::new(),
         )
         .await
         .map_err(explain)?;
-    let known = lines.into_iter().filter_map(|(name, logical)| {
+    let known = lines.into_iter().filter_map(|(table, column, logical)| {
         let logical: LogicalType = logical.parse().ok()?;
-        Some((name, logical))
+        Some(((table, column), logical))
     });
     Ok(known.collect())
 }
