@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
+use crate::copies::wait_for_rows;
 use crate::place::Place;
 use crate::process::{PATIENCE, append_to, failure, stderr, wait};
 use crate::random::word;
@@ -112,11 +113,7 @@ fn an_interrupted_restore_goes_on() {
             .stderr(append_to(&target.log("restore")))
             .spawn()
             .unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        while target.rows("memory_vectors") == 0 {
-            assert!(Instant::now() < deadline, "no row arrives");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_for_rows(&target);
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         assert_eq!(wait(&mut child).code(), Some(143));
         let said = std::fs::read_to_string(target.log("restore")).unwrap();

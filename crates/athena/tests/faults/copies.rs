@@ -6,11 +6,13 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use athena_db::TableDigest;
+use athena_testserver::{MariaDb, Postgres};
 use serde_json::{Value, json};
 
 use crate::acknowledged::{Acknowledged, Load, WRITERS, assert_listed, noted, write_until_stopped};
+use crate::kill::Mortal;
 use crate::place::Place;
-use crate::process::{PATIENCE, append_to, failure};
+use crate::process::{PATIENCE, append_to, failure, wait};
 use crate::random::{Random, word};
 
 const SUBJECTS: [&str; 8] = [
@@ -204,11 +206,7 @@ fn a_copy_that_was_killed_is_resumed() {
             .stderr(append_to(&target.log("copy")))
             .spawn()
             .unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        while target.rows("memory_vectors") == 0 {
-            assert!(Instant::now() < deadline, "no row arrives");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_for_rows(&target);
         child.kill().unwrap();
         child.wait().unwrap();
 
@@ -231,6 +229,62 @@ fn a_copy_that_was_killed_is_resumed() {
         expected,
         "the source is as it was"
     );
+}
+
+#[test]
+fn a_copy_goes_on_after_postgres_was_killed() {
+    if let Some(mut database) = Postgres::start() {
+        goes_on_after_the_server_was_killed(&mut database);
+    }
+}
+
+#[test]
+fn a_copy_goes_on_after_mariadb_was_killed() {
+    if let Some(mut database) = MariaDb::start() {
+        goes_on_after_the_server_was_killed(&mut database);
+    }
+}
+
+/// The server dies as the target, and then as the source.
+fn goes_on_after_the_server_was_killed(database: &mut impl Mortal) {
+    let first = Place::sqlite();
+    fill(&first, 2_500);
+    let expected = totals(&first.digests());
+    let server = Place::on(&database.url());
+    let last = Place::sqlite();
+    prepare_home(&last);
+    for (from, to) in [(first.url(), &server), (server.url(), &last)] {
+        let arguments = ["db", "copy", "--from", from, "--to", to.url()];
+        let mut child = first
+            .athena()
+            .args(arguments)
+            .arg("--json")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(append_to(&to.log("copy")))
+            .spawn()
+            .unwrap();
+        wait_for_rows(to);
+        database.kill();
+        let status = wait(&mut child);
+        let said = std::fs::read_to_string(to.log("copy")).unwrap();
+        assert_eq!(status.code(), Some(5), "{said}");
+        database.restart();
+
+        assert_eq!(failure(&to.run(&["list"])), "invalid_state");
+        let copied = first.answer(&arguments);
+        assert!(copied["resumed_rows"].as_u64().unwrap() > 0, "{copied}");
+        assert_eq!(totals(&to.digests()), expected);
+    }
+    assert_eq!(totals(&first.digests()), expected);
+}
+
+pub(crate) fn wait_for_rows(target: &Place) {
+    let deadline = Instant::now() + PATIENCE;
+    while target.rows("memory_vectors") == 0 {
+        assert!(Instant::now() < deadline, "no row arrives");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 #[test]

@@ -90,6 +90,41 @@ fn check_commands_on_full_disk(place: &Place, memory: &Acknowledged) {
     assert_eq!(recalled["hits"][0]["id"], memory.id, "{recalled}");
 }
 
+/// What does not fit is not begun: no backup under its name, no store that is half there.
+#[test]
+fn what_does_not_fit_leaves_nothing_behind() {
+    if !inside_own_namespace("disk::what_does_not_fit_leaves_nothing_behind") {
+        return;
+    }
+    let place = Place::sqlite();
+    for number in 0..8 {
+        let content = format!(
+            "{} {}",
+            word(number),
+            "and much more was said ".repeat(4_000)
+        );
+        place.answer(&["remember", &content]);
+    }
+    let backup = place.log("backup").with_extension("db");
+    let backup = backup.display().to_string();
+    place.answer(&["backup", &backup]);
+    let small = on_small_disk("1m");
+    let disk = small.home().parent().unwrap();
+    let target = disk.join("target.db").display().to_string();
+    for arguments in [
+        &["backup", &target][..],
+        &["restore", &backup, "--to", &target],
+        &["db", "copy", "--to", &target],
+    ] {
+        let refused = place.run(arguments);
+        assert_eq!(failure(&refused), "storage_full", "{}", stderr(&refused));
+        assert_eq!(refused.status.code(), Some(6));
+        let left: Vec<_> = std::fs::read_dir(disk).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{arguments:?}: {left:?}");
+    }
+    assert_eq!(list_length(&place), 8);
+}
+
 #[test]
 fn a_read_only_file_is_named_as_such() {
     let place = Place::sqlite();

@@ -54,7 +54,7 @@ fn mariadb_keeps_what_was_acknowledged() {
 }
 
 /// A database server that can be killed and started again.
-trait Mortal {
+pub(crate) trait Mortal {
     fn url(&self) -> String;
     fn kill(&mut self);
     fn restart(&mut self);

@@ -11,6 +11,7 @@
 
 mod acknowledged;
 mod backups;
+mod commands;
 mod copies;
 mod disk;
 mod first_start;

@@ -89,10 +89,7 @@ pub(crate) async fn copy_into(
     checked.map_err(advise)?;
     compose::prepare_home_for(&session.settings, to)?;
     let created = sqlite_file(&to.url).filter(|file| !file.exists());
-    let builder = compose::patient(compose::builder(to));
-    let target = builder.open().await.map_err(explain)?;
-    let copied = copy(session, source, options, &target).await;
-    target.close().await?;
+    let copied = open_and_copy(session, source, options, to).await;
     if let (Err(error), Some(file)) = (&copied, created)
         && error.code() == Code::StorageFull
     {
@@ -101,9 +98,24 @@ pub(crate) async fn copy_into(
     copied
 }
 
+async fn open_and_copy(
+    session: &Session,
+    source: &Database,
+    options: &CopyOptions<'_>,
+    to: &DatabaseSettings,
+) -> Result<Copied> {
+    let builder = compose::patient(compose::builder(to));
+    let target = builder.open().await.map_err(explain)?;
+    let copied = copy(session, source, options, &target).await;
+    let closed = target.close().await;
+    let copied = copied?;
+    closed?;
+    Ok(copied)
+}
+
 /// Removes a file that does not fit on its disk, and what belongs to it.
 fn remove_store(file: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", "-turn"] {
         let mut name = file.as_os_str().to_owned();
         name.push(suffix);
         // What cannot be removed is an unfinished copy, which nobody can open.
