@@ -48,6 +48,14 @@ impl Conn {
         }
     }
 
+    /// Has the connection closed when it is dropped: MySQL sessions keep what a migration sets.
+    pub(crate) fn retire(&self) {
+        #[cfg(feature = "mysql")]
+        if let BackendConn::MySql(borrowed) = &self.backend {
+            borrowed.retire();
+        }
+    }
+
     /// Runs a statement whose turn it is.
     async fn run_next(&self, work: Work) -> Result<Outcome> {
         let watch = Watch::start(&self.plans, &work);

@@ -71,6 +71,8 @@ pub(crate) struct Lease<M: Manage<Conn: Session>> {
     /// Gone when it was given back.
     inner: Option<pool::Lease<M>>,
     in_transaction: AtomicBool,
+    /// Nobody gets the connection after this.
+    retired: AtomicBool,
 }
 
 /// An open transaction; the lease rolls it back when it is dropped.
@@ -174,6 +176,7 @@ impl<M: Manage<Conn: Session>> Server<M> {
         Ok(Lease {
             inner: Some(self.pool.acquire().await?),
             in_transaction: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
         })
     }
 
@@ -196,6 +199,12 @@ impl<M: Manage<Conn: Session>> Server<M> {
 }
 
 impl<M: Manage<Conn: Session>> Lease<M> {
+    /// Has the connection closed when it comes back, with whatever was set on it.
+    #[cfg_attr(not(feature = "mysql"), expect(dead_code, reason = "for MySQL alone"))]
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+    }
+
     /// Runs one piece of work as a transaction of its own.
     pub(crate) async fn run_alone(&self, work: Work) -> Result<Outcome> {
         let result = self.attempt(&work).await;
@@ -304,10 +313,12 @@ impl<M: Manage<Conn: Session>> Lease<M> {
 
 impl<M: Manage<Conn: Session>> Drop for Lease<M> {
     fn drop(&mut self) {
-        if let Some(lease) = self.inner.take()
-            && self.in_transaction.load(Ordering::SeqCst)
-            && !lease.is_in_flight()
-        {
+        let Some(lease) = self.inner.take().filter(|lease| !lease.is_in_flight()) else {
+            return;
+        };
+        if self.retired.load(Ordering::SeqCst) {
+            lease.discard();
+        } else if self.in_transaction.load(Ordering::SeqCst) {
             roll_back_in_background(lease);
         }
     }

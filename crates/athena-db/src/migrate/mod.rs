@@ -5,7 +5,8 @@
 //! each migration is one transaction together with its line in the ledger `athena_migrations`, so
 //! it is there or not. MySQL commits every definition by itself: there the ledger is advanced
 //! after each statement, and a migration that stopped half-way goes on at the statement where it
-//! stopped. Processes that start together take turns.
+//! stopped, in a fresh session: what an override has set is gone. Processes that start together
+//! take turns.
 //!
 //! The checksum goes over tokens: white space, comments and line ends may change afterwards, the
 //! meaning may not. The logical types of all columns are kept in `athena_columns`, because SQLite
@@ -75,7 +76,8 @@ pub struct Planned {
     pub name: String,
     /// The file that is run: the script, or what overrides it on this database.
     pub file: String,
-    /// The statements as the database gets them.
+    /// The statements as the database gets them; on MySQL a change that is run in steps, as it was
+    /// written.
     pub statements: Vec<String>,
     /// How many of them are done already, where an earlier run stopped half-way.
     pub done: usize,
@@ -331,12 +333,16 @@ impl<'a> Migrator<'a> {
     fn planned(&self, file: &MigrationFile<'_>, lines: &[Line]) -> Result<Planned> {
         let dialect = self.db.dialect();
         let overriding = file.text_for(dialect).map(|_| dialect);
+        let mut statements = self.statements(file)?;
+        if dialect == Dialect::MySql && overriding.is_none() {
+            statements = statements.into_iter().map(steps::as_sent).collect();
+        }
         let line = lines.iter().find(|line| line.version == file.version);
         Ok(Planned {
             version: file.version,
             name: file.name.to_owned(),
             file: file.file_name(overriding),
-            statements: self.statements(file)?,
+            statements,
             done: line.and_then(Line::unfinished).unwrap_or_default(),
         })
     }

@@ -4,6 +4,9 @@
 //! counted in its own transaction. Before a definition the ledger says that it has begun, so that
 //! after a crash in between it is known which statement may have happened; that one alone may find
 //! its work done.
+//!
+//! Each migration has a session of its own, and one that goes on where it stopped has a fresh one:
+//! what an override has set (`SET …`, user variables) is gone then, and for all that come after it.
 
 use jiff::Timestamp;
 
@@ -17,20 +20,34 @@ use crate::executor::Executor;
 use crate::params;
 use crate::params::Params;
 use crate::row::Scalar;
-use crate::sql::changes_rows;
+use crate::sql::{Form, changes_rows, translate_statement};
 
-/// Applies what is pending.
+/// Applies what is pending, each migration in a session of its own.
 pub(super) async fn up(migrator: &Migrator<'_>) -> Result<Vec<u32>> {
-    let turn = Turn::begin_without_transaction(migrator.db).await?;
     let mut versions = Vec::new();
-    let result = loop {
-        match apply_next(migrator, &turn).await {
-            Ok(Some(version)) => versions.push(version),
-            Ok(None) => break Ok(versions),
-            Err(error) => break Err(error),
-        }
-    };
-    turn.end(result).await
+    while is_pending(migrator).await? {
+        let turn = Turn::begin_without_transaction(migrator.db).await?;
+        let applied = apply_next(migrator, &turn).await;
+        versions.extend(turn.end(applied).await?);
+    }
+    Ok(versions)
+}
+
+async fn is_pending(migrator: &Migrator<'_>) -> Result<bool> {
+    let lines = migrator.lines(migrator.db).await?;
+    Ok(!migrator.pending(&lines)?.is_empty())
+}
+
+/// Returns a statement of a portable script as the database gets it; one that is run in steps, as
+/// it was written.
+pub(super) fn as_sent(statement: String) -> String {
+    if !changes_rows(Dialect::MySql, &statement) {
+        return statement;
+    }
+    match translate_statement(&statement) {
+        Ok(sent) if !matches!(sent.form, Form::Keyed(_)) => sent.text,
+        _ => statement,
+    }
 }
 
 async fn apply_next(migrator: &Migrator<'_>, turn: &Turn) -> Result<Option<u32>> {

@@ -21,12 +21,9 @@ pub(crate) struct Turn {
 enum Holder {
     /// A transaction with SQLite's write lock, or an advisory lock of PostgreSQL.
     Tx(Tx<'static>),
-    /// A connection with a named lock of MySQL, and the time limit that it had.
-    Conn {
-        conn: Conn,
-        limit: Option<f64>,
-        in_transaction: bool,
-    },
+    /// A connection with a named lock of MySQL. It is closed afterwards, however that comes about:
+    /// neither the lock nor what a migration has set reaches its next user.
+    Conn { conn: Conn, in_transaction: bool },
 }
 
 /// Names the lock of a MySQL database; such names belong to the whole server and are short.
@@ -67,7 +64,8 @@ impl Turn {
     /// Waits for the turn on MySQL, where a definition would end any transaction.
     pub(super) async fn begin_without_transaction(db: &Database) -> Result<Self> {
         let conn = db.acquire().await?;
-        let limit = lift_time_limit(&conn).await?;
+        conn.retire();
+        lift_time_limit(&conn).await?;
         let locked = match lock(&conn).await {
             Ok(()) => ledger::create(&conn).await,
             Err(error) => Err(error),
@@ -75,7 +73,6 @@ impl Turn {
         let turn = Self {
             holder: Holder::Conn {
                 conn,
-                limit,
                 in_transaction: false,
             },
         };
@@ -106,7 +103,6 @@ impl Turn {
             (
                 Holder::Conn {
                     conn,
-                    limit,
                     in_transaction,
                 },
                 result,
@@ -116,7 +112,7 @@ impl Turn {
                     true => batch(&conn, end).await,
                     false => Ok(()),
                 };
-                ended.and(release(&conn, limit).await)
+                ended.and(release(&conn).await)
             }
         };
         let value = result?;
@@ -144,17 +140,14 @@ fn options() -> TxOptions {
     TxOptions::default().with_deadline(super::DEADLINE)
 }
 
-/// A migration may take its time, and so may waiting for it; returns what was the limit before.
-async fn lift_time_limit(conn: &Conn) -> Result<Option<f64>> {
+/// A migration may take its time, and so may waiting for it.
+async fn lift_time_limit(conn: &Conn) -> Result<()> {
     let Scalar(version): Scalar<String> = conn.fetch_one("SELECT VERSION()", Params::new()).await?;
     // On MySQL the limit concerns queries only.
     if !version.contains("MariaDB") {
-        return Ok(None);
+        return Ok(());
     }
-    let limit = "SELECT CAST(@@SESSION.max_statement_time AS DOUBLE)";
-    let Scalar(limit): Scalar<f64> = conn.fetch_one(limit, Params::new()).await?;
-    batch(conn, "SET SESSION max_statement_time = 0").await?;
-    Ok(Some(limit))
+    batch(conn, "SET SESSION max_statement_time = 0").await
 }
 
 async fn lock(conn: &Conn) -> Result<()> {
@@ -169,10 +162,6 @@ async fn lock(conn: &Conn) -> Result<()> {
     ))
 }
 
-async fn release(conn: &Conn, limit: Option<f64>) -> Result<()> {
-    batch(conn, &format!("DO RELEASE_LOCK({LOCK})")).await?;
-    match limit {
-        Some(limit) => batch(conn, &format!("SET SESSION max_statement_time = {limit}")).await,
-        None => Ok(()),
-    }
+async fn release(conn: &Conn) -> Result<()> {
+    batch(conn, &format!("DO RELEASE_LOCK({LOCK})")).await
 }

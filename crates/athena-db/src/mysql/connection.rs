@@ -722,7 +722,8 @@ fn check_key(keyed: &Keyed, key: &[String]) -> Result<()> {
             way_out,
         ));
     }
-    if keyed.assigned.iter().any(|column| key.contains(column)) {
+    let is_key = |column: &String| key.iter().any(|part| same_name(part, column));
+    if keyed.assigned.iter().any(is_key) {
         return Err(Error::unsupported(
             "`RETURNING` or `WITH` for a change of the primary key",
             Dialect::MySql,
@@ -757,7 +758,13 @@ fn push_keys(
 }
 
 fn same(target: &[String], columns: &[String]) -> bool {
-    target.len() == columns.len() && target.iter().all(|column| columns.contains(column))
+    let is_there = |name: &String| columns.iter().any(|column| same_name(column, name));
+    target.len() == columns.len() && target.iter().all(is_there)
+}
+
+/// Names of columns are the same in upper and in lower case.
+fn same_name(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
 }
 
 /// What the values take in a packet, roughly.

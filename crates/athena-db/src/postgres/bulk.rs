@@ -11,7 +11,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::SinkExt as _;
 use futures_util::future::try_join_all;
 use postgres_types::Type;
-use tokio_postgres::{CopyInSink, Statement};
+use tokio_postgres::{CopyInSink, SimpleQueryMessage, Statement};
 
 use super::connection::{Connection, lost_after, prepare, prepare_as};
 use super::error::translate;
@@ -54,6 +54,7 @@ pub(super) async fn execute_many(
     };
     if rows.len() >= COPY_ROWS
         && let Some(copy) = insert.copy()
+        && insert.is_plain(conn).await?
     {
         // Whatever `COPY` is refused for, an `INSERT` is allowed or has the better error.
         if let Some(count) = guarded(conn, insert.copy_in(conn, &copy, rows)).await? {
@@ -189,6 +190,21 @@ impl<'a> Insert<'a> {
             ),
             fields,
         })
+    }
+
+    /// Whether `COPY` does to the table what an `INSERT` does: it ignores rules and writes into
+    /// columns that are `GENERATED ALWAYS AS IDENTITY`.
+    async fn is_plain(&self, conn: &Connection) -> Result<bool, Failure> {
+        let table = &self.plan.text[self.shape.table.clone()];
+        let text = format!(
+            "SELECT 1 FROM pg_catalog.pg_class t WHERE t.oid = to_regclass('{}') AND NOT t.relhasrules \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = t.oid AND attidentity = 'a')",
+            table.replace('\'', "''")
+        );
+        let messages = conn.client().simple_query(&text).await;
+        let messages = messages.map_err(|error| lost_after(&error, true))?;
+        let is_row = |message: &SimpleQueryMessage| matches!(message, SimpleQueryMessage::Row(_));
+        Ok(messages.iter().any(is_row))
     }
 
     async fn copy_in(

@@ -257,3 +257,30 @@ async fn tables_with_a_will_of_their_own_get_their_rows_on_postgresql() {
         .await;
     assert_eq!(error.unwrap_err().code(), Some("428C9"));
 }
+
+#[tokio::test]
+async fn a_batch_of_any_size_means_an_insert() {
+    let Some(store) = Store::on(Dialect::Postgres).await else {
+        return;
+    };
+    store
+        .create("t (id BIGINT GENERATED ALWAYS AS IDENTITY, name TEXT)")
+        .await;
+    for size in [1, 10, 1500, 5000] {
+        let refused = store.db.execute_many(INSERT, rows(0..size)).await;
+        assert_eq!(refused.unwrap_err().code(), Some("428C9"), "{size} rows");
+        assert_eq!(store.count("t").await, 0);
+    }
+
+    // Rules are for inserts.
+    store.create("seen (id BIGINT)").await;
+    store.create("elsewhere (id BIGINT, name TEXT)").await;
+    let rule =
+        "CREATE RULE instead AS ON INSERT TO elsewhere DO INSTEAD INSERT INTO seen VALUES (NEW.id)";
+    store.db.execute(rule, params! {}).await.unwrap();
+    let insert = "INSERT INTO elsewhere (id, name) VALUES (:id, :name)";
+    store.db.execute_many(insert, rows(0..5000)).await.unwrap();
+    assert_eq!(store.count("seen").await, 5000);
+    assert_eq!(store.count("elsewhere").await, 0);
+    store.finish().await;
+}

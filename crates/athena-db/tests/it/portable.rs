@@ -303,3 +303,28 @@ fn what_some_database_would_read_differently_is_refused() {
         }
     }
 }
+
+story! {
+    #[tokio::test]
+    async fn names_of_columns_have_no_case(store: Store) {
+        store.create("t (id BIGINT PRIMARY KEY, name TEXT)").await;
+        for expected in [1, 0] {
+            let insert = "INSERT INTO t (ID, Name) VALUES (1, 'a') ON CONFLICT (Id) DO NOTHING";
+            assert_eq!(store.db.execute(insert, params! {}).await.unwrap(), expected);
+        }
+        let upsert = "INSERT INTO t (Id, NAME) VALUES (1, 'b') ON CONFLICT (ID) DO UPDATE SET NAME = Excluded.Name";
+        assert_eq!(store.db.execute(upsert, params! {}).await.unwrap(), 1);
+        let change = "UPDATE t SET NAME = 'c' WHERE ID = 1 RETURNING Name AS name";
+        let (name,): (String,) = store.db.fetch_one(change, params! {}).await.unwrap();
+        assert_eq!(name, "c");
+        let moved = "UPDATE t SET ID = 2 WHERE id = 1 RETURNING id";
+        let moved = store.db.fetch_one::<(i64,)>(moved, params! {}).await;
+        match store.dialect() {
+            Dialect::MySql => assert!(matches!(
+                moved.unwrap_err().kind(),
+                ErrorKind::Unsupported { .. }
+            )),
+            _ => assert_eq!(moved.unwrap(), (2,)),
+        }
+    }
+}
