@@ -96,6 +96,7 @@ pub(crate) fn statuses() -> String {
             let _ = write!(text, ": {}", codes.join(", "));
         }
     }
+    text.push_str("\n  130, 143  stopped by SIGINT or SIGTERM: interrupted");
     text
 }
 

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::copies::wait_for_rows;
 use crate::place::Place;
-use crate::process::{PATIENCE, append_to, failure, stderr, wait};
+use crate::process::{PATIENCE, append_to, failure, finish, stderr, wait};
 use crate::random::word;
 
 /// Enough that a backup takes a while.
@@ -38,12 +38,16 @@ fn started(place: &Place, folder: &Path) -> Child {
         .stderr(append_to(&place.log("backup")))
         .spawn()
         .unwrap();
+    wait_for_entries(folder);
+    child
+}
+
+fn wait_for_entries(folder: &Path) {
     let deadline = Instant::now() + PATIENCE;
     while names(folder).is_empty() {
         assert!(Instant::now() < deadline, "the backup does not begin");
         std::thread::sleep(Duration::from_millis(1));
     }
-    child
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -91,6 +95,33 @@ fn an_interrupted_backup_leaves_nothing_behind() {
             i64::try_from(MEMORIES).unwrap()
         );
     }
+}
+
+/// Nobody who reads a pipe wants a bar in it, and a programme gets its answer as JSON.
+#[test]
+fn an_interruption_is_told_in_the_form_that_is_asked_for() {
+    let place = Place::sqlite();
+    fill(&place, MEMORIES);
+    let folder = place.notes();
+    let file = folder.join("b.db").display().to_string();
+    let mut child = place
+        .athena()
+        .args(["backup", &file, "--json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(append_to(&place.log("backup")))
+        .spawn()
+        .unwrap();
+    wait_for_entries(&folder);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(wait(&mut child).code(), Some(130));
+    let said = std::fs::read_to_string(place.log("backup")).unwrap();
+    let error: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(error["error"]["code"], "interrupted");
+
+    let output = finish(place.athena().args(["backup", &file]));
+    assert_eq!(stderr(&output), "");
+    assert!(output.status.success());
 }
 
 /// A restore that is stopped goes on later; nothing of it but the target is left.
