@@ -524,6 +524,17 @@ async fn what_postgres_cannot_store_is_named() {
         said.contains("`things.about`, in the row with `id` 9"),
         "{said}"
     );
+    source
+        .db
+        .execute("UPDATE things SET about = 'a' WHERE id = 9", params! {})
+        .await
+        .unwrap();
+    // Numbers beyond what its numeric holds.
+    for number in ["1e200000", "1e-20000"] {
+        set_details(&source.db, 7, number).await;
+        let said = copy(&source.db, &target.db).await.unwrap_err().to_string();
+        assert!(said.contains("`things`"), "{number}: {said}");
+    }
     source.finish().await;
     target.finish().await;
 }

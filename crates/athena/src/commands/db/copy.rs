@@ -140,17 +140,18 @@ pub(crate) fn leave_out_foreign_argument() -> Arg {
         .help("Go on without the tables of other sets of migrations, which only their programme can bring back")
 }
 
-/// Adds the way out to a refusal.
+/// Tells what the database said, which names the table, and adds the way out to a refusal.
 pub(crate) fn advise(error: athena_db::Error) -> Error {
+    let said = error.to_string();
     let foreign = matches!(error.kind(), ErrorKind::Copy(CopyError::Foreign { .. }));
     let error = Error::from(error);
-    if !foreign {
-        return error;
-    }
-    let message = format!(
-        "{}; move these with the database's own tools, and add `--{LEAVE_OUT_FOREIGN}` to go on without them",
-        error.message()
-    );
+    let message = match error.code() {
+        _ if foreign => format!(
+            "{said}; move these with the database's own tools, and add `--{LEAVE_OUT_FOREIGN}` to go on without them"
+        ),
+        Code::Internal => said,
+        _ => return error,
+    };
     Error::new(error.code(), message).with_source(error)
 }
 
