@@ -165,7 +165,7 @@ pub(crate) fn check_value(name: &str, list: bool, value: &Value) -> Result<()> {
             "a list",
             value.type_name(),
         )),
-        Value::Text(text) if text.contains('\0') => Err(has_nul(name, "text")),
+        Value::Text(text) if contains_nul(text) => Err(has_nul(name, "text")),
         Value::Json(json) if json_has_nul(json) => Err(has_nul(name, "JSON")),
         Value::Real(real) if real.is_nan() => {
             Err(Error::mismatch(format!(":{name}"), "a number", "NaN"))
@@ -183,13 +183,18 @@ fn has_nul(name: &str, what: &str) -> Error {
     )
 }
 
+/// Every text that is bound is looked through, so it is done with wide registers.
+fn contains_nul(text: &str) -> bool {
+    memchr::memchr(0, text.as_bytes()).is_some()
+}
+
 fn json_has_nul(json: &serde_json::Value) -> bool {
     match json {
-        serde_json::Value::String(text) => text.contains('\0'),
+        serde_json::Value::String(text) => contains_nul(text),
         serde_json::Value::Array(items) => items.iter().any(json_has_nul),
         serde_json::Value::Object(members) => members
             .iter()
-            .any(|(key, value)| key.contains('\0') || json_has_nul(value)),
+            .any(|(key, value)| contains_nul(key) || json_has_nul(value)),
         _ => false,
     }
 }

@@ -505,18 +505,8 @@ impl<'a> FromSql<'a> for Decoded {
 }
 
 fn decode(ty: &Type, raw: &[u8]) -> Option<Value> {
-    match ty.kind() {
-        Kind::Domain(inner) => return decode(inner, raw),
-        Kind::Array(element) => return decode_array(element, raw),
-        _ => {}
-    }
-    if is_text(ty) {
-        return decode_text(raw);
-    }
-    if ty.name() == "vector" {
-        return decode_pgvector(raw);
-    }
     Some(match *ty {
+        Type::TEXT | Type::VARCHAR => return decode_text(raw),
         Type::BOOL => Value::Bool(*raw.first()? != 0),
         Type::CHAR => Value::Text(char::from(*raw.first()?).to_string()),
         Type::INT2 => Value::Int(i16::from_be_bytes(raw.try_into().ok()?).into()),
@@ -533,8 +523,19 @@ fn decode(ty: &Type, raw: &[u8]) -> Option<Value> {
         Type::TIMESTAMP | Type::TIMESTAMPTZ => Value::Time(decode_time(raw)?),
         Type::DATE => Value::Date(decode_date(raw)?),
         Type::VOID => Value::Null,
-        _ => return None,
+        _ => return decode_by_kind(ty, raw),
     })
+}
+
+/// Reads what is no type of its own, or one that the server numbers itself.
+fn decode_by_kind(ty: &Type, raw: &[u8]) -> Option<Value> {
+    match ty.kind() {
+        Kind::Domain(inner) => decode(inner, raw),
+        Kind::Array(element) => decode_array(element, raw),
+        _ if is_text(ty) => decode_text(raw),
+        _ if ty.name() == "vector" => decode_pgvector(raw),
+        _ => None,
+    }
 }
 
 fn decode_text(raw: &[u8]) -> Option<Value> {
