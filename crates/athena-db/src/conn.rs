@@ -22,6 +22,9 @@ use crate::{postgres, sqlite};
 /// more, use [`Database::begin`](crate::Database::begin). Undo what you set before you give it
 /// back: the next user gets the connection as you left it.
 ///
+/// On a server, a statement whose future was dropped half-way, or a stream that was not read to its
+/// end, ends its use: later statements are refused, and the connection is closed.
+///
 /// On SQLite it is a reader: a write through it is refused, because writes have one connection
 /// that everybody shares.
 #[derive(Debug)]

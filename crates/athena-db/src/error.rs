@@ -426,6 +426,13 @@ impl Error {
         )
     }
 
+    pub(crate) fn abandoned() -> Self {
+        Self::new(
+            ErrorKind::Connection,
+            "a statement on this connection was abandoned half-way; borrow another connection",
+        )
+    }
+
     pub(crate) fn pool_exhausted(waited: Duration, holder: Option<Holder>) -> Self {
         let culprit = holder.as_ref().map_or_else(String::new, |holder| {
             format!(

@@ -213,6 +213,9 @@ impl<M: Manage<Conn: Session>> Lease<M> {
 
     async fn attempt(&self, work: &Work) -> Result<Outcome, Failure> {
         let lease = self.lease().map_err(Failure::before)?;
+        if lease.is_in_flight() {
+            return Err(Failure::before(Error::abandoned()));
+        }
         let flight = lease.take_off(work.plan());
         let done = lease.conn().run_at_once(work).await;
         flight.land();

@@ -187,6 +187,8 @@ fn configure(url: &str, settings: &Settings) -> Result<Config> {
     }
     if config.get_keepalives_idle() > KEEP_ALIVE {
         config.keepalives_idle(KEEP_ALIVE);
+        config.keepalives_interval(KEEP_ALIVE / 6);
+        config.keepalives_retries(6);
     }
     if config.get_application_name().is_none() {
         config.application_name(settings.application_name.as_str());

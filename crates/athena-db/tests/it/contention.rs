@@ -298,3 +298,30 @@ story! {
         db.close().await.unwrap();
     }
 }
+
+story! {
+    #[tokio::test]
+    async fn an_abandoned_statement_never_answers_the_next_on_a_borrowed_connection(store: Store) {
+        let slow = athena_db::sql! {
+            sqlite: "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n",
+            postgres: "SELECT 1, pg_sleep(600)",
+            mysql: "SELECT 1, sleep(600)",
+        };
+        let db = store.builder().max_connections(1).open().await.unwrap();
+        for round in 0..10_i64 {
+            let conn = db.acquire().await.unwrap();
+            let abandoned = conn.fetch_rows(slow.clone(), params! {}, 1);
+            tokio::time::timeout(Duration::from_millis(20), abandoned).await.unwrap_err();
+            let same = "SELECT 0 + :round";
+            match conn.fetch_one::<Scalar<i64>>(same, params! { round: round }).await {
+                Ok(Scalar(number)) => assert_eq!(number, round),
+                Err(refused) => assert!(refused.is_connection(), "{refused:?}"),
+            }
+            drop(conn);
+            let Scalar(next): Scalar<i64> =
+                db.fetch_one(same, params! { round: round }).await.unwrap();
+            assert_eq!(next, round);
+        }
+        db.close().await.unwrap();
+    }
+}
