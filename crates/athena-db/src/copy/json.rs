@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 const DEEPEST: usize = 500;
 
 /// The longest number that is written out; one with a larger exponent keeps it.
-const LONGEST: i64 = 400;
+const LONGEST: u64 = 400;
 
 /// Writes a document so that two are the same bytes if and only if they are the same document;
 /// `None` for text that is no JSON.
@@ -167,12 +167,14 @@ fn plain(number: &str) -> String {
         return "0".to_owned();
     }
     let length = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
-    let Ok(written) = exponent.parse::<i64>() else {
-        return format!("{sign}{significant}e{exponent}");
-    };
+    let shift = length(digits) - length(fraction);
+    let written = exponent.parse::<i64>().ok();
     // The place of the point behind the first significant digit.
-    let point = written.saturating_add(length(digits) - length(fraction));
-    if point.abs() > LONGEST {
+    let Some(point) = written.and_then(|written| written.checked_add(shift)) else {
+        let exponent = exponent.trim_start_matches(['+', '0']);
+        return format!("{sign}{significant}e{exponent}+{shift}");
+    };
+    if point.unsigned_abs() > LONGEST {
         return format!("{sign}{significant}e{point}");
     }
     let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or_default());
@@ -211,12 +213,24 @@ mod tests {
             ("1e25", "10000000000000000000000000"),
             ("1e999", "1e1000"),
             ("10e998", "1e1000"),
-            ("1e-99999999999999999999", "1e-99999999999999999999"),
+            ("1e-99999999999999999999", "1e-99999999999999999999+1"),
+            ("1e+099999999999999999999", "1e99999999999999999999+1"),
+            ("0.1e-9223372036854775808", "1e-9223372036854775808"),
+            ("0.01e-9223372036854775808", "1e-9223372036854775808+-1"),
+            ("1e9223372036854775806", "1e9223372036854775807"),
         ] {
             assert_eq!(plain(number), expected, "{number}");
         }
         assert_eq!(plain("1e400"), plain("0.1e401"));
-        assert_ne!(plain("1e999"), plain("1e998"));
+        for (left, right) in [
+            ("1e999", "1e998"),
+            ("1e9223372036854775807", "10e9223372036854775807"),
+            ("1e9223372036854775807", "1e9223372036854775806"),
+            ("1e99999999999999999999", "10e99999999999999999999"),
+            ("1e-99999999999999999999", "0.1e-99999999999999999999"),
+        ] {
+            assert_ne!(plain(left), plain(right), "{left} {right}");
+        }
     }
 
     #[test]
