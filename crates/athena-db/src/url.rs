@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+
 use crate::error::{Error, ErrorKind, Result};
 
 /// Returns the URL of a SQLite file, whatever signs its path is made of.
@@ -17,8 +19,19 @@ use crate::error::{Error, ErrorKind, Result};
 /// ```
 #[must_use]
 pub fn sqlite_url(path: &Path) -> String {
-    let path = path.to_string_lossy();
-    format!("sqlite:{}", path.replace('%', "%25").replace('?', "%3F"))
+    let path = path.as_os_str().as_encoded_bytes();
+    // What would be read as something else than the beginning of a path.
+    let before = match path {
+        b":memory:" => "./",
+        [b'/', b'/', ..] => "//",
+        _ => "",
+    };
+    let mut url = format!("sqlite:{before}");
+    for chunk in path.utf8_chunks() {
+        url.push_str(&chunk.valid().replace('%', "%25").replace('?', "%3F"));
+        url.push_str(&percent_encode(chunk.invalid(), NON_ALPHANUMERIC).to_string());
+    }
+    url
 }
 
 /// Returns the file that a URL of SQLite names; `None` for one in memory, and for other databases.
@@ -26,8 +39,10 @@ pub fn sqlite_url(path: &Path) -> String {
 /// `%20` and the like stand for the signs that they encode; a `%` that encodes nothing is one.
 #[must_use]
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
-    let (path, _) = sqlite_parts(url)?;
-    (path.as_os_str() != ":memory:" && path.as_os_str() != "").then_some(path)
+    let (path, options) = sqlite_parts(url)?;
+    let in_memory =
+        path.as_os_str() == ":memory:" || options.split('&').any(|o| o == "mode=memory");
+    (!in_memory && path.as_os_str() != "").then_some(path)
 }
 
 /// Splits the URL of a SQLite database into the file and the options.
@@ -35,8 +50,18 @@ pub(crate) fn sqlite_parts(url: &str) -> Option<(PathBuf, &str)> {
     let rest = url.strip_prefix("sqlite:")?;
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
-    let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-    Some((path.into_owned().into(), options))
+    Some((path_of(percent_decode_str(path).collect()), options))
+}
+
+#[cfg(unix)]
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(not(unix))]
+fn path_of(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
 /// The options of a URL that are ours to follow.
@@ -152,7 +177,7 @@ impl Options {
 }
 
 fn decode(value: &str) -> Result<String> {
-    let decoded = percent_encoding::percent_decode_str(value).decode_utf8();
+    let decoded = percent_decode_str(value).decode_utf8();
     decoded
         .map(|text| text.into_owned())
         .map_err(|_| wrong("an option is not UTF-8"))
@@ -203,9 +228,41 @@ mod tests {
         assert_eq!(file("sqlite::memory:"), None);
         assert_eq!(file("sqlite:?mode=memory"), None);
         assert_eq!(file("postgres://h/d"), None);
-        for path in ["/a/b.db", "é ü.db", "50%.db", "%41", "a?b#c.db", "?mode=ro"] {
-            assert_eq!(file(&sqlite_url(Path::new(path))).as_deref(), Some(path));
+        assert_eq!(file("sqlite:a.db?mode=memory"), None);
+    }
+
+    #[test]
+    fn a_url_names_the_path_that_it_was_made_of() {
+        for path in [
+            "/a/b.db",
+            "//data/x.db",
+            "///data//x.db",
+            "é ü.db",
+            "50%.db",
+            "%41",
+            "a?b#c.db",
+            "?mode=ro",
+            "?mode=memory",
+            "./:memory:",
+            "/:memory:",
+            "a:b",
+        ] {
+            let path = Path::new(path);
+            let file = sqlite_file(&sqlite_url(path)).unwrap();
+            assert_eq!(file.as_os_str(), path.as_os_str());
         }
+        let in_memory = sqlite_url(Path::new(":memory:"));
+        assert_eq!(sqlite_file(&in_memory), Some("./:memory:".into()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_need_not_be_utf_8() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let path = Path::new(std::ffi::OsStr::from_bytes(b"/a\xff?%\xc3\xa9\xe2\x82.db"));
+        let url = sqlite_url(path);
+        assert_eq!(url, "sqlite:/a%FF%3F%25é%E2%82.db");
+        assert_eq!(sqlite_file(&url).as_deref(), Some(path));
     }
 
     #[test]
