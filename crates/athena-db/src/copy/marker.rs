@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::refused;
 use crate::database::Database;
 use crate::dialect::Dialect;
-use crate::error::{CopyError, ErrorKind, Result};
+use crate::error::{CopyError, Result};
 use crate::executor::Executor;
 use crate::migrate::{Turn, UNFINISHED_COPY};
 use crate::params::Params;
@@ -73,25 +73,36 @@ impl Marker {
         target: &Database,
         declared: &BTreeSet<String>,
     ) -> Result<BTreeSet<String>> {
-        let options = TxOptions::default().with_deadline(PATIENCE);
-        let tx = target.begin(options).await?;
-        match self.find_empty(&tx, declared).await {
+        match self.find_empty(target, declared).await {
             Ok(found) => {
-                tx.commit().await?;
                 self.confirmed = true;
                 Ok(found)
             }
             Err(error) => {
-                tx.rollback().await?;
-                if matches!(error.kind(), ErrorKind::Copy(CopyError::NotEmpty { .. })) {
-                    self.remove(target).await?;
-                }
+                // Nothing was copied yet, so nobody needs the marker; the first error is the cause.
+                let _ = self.remove(target).await;
                 Err(error)
             }
         }
     }
 
     async fn find_empty(
+        &self,
+        target: &Database,
+        declared: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>> {
+        let options = TxOptions::default().with_deadline(PATIENCE);
+        let tx = target.begin(options).await?;
+        match self.find_empty_within(&tx, declared).await {
+            Ok(found) => tx.commit().await.map(|()| found),
+            Err(error) => {
+                let _ = tx.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn find_empty_within(
         &self,
         tx: &Tx<'_>,
         declared: &BTreeSet<String>,

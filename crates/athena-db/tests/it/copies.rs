@@ -397,6 +397,41 @@ story! {
     }
 }
 
+story! {
+    /// A copy that fails before it has written a row leaves the store to its owner.
+    #[tokio::test]
+    async fn a_copy_that_fails_early_leaves_no_marker(target: Store) {
+        let source = Store::sqlite().await;
+        fill(&source.db).await;
+        target.db.migrations(&SET).up().await.unwrap();
+        target.db.execute("DELETE FROM kinds", params! {}).await.unwrap();
+        refuse_changes_of_the_ledger(target).await;
+        let error = copy(&source.db, &target.db).await.unwrap_err();
+        assert!(!matches!(error.kind(), ErrorKind::Copy(_)), "{error:?}");
+        assert_eq!(target.db.migrations(&SET).up().await.unwrap().current, 2);
+        source.finish().await;
+    }
+}
+
+/// Makes a trigger that fails where a copy confirms that the target is empty.
+async fn refuse_changes_of_the_ledger(target: &Store) {
+    let statements: &[&str] = match target.dialect() {
+        Dialect::Sqlite => &["CREATE TRIGGER refuse BEFORE UPDATE ON athena_migrations
+             BEGIN SELECT RAISE(ABORT, 'refused'); END"],
+        Dialect::Postgres => &[
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql
+             AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$",
+            "CREATE TRIGGER refuse BEFORE UPDATE ON athena_migrations
+             FOR EACH ROW EXECUTE FUNCTION refuse()",
+        ],
+        Dialect::MySql => &["CREATE TRIGGER refuse BEFORE UPDATE ON athena_migrations
+             FOR EACH ROW SIGNAL SQLSTATE '45000'"],
+    };
+    for statement in statements {
+        target.db.execute(*statement, params! {}).await.unwrap();
+    }
+}
+
 /// Waits until a copy has marked the target; on SQLite it cannot while somebody else writes.
 async fn wait_for_marker(target: &Store) {
     if target.dialect() == Dialect::Sqlite {
