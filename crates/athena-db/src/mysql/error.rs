@@ -231,9 +231,7 @@ fn place_in(text: &str, code: u16, message: &str) -> Option<usize> {
         // `… near 'the rest of the statement, cut short' at line 2`.
         1064 => {
             let (rest, line) = message.split_once(" near '")?.1.rsplit_once("' at line ")?;
-            let line: usize = line.parse().ok()?;
-            let is_there = |at: &usize| text[..*at].matches('\n').count() + 1 == line;
-            text.match_indices(rest).map(|(at, _)| at).find(is_there)
+            find_rest(text, rest, line.parse().ok()?)
         }
         // `Unknown column 'name' in …`, `Table 'database.name' doesn't exist`.
         1054 | 1146 => {
@@ -245,6 +243,18 @@ fn place_in(text: &str, code: u16, message: &str) -> Option<usize> {
         }
         _ => None,
     }
+}
+
+/// The place from which a statement goes on with a text that may have been cut short.
+fn find_rest(text: &str, rest: &str, line: usize) -> Option<usize> {
+    if rest.is_empty() {
+        return Some(text.trim_end().len());
+    }
+    let is_there = |at: &usize| text[..*at].matches('\n').count() + 1 == line;
+    // A text that was not cut is the end, and may stand elsewhere in the line as well.
+    let end = text.strip_suffix(rest).map(str::len);
+    let places = text.match_indices(rest).map(|(at, _)| at);
+    end.into_iter().chain(places).find(is_there)
 }
 
 /// The first place where a name stands that is not a part of another.
@@ -329,6 +339,9 @@ mod tests {
         };
         check(1064, "… near 'FORM t; FORM t' at line 2", Some(19));
         check(1064, "… near 'FORM t' at line 1", None);
+        check(1064, "… near 't' at line 2", Some(32));
+        check(1064, "… near '' at line 2", Some(33));
+        check(1064, "… near 'name' at line 1", Some(7));
         check(1064, "…", None);
         check(1054, "Unknown column 'name' in 'SELECT'", Some(14));
         check(1146, "Table 'd.t' doesn't exist", Some(24));
