@@ -32,14 +32,13 @@ const MIGRATIONS: MigrationSet = MigrationSet {
 };
 
 /// What `SELECT * FROM accounts` is read into.
-#[derive(Debug, FromRow)]
+#[derive(FromRow)]
 struct Account {
     owner: String,
     cents: i64,
     rate: Decimal,
     #[db(json)]
     tags: Vec<String>,
-    opened_at: Timestamp,
 }
 
 #[tokio::main]
@@ -59,24 +58,17 @@ async fn main() -> Result<()> {
     }
 
     let names = vec!["ada", "grace"];
-    let (rich,): (i64,) = db
-        .fetch_one(
-            "SELECT count(*) FROM accounts WHERE owner IN :names AND cents > :cents",
-            params! { names: names, cents: 5_000 },
-        )
-        .await?;
+    let rich = "SELECT count(*) FROM accounts WHERE owner IN :names AND cents > 5000";
+    let (rich,): (i64,) = db.fetch_one(rich, params! { names: names }).await?;
     println!("{rich} of them has more than 50.00");
 
     let mut accounts = db.stream::<Account>("SELECT * FROM accounts ORDER BY owner", params! {});
     while let Some(account) = accounts.next().await {
-        let Account {
-            owner,
-            cents,
-            rate,
-            tags,
-            opened_at,
-        } = account?;
-        println!("{owner:8} {cents:>8} at {rate} % {tags:?} since {opened_at:.0}");
+        let it = account?;
+        println!(
+            "{:8} {:>8} at {} %, {:?}",
+            it.owner, it.cents, it.rate, it.tags
+        );
     }
     drop(accounts);
     db.close().await
@@ -110,14 +102,9 @@ async fn transfer(db: &Database, from: &str, to: &str, cents: i64) -> Result<()>
 
 async fn add(tx: &Tx<'_>, owner: &str, cents: i64) -> Result<()> {
     let update = "UPDATE accounts SET cents = cents + :cents WHERE owner = :owner";
-    match tx
-        .execute(update, params! { cents: cents, owner: owner })
-        .await?
-    {
+    let values = params! { cents: cents, owner: owner };
+    match tx.execute(update, values).await? {
         1 => Ok(()),
-        _ => Err(Error::new(
-            ErrorKind::NotFound,
-            format!("{owner} has no account"),
-        )),
+        _ => Err(Error::new(ErrorKind::NotFound, "there is no such account")),
     }
 }

@@ -1,11 +1,12 @@
 //! One borrowed connection.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tracing::Instrument as _;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::executor::Run;
 #[cfg(feature = "mysql")]
 use crate::mysql;
@@ -17,8 +18,8 @@ use crate::{postgres, sqlite};
 /// A connection out of the pool, for statements that belong together on one: temporary tables,
 /// session settings, advisory locks. Dropping it gives it back.
 ///
-/// It runs statements through [`Executor`](crate::Executor), one after the other; while a stream
-/// is open, other statements are refused. Each is a transaction of its own; for
+/// It runs statements through [`Executor`](crate::Executor), one after the other; a
+/// statement waits at most a minute for its turn, and while a stream is open, others are refused. Each is a transaction of its own; for
 /// more, use [`Database::begin`](crate::Database::begin). Undo what you set before you give it
 /// back: the next user gets the connection as you left it.
 ///
@@ -40,6 +41,14 @@ pub(crate) enum BackendConn {
     Postgres(Box<postgres::Borrowed>),
     #[cfg(feature = "mysql")]
     MySql(Box<mysql::Borrowed>),
+}
+
+/// How long a statement waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn occupied() -> Error {
+    let message = format!("another statement on this connection was not done within {PATIENCE:?}");
+    Error::new(ErrorKind::Timeout(Stage::Lock), message)
 }
 
 impl Conn {
@@ -82,13 +91,15 @@ impl Run for Conn {
     }
 
     async fn run(&self, work: Work) -> Result<Outcome> {
-        let _turn = self.serial.turn().await?;
+        let until = Instant::now() + PATIENCE;
+        let _turn = self.serial.turn(until, occupied).await?;
         self.run_next(work).await
     }
 
     fn run_stream(&self, work: Work) -> BoxFuture<'_, Result<Outcome>> {
         Box::pin(async move {
-            let _turn = self.serial.turn_of_stream().await?;
+            let until = Instant::now() + PATIENCE;
+            let _turn = self.serial.turn_of_stream(until, occupied).await?;
             self.run_next(work).await
         })
     }

@@ -96,7 +96,6 @@ mod postgres;
 mod row;
 pub mod schema;
 mod serial;
-#[cfg(feature = "mysql")]
 mod server;
 mod sql;
 mod sqlite;

@@ -162,6 +162,7 @@ pub(crate) async fn watch_commits(bus: Arc<Bus>, mut changes: Changes) {
 }
 
 /// Wakes every listener again and again, for a database that cannot tell.
+#[cfg(feature = "mysql")]
 pub(crate) async fn watch_blindly(bus: Arc<Bus>) {
     loop {
         tokio::time::sleep(POLL_INTERVAL).await;

@@ -85,6 +85,7 @@ pub struct Plan {
     /// How MySQL runs it.
     pub(crate) form: Form,
     /// The table that it writes to, if it was translated for MySQL.
+    #[cfg_attr(not(feature = "mysql"), expect(dead_code, reason = "for MySQL alone"))]
     pub(crate) table: Option<String>,
     /// What the translation for MySQL changed, step by step.
     translation: Vec<SourceMap>,

@@ -432,6 +432,11 @@ impl<M: Manage> Lease<M> {
         &member.expect("a lease is filled before it is lent").conn
     }
 
+    /// How long to wait for a connection.
+    pub(crate) fn patience(&self) -> Duration {
+        self.shared.limits.patience
+    }
+
     /// How long a statement may run.
     pub(crate) fn statement_timeout(&self) -> Option<Duration> {
         self.shared.limits.statement

@@ -1,6 +1,8 @@
 //! Rows, and how they become what a caller wants.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -16,10 +18,16 @@ pub struct Row {
 }
 
 /// The column names of a result, shared by its rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Columns {
     names: Vec<String>,
+    asked: Vec<Asked>,
 }
+
+/// Where in the programme the name stands that a column was last found by: the next row is asked
+/// with the same one, and then there is nothing to compare.
+#[derive(Default)]
+struct Asked(AtomicUsize);
 
 /// A type that can be read from a row: by hand, as a tuple by position, or derived by name.
 ///
@@ -161,8 +169,8 @@ impl Row {
 
     /// Reads a column by name that probably stands at a position.
     #[doc(hidden)]
-    pub fn get_near<T: FromValue>(&self, index: usize, name: &str) -> Result<T> {
-        if self.columns.names.get(index).is_some_and(|at| at == name) {
+    pub fn get_near<T: FromValue>(&self, index: usize, name: &'static str) -> Result<T> {
+        if self.columns.is_at(index, name) {
             self.convert(index)
         } else {
             self.get(name)
@@ -171,8 +179,8 @@ impl Row {
 
     /// Moves a column out by name that probably stands at a position.
     #[doc(hidden)]
-    pub fn take_near<T: FromValue>(&mut self, index: usize, name: &str) -> Result<T> {
-        if self.columns.names.get(index).is_some_and(|at| at == name) {
+    pub fn take_near<T: FromValue>(&mut self, index: usize, name: &'static str) -> Result<T> {
+        if self.columns.is_at(index, name) {
             self.take_at(index)
         } else {
             self.get(name)
@@ -213,7 +221,25 @@ impl Row {
 
 impl Columns {
     pub(crate) fn new(names: Vec<String>) -> Arc<Self> {
-        Arc::new(Self { names })
+        let asked = names.iter().map(|_| Asked::default()).collect();
+        Arc::new(Self { names, asked })
+    }
+
+    /// Whether the column at a position has the name.
+    fn is_at(&self, index: usize, name: &'static str) -> bool {
+        let (Some(column), Some(Asked(asked))) = (self.names.get(index), self.asked.get(index))
+        else {
+            return false;
+        };
+        let address = name.as_ptr().addr();
+        if asked.load(Ordering::Relaxed) == address && column.len() == name.len() {
+            return true;
+        }
+        let found = column == name;
+        if found {
+            asked.store(address, Ordering::Relaxed);
+        }
+        found
     }
 
     /// Returns the number of columns.
@@ -244,6 +270,27 @@ impl Columns {
         names.join(", ")
     }
 }
+
+impl fmt::Debug for Columns {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(&self.names).finish()
+    }
+}
+
+impl Clone for Asked {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// Columns are the same whoever asked for them.
+impl PartialEq for Asked {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Asked {}
 
 impl FromRow for Row {
     fn from_row(row: &Row) -> Result<Self> {

@@ -265,7 +265,9 @@ impl<M: Manage<Conn: Session>> Lease<M> {
     async fn begin(&self, options: &TxOptions) -> Result<()> {
         let lease = self.lease()?;
         self.in_transaction.store(true, Ordering::SeqCst);
-        within(CONTROL, lease, lease.conn().begin(options)).await
+        // A pooler has whoever begins wait for a connection of its own.
+        let limit = lease.patience().max(CONTROL);
+        within(limit, lease, lease.conn().begin(options)).await
     }
 
     async fn commit(&self) -> Result<()> {

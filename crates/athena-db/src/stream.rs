@@ -97,6 +97,12 @@ impl RowSender {
         }
     }
 
+    /// How long rows can still be sent, if there is an end to it.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// Does something whenever a thread goes on after it has waited for the reader.
     pub(crate) fn after_each(&mut self, sent: impl Fn() + Send + Sync + 'static) {
         self.sent = Some(Sent(Arc::new(sent)));

@@ -19,7 +19,7 @@ use crate::listen::{self, Bus};
 use crate::mysql;
 use crate::observe::Watch;
 use crate::plan::{Outcome, PlanCache, Work};
-use crate::serial::Serial;
+use crate::serial::{Serial, Turn};
 use crate::{postgres, sqlite};
 
 /// How a transaction runs.
@@ -289,8 +289,13 @@ impl<'scope> Tx<'scope> {
         result
     }
 
+    async fn turn(&self) -> Result<Turn<'_>> {
+        let late = || Error::expired(self.limit);
+        self.serial.turn(self.deadline, late).await
+    }
+
     async fn control(&self, text: String) -> Result<()> {
-        let _turn = self.serial.turn().await?;
+        let _turn = self.turn().await?;
         self.settle().await?;
         self.check_health()?;
         self.uninterrupted(Work::Batch(text)).await.map(|_| ())
@@ -300,13 +305,14 @@ impl<'scope> Tx<'scope> {
     async fn run_next(&self, work: Work) -> Result<Outcome> {
         self.settle().await?;
         self.check_health()?;
-        let is_batch = matches!(work, Work::ExecuteMany { .. });
+        let has_parts = matches!(work, Work::ExecuteMany { .. } | Work::Stream { .. });
         let watch = Watch::start(&self.plans, &work);
         let result = self.uninterrupted(work).instrument(watch.span()).await;
         watch.stop(&result);
-        // Of a batch, a part may have been done before a value that does not fit was met.
+        // Of a batch, a part may have been done before a value that does not fit was met; a stream
+        // that broke off here was stopped there.
         if let Err(error) = &result
-            && (error.code().is_some() || is_batch)
+            && (error.code().is_some() || has_parts)
         {
             let health = if error.is_retryable() {
                 FAILED_RETRYABLE
@@ -370,13 +376,14 @@ impl Run for Tx<'_> {
     }
 
     async fn run(&self, work: Work) -> Result<Outcome> {
-        let _turn = self.serial.turn().await?;
+        let _turn = self.turn().await?;
         self.run_next(work).await
     }
 
     fn run_stream(&self, work: Work) -> BoxFuture<'_, Result<Outcome>> {
         Box::pin(async move {
-            let _turn = self.serial.turn_of_stream().await?;
+            let late = || Error::expired(self.limit);
+            let _turn = self.serial.turn_of_stream(self.deadline, late).await?;
             let outcome = self.run_next(work.until(self.deadline)).await?;
             // Rows that nobody took in time were not sent.
             if Instant::now() >= self.deadline {
@@ -429,7 +436,7 @@ impl SavepointHost for Tx<'_> {
 
     fn roll_back_to<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let _turn = self.serial.turn().await?;
+            let _turn = self.turn().await?;
             Tx::roll_back_to(self, name).await
         })
     }
@@ -453,8 +460,9 @@ impl Savepoint<'_> {
     ///
     /// As a statement.
     pub async fn rollback(mut self) -> Result<()> {
+        self.tx.roll_back_to(&self.name).await?;
         self.open = false;
-        self.tx.roll_back_to(&self.name).await
+        Ok(())
     }
 }
 

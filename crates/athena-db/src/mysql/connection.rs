@@ -71,6 +71,9 @@ const STOPPED: &str = "1969";
 /// How long a server may take to answer a new connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a stream may wait for its reader where nothing else limits it.
+const LONGEST_STREAM: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// The most placeholders that a prepared statement can have.
 const MAX_PLACEHOLDERS: usize = 65_535;
 
@@ -325,8 +328,9 @@ impl Link {
         self.run_one(plan, values, rows).await
     }
 
-    /// Sends the rows away; the server's limit of time, which is for a whole statement, is lifted
-    /// meanwhile, and each wait for rows is limited instead.
+    /// Sends the rows away; the server's limit of time, which is for a whole statement, is that of
+    /// the transaction meanwhile, and each wait for rows is limited instead. The server's patience
+    /// with a slow reader grows likewise.
     async fn stream(
         &mut self,
         plan: &Plan,
@@ -338,24 +342,41 @@ impl Link {
             return self.run_one(plan, values, Rows::Send(rows, None)).await;
         }
         let before = |error| Failure::before(translate(&error));
-        let known = self.lift_time_limit().await.map_err(before)?;
+        let left = rows.time_left();
+        let (known, patience) = self.lift_time_limit(left).await.map_err(before)?;
         let limit = self.time_limit(known);
         let result = self.run_one(plan, values, Rows::Send(rows, limit)).await;
         if !self.stalled && !result.as_ref().is_err_and(Failure::is_lost) {
-            let text = format!("SET SESSION {} = {known}", self.time_variable());
+            let text = format!(
+                "SET SESSION {} = {known}, net_write_timeout = {patience}",
+                self.time_variable()
+            );
             let restored = self.conn.query_drop(text).await;
             restored.map_err(|error| Failure::on_the_way(translate(&error), false))?;
         }
         result
     }
 
-    /// Lifts the limit of time for a statement, and returns what it was.
-    async fn lift_time_limit(&mut self) -> Result<f64, DriverFailure> {
+    /// Puts the time that is left, if there is an end to it, in place of the limit for a statement,
+    /// and returns what that was and for how long the server waited for a slow reader.
+    async fn lift_time_limit(
+        &mut self,
+        left: Option<Duration>,
+    ) -> Result<(f64, u64), DriverFailure> {
         let variable = self.time_variable();
-        let text =
-            format!("SELECT CAST(@@SESSION.{variable} AS DOUBLE); SET SESSION {variable} = 0");
-        let known: Option<f64> = self.conn.query_first(text).await?;
-        Ok(known.unwrap_or_default())
+        let left = left.map(|left| left.clamp(Duration::from_millis(1), LONGEST_STREAM));
+        let limit = match left {
+            None => 0.0,
+            Some(left) if self.is_mariadb => left.as_secs_f64(),
+            Some(left) => (left.as_secs_f64() * 1000.0).round(),
+        };
+        let patience = left.unwrap_or(LONGEST_STREAM).as_secs() + 1;
+        let text = format!(
+            "SELECT CAST(@@SESSION.{variable} AS DOUBLE), @@SESSION.net_write_timeout; \
+             SET SESSION {variable} = {limit}, net_write_timeout = {patience}"
+        );
+        let known: Option<(f64, u64)> = self.conn.query_first(text).await?;
+        Ok(known.unwrap_or((0.0, 60)))
     }
 
     const fn time_variable(&self) -> &'static str {

@@ -102,6 +102,9 @@ const OWN_TYPES: &str = "SELECT t.oid FROM pg_catalog.pg_type t \
 const REST: usize = 1000;
 const REST_TIME: Duration = Duration::from_millis(10);
 
+/// The longest that PostgreSQL knows, in milliseconds.
+const LONGEST_TIMEOUT: u128 = 2_147_483_647;
+
 /// How long a statement has to end that was stopped.
 const HANG_UP: Duration = Duration::from_secs(5);
 
@@ -393,8 +396,8 @@ async fn read_rows(
     Ok(rows)
 }
 
-/// Sends the rows away; the server's limit of time, which is for a whole statement, is lifted
-/// meanwhile, and each wait for rows is limited instead.
+/// Sends the rows away; the server's limit of time, which is for a whole statement, is that of the
+/// transaction meanwhile, and each wait for rows is limited instead.
 async fn stream(
     conn: &Connection,
     plan: &Arc<Plan>,
@@ -403,7 +406,7 @@ async fn stream(
     in_transaction: bool,
 ) -> Result<u64, Failure> {
     let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
-    let limit = lift_time_limit(conn, in_transaction)
+    let limit = lift_time_limit(conn, to.time_left(), in_transaction)
         .await
         .map_err(|error| Failure::before(translate(&error)))?;
     let writes = plan.class != Class::Query;
@@ -418,9 +421,18 @@ async fn stream(
         send_rows(conn, limit, rows, columns_of(plan, &statement), to, writes).await
     };
     let result = sent.await;
+    let failed = result.as_ref().err();
+    // What the server did not end itself goes on there.
+    if failed.is_some_and(|failure| failure.error.code().is_none()) {
+        conn.behind.store(true, Ordering::SeqCst);
+        conn.ways.cancel(&conn.client.cancel_token()).await;
+    }
     // A transaction that failed takes its settings along.
-    if result.is_ok() || !in_transaction {
-        let _ = tokio::time::timeout(HANG_UP, set_time_limit(conn, limit, in_transaction)).await;
+    if failed.is_none() || !in_transaction {
+        let restored = set_time_limit(conn, limit, in_transaction);
+        if !matches!(tokio::time::timeout(HANG_UP, restored).await, Ok(Ok(()))) {
+            conn.behind.store(true, Ordering::SeqCst);
+        }
     }
     result
 }
@@ -472,14 +484,17 @@ async fn next<T>(
     Err(Failure::after(stalled(STOPPED)))
 }
 
-/// Lifts the limit of time for a statement, and returns what it was.
+/// Puts the time that is left, if there is an end to it, in place of the limit for a statement, and
+/// returns what that was.
 async fn lift_time_limit(
     conn: &Connection,
+    left: Option<Duration>,
     in_transaction: bool,
 ) -> Result<Option<Duration>, tokio_postgres::Error> {
+    let left = left.map_or(0, |left| left.as_millis().clamp(1, LONGEST_TIMEOUT));
     let text = format!(
         "SELECT round(extract(epoch FROM current_setting('statement_timeout')::interval) * 1000), \
-         set_config('statement_timeout', '0', {in_transaction})"
+         set_config('statement_timeout', '{left}', {in_transaction})"
     );
     let messages = conn.client.simple_query(&text).await?;
     let limit = messages.iter().find_map(|message| match message {

@@ -192,6 +192,12 @@ fn misfit(plan: &Plan, index: usize, value: &Value, ty: &Type, reason: Reason) -
 }
 
 fn encode(value: &Value, ty: &Type) -> Result<Parameter, Reason> {
+    if let Some(bytes) = plain(value, ty) {
+        return Ok(Parameter {
+            bytes: Some(bytes),
+            format: Format::Binary,
+        });
+    }
     if let Kind::Domain(inner) = ty.kind() {
         return encode(value, inner);
     }
@@ -254,7 +260,19 @@ fn is_text(ty: &Type) -> bool {
         || ty.name() == "citext"
 }
 
+/// The usual pairs, before anybody looks at kinds and names of types.
+fn plain(value: &Value, ty: &Type) -> Option<Vec<u8>> {
+    match (value, ty) {
+        (Value::Int(value), &Type::INT8) => Some(value.to_be_bytes().to_vec()),
+        (Value::Text(text), &Type::TEXT | &Type::VARCHAR) => Some(text.clone().into_bytes()),
+        _ => None,
+    }
+}
+
 fn binary(value: &Value, ty: &Type) -> Result<Vec<u8>, Reason> {
+    if let Some(bytes) = plain(value, ty) {
+        return Ok(bytes);
+    }
     if let Kind::Array(element) = ty.kind() {
         return match value {
             Value::List(items) => array(items.iter(), element),
@@ -285,7 +303,6 @@ fn binary(value: &Value, ty: &Type) -> Result<Vec<u8>, Reason> {
         (Type::OID, Value::Int(value)) => {
             in_range(u32::try_from(*value)).map(|value| value.to_be_bytes().to_vec())
         }
-        (Type::INT8, Value::Int(value)) => Ok(value.to_be_bytes().to_vec()),
         (Type::FLOAT4, value) => number(value).map(|value| narrow(value).to_be_bytes().to_vec()),
         (Type::FLOAT8, value) => number(value).map(|value| value.to_be_bytes().to_vec()),
         (Type::BYTEA, Value::Bytes(bytes)) => Ok(bytes.clone()),

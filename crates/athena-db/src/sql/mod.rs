@@ -35,9 +35,9 @@ pub(crate) use self::declaration::{IndexText, TableText};
 pub(crate) use self::fingerprint::fingerprint;
 pub(crate) use self::insert::{Conflict, InsertShape};
 pub use self::lists::{Expanded, expand_lists};
-pub(crate) use self::mysql::{
-    Form, Keyed, Refusal, Statement, native_statement, translate_statement,
-};
+#[cfg(feature = "mysql")]
+pub(crate) use self::mysql::Keyed;
+pub(crate) use self::mysql::{Form, Refusal, Statement, native_statement, translate_statement};
 pub use self::named::{Rewritten, Slot, rewrite};
 pub use self::source_map::SourceMap;
 pub use self::translate::translate;

@@ -427,14 +427,38 @@ story! {
 
 story! {
     #[tokio::test]
+    async fn a_turn_that_does_not_come_is_waited_for_until_the_deadline(store: Store) {
+        store.create(TABLE).await;
+        let rows = (0..200).map(|id: i64| vec![id.into(), "x".into()]).collect();
+        store.db.insert_rows("t", &["id", "note"], rows).await.unwrap();
+        let options = TxOptions::default().with_deadline(Duration::from_millis(500));
+        let tx = store.db.begin(options).await.unwrap();
+        insert(&tx, 1000).await.unwrap();
+        // It has its turn and takes a while, and nobody polls it any more.
+        let slow = "SELECT count(*) FROM t a, t b, t c WHERE a.id + b.id > c.id";
+        let mut forgotten = tx.fetch_rows(slow, params! {}, 1);
+        assert!(futures_util::poll!(forgotten.as_mut()).is_pending());
+        let error = insert(&tx, 2000).await.unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Timeout(Stage::Transaction), "{error:?}");
+        drop(forgotten);
+        tx.rollback().await.unwrap();
+        assert_eq!(store.count("t").await, 200);
+    }
+}
+
+story! {
+    #[tokio::test]
     async fn nothing_waits_for_a_stream_that_waits_for_its_reader(store: Store) {
         store.create(TABLE).await;
         let rows = (0..2000).map(|id: i64| vec![id.into(), "x".into()]).collect();
         store.db.insert_rows("t", &["id", "note"], rows).await.unwrap();
         let tx = store.db.begin(TxOptions::default()).await.unwrap();
-        let mut stream = tx.stream::<(i64,)>("SELECT id FROM t ORDER BY id", params! {});
+        let savepoint = tx.savepoint().await.unwrap();
+        insert(&tx, 6000).await.unwrap();
+        let mut stream = tx.stream::<(i64,)>("SELECT id FROM t WHERE id < 2000 ORDER BY id", params! {});
         assert_eq!(stream.next().await.unwrap().unwrap(), (0,));
         let refused = [
+            savepoint.rollback().await.unwrap_err(),
             insert(&tx, 5000).await.unwrap_err(),
             tx.savepoint().await.unwrap_err(),
             tx.stream::<(i64,)>("SELECT 1", params! {}).next().await.unwrap().unwrap_err(),
@@ -449,6 +473,7 @@ story! {
         }
         assert_eq!(rest, 1999);
         drop(stream);
+        // What was to be undone is not there, though nobody asked again.
         insert(&tx, 5000).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(store.count("t").await, 2001);
