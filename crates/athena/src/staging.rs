@@ -3,11 +3,12 @@
 //! A folder is locked by the process that works in it, and goes with the work. One whose process
 //! was killed has no lock any more, and is swept away by the next piece of work in the same place.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How often the removal of a folder is tried, in which a thread may still be opening a file.
+/// How often a folder is made that somebody who sweeps takes for abandoned, and how often one is
+/// removed in which a thread may still be opening a file.
 const ATTEMPTS: u32 = 5;
 
 /// A folder of this process; removed when dropped.
@@ -26,19 +27,18 @@ impl Staging {
     /// When the other folder cannot be written.
     pub(crate) fn new_in(folder: &Path, prefix: &str) -> io::Result<Self> {
         sweep(folder, prefix);
-        loop {
+        for _ in 0..ATTEMPTS {
             let made = tempfile::Builder::new().prefix(prefix).tempdir_in(folder)?;
-            let lock = File::open(made.path())?;
-            // Elsewhere the folder is merely not protected from being swept, nor ever swept.
-            let _ = lock.try_lock();
-            // Somebody who sweeps may have been faster than the lock.
-            if made.path().exists() {
+            if let Some(lock) = hold(made.path())? {
                 return Ok(Self {
                     path: made.keep(),
                     _lock: lock,
                 });
             }
         }
+        Err(io::Error::other(
+            "other processes kept removing the folder for unfinished files",
+        ))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -56,6 +56,19 @@ impl Drop for Staging {
                 _ => return,
             }
         }
+    }
+}
+
+/// Locks a folder that was made just now; `None` if somebody who sweeps was faster.
+fn hold(folder: &Path) -> io::Result<Option<File>> {
+    let lock = match File::open(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // Without locks the folder is merely not protected from being swept, nor ever swept.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(folder.exists().then_some(lock)),
     }
 }
 
@@ -98,5 +111,35 @@ mod tests {
         drop(first);
         assert!(!gone.exists());
         assert!(file.exists() && other.exists());
+    }
+
+    #[test]
+    fn a_folder_that_somebody_sweeps_is_not_held() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join(".work-1");
+        assert!(hold(&folder).unwrap().is_none());
+        fs::create_dir(&folder).unwrap();
+        let sweeper = File::open(&folder).unwrap();
+        sweeper.try_lock().unwrap();
+        assert!(hold(&folder).unwrap().is_none());
+        drop(sweeper);
+        assert!(hold(&folder).unwrap().is_some());
+    }
+
+    #[test]
+    fn those_who_start_together_keep_their_folders() {
+        let place = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let staging = Staging::new_in(place.path(), ".work-").unwrap();
+                        sweep(place.path(), ".work-");
+                        fs::write(staging.path().join("stage.db"), "half").unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     }
 }
