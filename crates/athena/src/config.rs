@@ -154,6 +154,8 @@ enum Kind {
 }
 
 const PROVIDERS: &[&str] = &["builtin", "ollama", "llamacpp", "openai"];
+/// The schemes of servers.
+const SERVERS: &[&str] = &["postgres", "postgresql", "mysql", "mariadb"];
 const DURABILITIES: &[&str] = &["full", "normal"];
 const ONE_OR_MORE: Kind = Kind::Integer {
     minimum: 1,
@@ -408,7 +410,7 @@ pub(crate) fn load(flags: &Flags, environment: &Environment) -> Result<Settings>
             check(key, value, source)?;
         }
     }
-    Ok(assemble(home, home_source, file, &values, environment))
+    assemble(home, home_source, file, &values, environment)
 }
 
 fn assemble(
@@ -417,7 +419,8 @@ fn assemble(
     file: Option<PathBuf>,
     values: &Values,
     environment: &Environment,
-) -> Settings {
+) -> Result<Settings> {
+    let url = store_url(values)?;
     let text = |path: &str| values.get(path).map(|(value, _)| value.clone());
     let number = |path: &str| {
         values
@@ -448,9 +451,9 @@ fn assemble(
             source,
         }
     }));
-    Settings {
+    Ok(Settings {
         database: DatabaseSettings {
-            url: database_url(&text("database.url").unwrap_or_default()),
+            url,
             min_connections: small("database.min_connections"),
             max_connections: small("database.max_connections"),
             full_durability: text("database.durability").as_deref() != Some("normal"),
@@ -480,7 +483,14 @@ fn assemble(
         report,
         home,
         file,
-    }
+    })
+}
+
+fn store_url(values: &Values) -> Result<String> {
+    let (named, source) = &values["database.url"];
+    database_url(named).map_err(|problem| {
+        Error::invalid("database.url", format_args!("{problem} (set by {source})"))
+    })
 }
 
 impl Settings {
@@ -705,16 +715,41 @@ fn postgres_url(environment: &Environment) -> Result<String> {
 }
 
 /// Returns the URL of a database that was named by one, or by the path of a file.
-pub(crate) fn database_url(named: &str) -> String {
-    let is_url = named.split_once(':').is_some_and(|(scheme, _)| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(plain)
-    });
-    if is_url {
-        named.to_owned()
-    } else {
-        sqlite_url(Path::new(named))
+///
+/// # Errors
+///
+/// What is wrong with a name that is neither, without the name: it may hold a password.
+pub(crate) fn database_url(named: &str) -> std::result::Result<String, &'static str> {
+    if is_garbled_url(named) {
+        return Err(
+            "looks like the URL of a server, but has no `://`; write a server as `postgres://…`, and a file as `sqlite:PATH`",
+        );
     }
+    Ok(match named {
+        // As SQLite itself has it; the file of this name is `./:memory:`.
+        ":memory:" => "sqlite::memory:".to_owned(),
+        _ if has_scheme(named) => named.to_owned(),
+        _ => sqlite_url(Path::new(named)),
+    })
+}
+
+fn has_scheme(named: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    named.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(plain)
+    })
+}
+
+/// Whether a name was meant as the URL of a server and lacks some of its `://`.
+fn is_garbled_url(named: &str) -> bool {
+    let scheme_end = named.find([':', '/']).unwrap_or(named.len());
+    let (scheme, rest) = named.split_at(scheme_end);
+    let of_server = SERVERS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(scheme));
+    let lacks = rest.starts_with('/') || rest.starts_with(":/") && !rest.starts_with("://");
+    let has_login = named.contains("//") && named.contains('@');
+    of_server && lacks || has_login && !has_scheme(named)
 }
 
 fn percent_encode(text: &str) -> String {
@@ -1030,6 +1065,42 @@ mod tests {
         )
         .unwrap();
         assert!(!format!("{:?}", settings.report).contains("hunter2"));
+    }
+
+    #[test]
+    fn a_database_is_named_by_its_url_or_its_file() {
+        for (named, url) in [
+            ("postgres://u:secret@h/d", "postgres://u:secret@h/d"),
+            ("mysql://h/d", "mysql://h/d"),
+            ("sqlite:a//b@c", "sqlite:a//b@c"),
+            (":memory:", "sqlite::memory:"),
+            ("./:memory:", "sqlite:./:memory:"),
+            ("me@home/a.db", "sqlite:me@home/a.db"),
+            ("./postgres/a.db", "sqlite:./postgres/a.db"),
+            ("postgres.db", "sqlite:postgres.db"),
+            ("//data/a.db", "sqlite:////data/a.db"),
+        ] {
+            assert_eq!(database_url(named).as_deref(), Ok(url));
+        }
+    }
+
+    #[test]
+    fn a_mistyped_url_of_a_server_is_no_file() {
+        for named in [
+            "postgres//u:secret@h/d",
+            "Postgresql/u:secret@h/d",
+            "mysql:/u:secret@h/d",
+            "mariadb/secret",
+            "postgrs//u:secret@h/d",
+            "//u:secret@h/d",
+            "://u:secret@h/d",
+        ] {
+            let flags = [("database.url", named)];
+            let error = settings(&flags, [("HOME", "/h")]).unwrap_err();
+            let told = format!("{error} {error:?}");
+            assert!(told.contains("(set by --database-url)"), "{told}");
+            assert!(!told.contains("secret"), "{told}");
+        }
     }
 
     #[test]

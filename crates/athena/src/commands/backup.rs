@@ -114,7 +114,7 @@ pub(crate) fn backup(session: &Session, matches: &ArgMatches) -> Outcome {
 /// Restores a backup.
 pub(crate) fn restore(session: &Session, matches: &ArgMatches) -> Outcome {
     let file = matches.get_one::<String>("file").map_or("", String::as_str);
-    let to = named_database(session, matches, "to");
+    let to = named_database(session, matches, "to")?;
     let (manifest, mut copied) = session.block_on_long(INTERRUPTED, async {
         let archive = open_archive(file).await?;
         let manifest = busy(session, "checking", check(&archive, Path::new(file))).await;

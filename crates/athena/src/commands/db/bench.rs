@@ -56,7 +56,7 @@ struct Measured {
 
 /// Measures.
 pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
-    let settings = database(session, matches);
+    let settings = database(session, matches)?;
     let (place, _folder) = place(&settings)?;
     let count = matches.get_one::<u32>("count").copied().unwrap_or_default();
     let table = format!("athena_bench_{}", std::process::id());

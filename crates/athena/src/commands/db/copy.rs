@@ -49,8 +49,8 @@ pub(super) fn command() -> Command {
 
 /// Copies.
 pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
-    let from = named_database(session, matches, "from");
-    let to = named_database(session, matches, "to");
+    let from = named_database(session, matches, "from")?;
+    let to = named_database(session, matches, "to")?;
     let leave_out_foreign = matches.get_flag(LEAVE_OUT_FOREIGN);
     let copied = session.block_on_long(INTERRUPTED, async {
         let source = open_source(&from).await?;

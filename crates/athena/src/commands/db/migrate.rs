@@ -118,7 +118,7 @@ pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
         None => known_sets(set)?,
     };
     let reads = matches!(action, "status" | "plan" | "verify");
-    let settings = database(session, matches);
+    let settings = database(session, matches)?;
     if reads {
         require(&settings)?;
     }

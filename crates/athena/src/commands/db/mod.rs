@@ -84,7 +84,7 @@ fn sql_text<'a>(matches: &'a ArgMatches, stdin: &mut dyn Stdin) -> Result<Cow<'a
 }
 
 /// Returns the settings of the database that is meant.
-fn database(session: &Session, matches: &ArgMatches) -> DatabaseSettings {
+fn database(session: &Session, matches: &ArgMatches) -> Result<DatabaseSettings> {
     named_database(session, matches, URL)
 }
 
@@ -93,12 +93,12 @@ pub(super) fn named_database(
     session: &Session,
     matches: &ArgMatches,
     option: &str,
-) -> DatabaseSettings {
+) -> Result<DatabaseSettings> {
     let mut settings = session.settings.database.clone();
     if let Some(named) = matches.get_one::<String>(option) {
-        settings.url = database_url(named);
+        settings.url = database_url(named).map_err(|problem| Error::invalid(option, problem))?;
     }
-    settings
+    Ok(settings)
 }
 
 /// Says so if the database is a file that is not there: only migrations make one.

@@ -25,7 +25,7 @@ pub(super) fn command() -> Command {
 
 /// Describes the tables.
 pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
-    let settings = database(session, matches);
+    let settings = database(session, matches)?;
     let wanted = matches.get_one::<String>("table");
     require(&settings)?;
     let tables = session.block_on(with_database(&settings, true, async |db| {

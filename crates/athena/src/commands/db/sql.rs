@@ -120,7 +120,7 @@ impl Request {
 /// Runs the statement.
 pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     let request = Request::read(session, matches)?;
-    let settings = database(session, matches);
+    let settings = database(session, matches)?;
     require(&settings)?;
     session.block_on(with_database(&settings, !request.write, async |db| {
         if request.write && !request.returns_rows() {
