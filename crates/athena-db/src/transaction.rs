@@ -130,6 +130,24 @@ const FAILED: u8 = 1;
 const FAILED_RETRYABLE: u8 = 2;
 
 impl TxOptions {
+    /// The isolation level and the access mode in the words of SQL, with which servers begin it.
+    pub(crate) const fn words(&self) -> (&'static str, &'static str) {
+        let isolation = match (self.isolation, self.access) {
+            (Isolation::ReadCommitted, _) | (Isolation::Default, Access::ReadWrite) => {
+                "READ COMMITTED"
+            }
+            (Isolation::RepeatableRead, _) | (Isolation::Default, Access::ReadOnly) => {
+                "REPEATABLE READ"
+            }
+            (Isolation::Serializable, _) => "SERIALIZABLE",
+        };
+        let access = match self.access {
+            Access::ReadWrite => "READ WRITE",
+            Access::ReadOnly => "READ ONLY",
+        };
+        (isolation, access)
+    }
+
     /// A transaction that reads one unchanging state; it may stay open for a minute.
     #[must_use]
     pub const fn read_only() -> Self {

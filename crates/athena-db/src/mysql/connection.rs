@@ -26,7 +26,7 @@ use crate::row::{Columns, Row};
 use crate::server::{Failure, Session};
 use crate::sql::{Form, Keyed, Slot, expand_lists, rewrite};
 use crate::stream::{CHUNK, ResultColumn, RowSender, stalled, within};
-use crate::transaction::{Access, Isolation, TxOptions};
+use crate::transaction::TxOptions;
 use crate::value::Value;
 
 /// Makes connections.
@@ -270,17 +270,7 @@ async fn kill(driver: Opts, id: u32) {
 }
 
 fn begin_text(options: &TxOptions) -> String {
-    let isolation = match (options.isolation, options.access) {
-        (Isolation::ReadCommitted, _) | (Isolation::Default, Access::ReadWrite) => "READ COMMITTED",
-        (Isolation::RepeatableRead, _) | (Isolation::Default, Access::ReadOnly) => {
-            "REPEATABLE READ"
-        }
-        (Isolation::Serializable, _) => "SERIALIZABLE",
-    };
-    let access = match options.access {
-        Access::ReadWrite => "READ WRITE",
-        Access::ReadOnly => "READ ONLY",
-    };
+    let (isolation, access) = options.words();
     // The snapshot belongs to the beginning, as on SQLite; only this level takes one.
     let snapshot = if isolation == "REPEATABLE READ" {
         "WITH CONSISTENT SNAPSHOT, "

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::database::{Durability, Settings};
-use crate::transaction::{Access, Isolation, TxOptions};
+use crate::transaction::TxOptions;
 
 /// The settings that statements run under.
 #[derive(Debug)]
@@ -72,19 +72,7 @@ impl Session {
 
     /// What to say to begin a transaction. The server itself ends one whose programme hangs.
     pub(super) fn begin(&self, options: &TxOptions) -> String {
-        let isolation = match (options.isolation, options.access) {
-            (Isolation::ReadCommitted, _) | (Isolation::Default, Access::ReadWrite) => {
-                "READ COMMITTED"
-            }
-            (Isolation::RepeatableRead, _) | (Isolation::Default, Access::ReadOnly) => {
-                "REPEATABLE READ"
-            }
-            (Isolation::Serializable, _) => "SERIALIZABLE",
-        };
-        let access = match options.access {
-            Access::ReadWrite => "READ WRITE",
-            Access::ReadOnly => "READ ONLY",
-        };
+        let (isolation, access) = options.words();
         let limit = options.deadline.as_millis().clamp(1, 2_000_000_000);
         let mut text = format!(
             "BEGIN ISOLATION LEVEL {isolation} {access}; \
