@@ -2,7 +2,7 @@
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
-use quote::{format_ident, quote};
+use quote::quote;
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Field, Fields, LitStr, Result, parse_macro_input};
 
@@ -31,32 +31,33 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
         }
         fields => fields.iter().enumerate(),
     };
-    let by_reference = initialisers(fields.clone(), Way::Clone)?;
-    let take_row = if has_own_columns(fields.clone())? {
-        let by_value = initialisers(fields, Way::Take)?;
-        Some(quote! {
-            fn take_row(row: &mut ::athena_db::Row) -> ::athena_db::Result<Self> {
-                ::core::result::Result::Ok(Self { #(#by_value)* })
+    let initialisers = initialisers(fields.clone())?;
+    let untouched = (!has_own_columns(fields)?).then(|| {
+        quote! {
+            if let ::core::option::Option::Some(row) = ::athena_db::Source::as_row(row) {
+                return <Self as ::athena_db::FromRow>::from_row(row);
             }
-        })
-    } else {
-        None
-    };
+        }
+    });
     let name = &input.ident;
     let (generics, arguments, bounds) = input.generics.split_for_impl();
     Ok(quote! {
         #[automatically_derived]
         impl #generics ::athena_db::FromRow for #name #arguments #bounds {
-            fn from_row(row: &::athena_db::Row) -> ::athena_db::Result<Self> {
-                ::core::result::Result::Ok(Self { #(#by_reference)* })
+            fn from_row(mut row: &::athena_db::Row) -> ::athena_db::Result<Self> {
+                <Self as ::athena_db::FromRow>::take_row(&mut row)
             }
 
-            #take_row
+            #[inline]
+            fn take_row(row: &mut impl ::athena_db::Source) -> ::athena_db::Result<Self> {
+                #untouched
+                ::core::result::Result::Ok(Self { #(#initialisers)* })
+            }
         }
     })
 }
 
-/// Whether no two fields read the same column, so that values can be moved out.
+/// Whether no two fields read the same column, so that what one takes is missed by none.
 fn has_own_columns<'a>(fields: impl Iterator<Item = (usize, &'a Field)>) -> Result<bool> {
     let mut seen = std::collections::HashSet::new();
     for (_, field) in fields {
@@ -69,13 +70,6 @@ fn has_own_columns<'a>(fields: impl Iterator<Item = (usize, &'a Field)>) -> Resu
     Ok(true)
 }
 
-/// Whether values are copied out of a row or moved.
-#[derive(Clone, Copy)]
-enum Way {
-    Clone,
-    Take,
-}
-
 /// What `#[db(…)]` says about a field.
 #[derive(Default)]
 struct Options {
@@ -86,10 +80,7 @@ struct Options {
     flatten: bool,
 }
 
-fn initialisers<'a>(
-    fields: impl Iterator<Item = (usize, &'a Field)>,
-    way: Way,
-) -> Result<Vec<Tokens>> {
+fn initialisers<'a>(fields: impl Iterator<Item = (usize, &'a Field)>) -> Result<Vec<Tokens>> {
     let mut position = 0;
     let mut all = Vec::new();
     for (index, field) in fields {
@@ -101,7 +92,7 @@ fn initialisers<'a>(
                 quote!(#index)
             }
         };
-        let value = read(field, &options, position, way)?;
+        let value = read(field, &options, position)?;
         if !options.skip {
             position += 1;
         }
@@ -110,12 +101,12 @@ fn initialisers<'a>(
     Ok(all)
 }
 
-fn read(field: &Field, options: &Options, position: usize, way: Way) -> Result<Tokens> {
+fn read(field: &Field, options: &Options, position: usize) -> Result<Tokens> {
     if options.skip {
         return Ok(quote!(::core::default::Default::default()));
     }
     if options.flatten {
-        return Ok(quote!(::athena_db::FromRow::from_row(row)?));
+        return Ok(quote!(::athena_db::FromRow::take_row(row)?));
     }
     let Some(column) = column_of(field, options) else {
         if options.json || options.default {
@@ -124,17 +115,21 @@ fn read(field: &Field, options: &Options, position: usize, way: Way) -> Result<T
                 "a field without a name is read by position; name it with `#[db(rename = \"…\")]`",
             ));
         }
-        let get = method("get_at", way);
-        return Ok(quote!(row.#get(#position)?));
+        return Ok(quote!(::athena_db::Source::take_at(row, #position)?));
     };
     let read = if options.json {
-        quote!(row.get_json(#column)?)
+        quote!(::athena_db::Source::take_json(row, #column)?)
     } else {
-        let get = method("get_near", way);
-        quote!(row.#get(#position, #column)?)
+        quote!(::athena_db::Source::take_near(row, #position, #column)?)
     };
     Ok(if options.default {
-        quote!(if row.columns().has(#column) { #read } else { ::core::default::Default::default() })
+        quote! {
+            if ::athena_db::Source::columns(row).has(#column) {
+                #read
+            } else {
+                ::core::default::Default::default()
+            }
+        }
     } else {
         read
     })
@@ -148,13 +143,6 @@ fn column_of(field: &Field, options: &Options) -> Option<String> {
             Some(ident.strip_prefix("r#").unwrap_or(&ident).to_owned())
         }
         (None, None) => None,
-    }
-}
-
-fn method(get: &str, way: Way) -> syn::Ident {
-    match way {
-        Way::Clone => format_ident!("{get}"),
-        Way::Take => format_ident!("{}", get.replace("get", "take")),
     }
 }
 

@@ -86,8 +86,8 @@ pub trait Executor: Run {
         params: Params,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Row>>> {
-        let work = self.plans().fetch(sql.into(), params, limit);
-        Box::pin(async move { self.run(work?).await.map(Outcome::rows) })
+        let work = self.plans().fetch_all::<Row>(sql.into(), params, limit);
+        Box::pin(async move { self.run(work?).await?.all() })
     }
 
     /// Returns all rows.
@@ -101,8 +101,8 @@ pub trait Executor: Run {
         sql: impl Into<Sql> + Send,
         params: Params,
     ) -> BoxFuture<'_, Result<Vec<T>>> {
-        let work = self.plans().fetch_as::<T>(sql.into(), params);
-        Box::pin(async move { self.run(work?).await?.rows_as() })
+        let work = self.plans().fetch_all::<T>(sql.into(), params, usize::MAX);
+        Box::pin(async move { self.run(work?).await?.all() })
     }
 
     /// Returns the only row.
@@ -116,8 +116,8 @@ pub trait Executor: Run {
         sql: impl Into<Sql> + Send,
         params: Params,
     ) -> BoxFuture<'_, Result<T>> {
-        let work = self.plans().fetch(sql.into(), params, 2);
-        Box::pin(async move { only_row(self.run(work?).await?)?.ok_or_else(Error::not_found) })
+        let work = self.plans().fetch_only::<T>(sql.into(), params);
+        Box::pin(async move { self.run(work?).await?.only()?.ok_or_else(Error::not_found) })
     }
 
     /// Returns the only row, or `None` if there is none.
@@ -131,8 +131,8 @@ pub trait Executor: Run {
         sql: impl Into<Sql> + Send,
         params: Params,
     ) -> BoxFuture<'_, Result<Option<T>>> {
-        let work = self.plans().fetch(sql.into(), params, 2);
-        Box::pin(async move { only_row(self.run(work?).await?) })
+        let work = self.plans().fetch_only::<T>(sql.into(), params);
+        Box::pin(async move { self.run(work?).await?.only() })
     }
 
     /// Returns the rows one after the other, read no faster than they are taken.
@@ -169,12 +169,3 @@ pub trait Run: Send + Sync {
 }
 
 impl<T: Run> Executor for T {}
-
-fn only_row<T: FromRow>(outcome: Outcome) -> Result<Option<T>> {
-    let mut rows = outcome.rows().into_iter();
-    match (rows.next(), rows.next()) {
-        (None, _) => Ok(None),
-        (Some(mut row), None) => T::take_row(&mut row).map(Some),
-        _ => Err(Error::too_many_rows()),
-    }
-}

@@ -97,6 +97,7 @@ mod row;
 pub mod schema;
 mod serial;
 mod server;
+mod source;
 mod sql;
 mod sqlite;
 mod stream;
@@ -128,6 +129,8 @@ pub use params::Params;
 pub use plan::Sql;
 pub use row::{Columns, FromRow, Row, Scalar};
 pub use schema::Schema;
+#[doc(hidden)]
+pub use source::Source;
 pub use sql::{
     ColumnChange, ColumnDef, Expanded, LogicalType, Rewritten, Slot, SourceMap, SqlError,
     column_changes, columns, expand_lists, rewrite, token_checksum, translate,

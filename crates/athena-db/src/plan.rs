@@ -115,13 +115,12 @@ pub enum Work {
         plan: Arc<Plan>,
         rows: Vec<Vec<Value>>,
     },
-    /// Reads at most `limit` rows.
+    /// Reads at most `limit` rows into the caller's type, where that can be done on the way.
     Fetch {
         plan: Arc<Plan>,
         values: Vec<Value>,
         limit: usize,
-        /// Reads all rows into the caller's type, for backends that can do so on the way.
-        collector: Option<Collector>,
+        collector: Collector,
     },
     /// Reads all rows and sends them away in chunks while it goes on.
     Stream {
@@ -155,21 +154,25 @@ impl Outcome {
         self.len()
     }
 
-    pub(crate) fn rows(self) -> Vec<Row> {
+    /// Returns what [`PlanCache::fetch_all`] asked for.
+    pub(crate) fn all<T: FromRow>(self) -> Result<Vec<T>> {
         match self {
-            Self::Count(_) | Self::Collected(_) => Vec::new(),
-            Self::Rows(rows) => rows,
+            Self::Collected(rows) => rows.all(),
+            Self::Rows(mut rows) => rows.iter_mut().map(T::take_row).collect(),
+            Self::Count(_) => Ok(Vec::new()),
         }
     }
 
-    /// Returns what [`PlanCache::fetch_as`] asked for.
-    pub(crate) fn rows_as<T: FromRow>(self) -> Result<Vec<T>> {
+    /// Returns what [`PlanCache::fetch_only`] asked for.
+    pub(crate) fn only<T: FromRow>(self) -> Result<Option<T>> {
         match self {
-            Self::Collected(rows) => rows.rows(),
-            outcome => {
-                let mut rows = outcome.rows();
-                rows.iter_mut().map(T::take_row).collect()
-            }
+            Self::Collected(rows) => rows.only(),
+            Self::Rows(mut rows) => match &mut *rows {
+                [] => Ok(None),
+                [row] => T::take_row(row).map(Some),
+                _ => Err(Error::too_many_rows()),
+            },
+            Self::Count(_) => Ok(None),
         }
     }
 }
@@ -253,25 +256,28 @@ impl PlanCache {
         Ok(Work::ExecuteMany { plan, rows })
     }
 
-    pub(crate) fn fetch(&self, sql: Sql, params: Params, limit: usize) -> Result<Work> {
+    pub(crate) fn fetch_all<T: FromRow>(
+        &self,
+        sql: Sql,
+        params: Params,
+        limit: usize,
+    ) -> Result<Work> {
+        self.fetch(sql, params, limit, Collector::all::<T>())
+    }
+
+    /// One more row than is wanted tells that there are too many.
+    pub(crate) fn fetch_only<T: FromRow>(&self, sql: Sql, params: Params) -> Result<Work> {
+        self.fetch(sql, params, 2, Collector::only::<T>())
+    }
+
+    fn fetch(&self, sql: Sql, params: Params, limit: usize, collector: Collector) -> Result<Work> {
         let plan = self.plan(sql)?;
         let values = params.bind(&plan)?;
         Ok(Work::Fetch {
             plan,
             values,
             limit,
-            collector: None,
-        })
-    }
-
-    pub(crate) fn fetch_as<T: FromRow>(&self, sql: Sql, params: Params) -> Result<Work> {
-        let plan = self.plan(sql)?;
-        let values = params.bind(&plan)?;
-        Ok(Work::Fetch {
-            plan,
-            values,
-            limit: usize::MAX,
-            collector: Some(Collector::of::<T>()),
+            collector,
         })
     }
 

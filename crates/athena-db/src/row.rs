@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
+use crate::source::Source;
 use crate::value::{FromValue, Value};
 
 /// One row of a result: values under the names of its columns.
@@ -75,13 +76,14 @@ pub trait FromRow: Sized + Send + 'static {
     /// [`ErrorKind::Type`](crate::ErrorKind::Type) if a column is missing or does not fit.
     fn from_row(row: &Row) -> Result<Self>;
 
-    /// Reads a row that nobody else wants, moving the values out of it.
+    /// Reads a row that nobody else wants.
     ///
     /// # Errors
     ///
     /// As [`FromRow::from_row`].
-    fn take_row(row: &mut Row) -> Result<Self> {
-        Self::from_row(row)
+    #[doc(hidden)]
+    fn take_row(row: &mut impl Source) -> Result<Self> {
+        Self::from_row(&row.to_row()?)
     }
 }
 
@@ -94,21 +96,9 @@ impl Row {
         Self { columns, values }
     }
 
-    /// Makes a row without values.
-    pub(crate) fn of(columns: Arc<Columns>) -> Self {
-        Self::new(columns, Vec::new())
-    }
-
     /// Moves the row out, leaving one without values.
     pub(crate) fn take(&mut self) -> Self {
         Self::new(Arc::clone(&self.columns), std::mem::take(&mut self.values))
-    }
-
-    /// Empties the row and returns its place for the values of the next one.
-    pub(crate) fn refill(&mut self) -> &mut Vec<Value> {
-        self.values.clear();
-        self.values.reserve(self.columns.len());
-        &mut self.values
     }
 
     /// Reads a column by name.
@@ -118,14 +108,7 @@ impl Row {
     /// [`ErrorKind::Type`](crate::ErrorKind::Type) if there is no such column or its value does
     /// not fit; it names the column, what was wanted and what was there.
     pub fn get<T: FromValue>(&self, name: &str) -> Result<T> {
-        match self.columns.names.iter().position(|column| column == name) {
-            Some(index) => self.convert(index),
-            None => Err(Error::mismatch(
-                name,
-                format!("a column of that name ({})", T::WANT),
-                format!("the columns {}", self.columns.listed()),
-            )),
-        }
+        self.get_at(self.columns.find::<T>(name)?)
     }
 
     /// Reads a column by position, counted from 0.
@@ -134,14 +117,12 @@ impl Row {
     ///
     /// As [`Row::get`].
     pub fn get_at<T: FromValue>(&self, index: usize) -> Result<T> {
-        if index < self.values.len() {
-            return self.convert(index);
+        match self.values.get(index) {
+            Some(value) => {
+                T::from_value(value).ok_or_else(|| self.columns.misfit::<T>(index, value))
+            }
+            None => Err(self.columns.absent::<T>(index)),
         }
-        Err(Error::mismatch(
-            format!("column {}", index + 1),
-            T::WANT,
-            format!("the columns {}", self.columns.listed()),
-        ))
     }
 
     /// Reads a column of JSON into a type of the caller's.
@@ -150,11 +131,7 @@ impl Row {
     ///
     /// As [`Row::get`].
     pub fn get_json<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        let json: Option<Json> = self.get(name)?;
-        // What serde says about a misfit may quote the document.
-        serde_json::from_value(json.unwrap_or_default()).map_err(|_| {
-            Error::mismatch(name, std::any::type_name::<T>(), "JSON that does not fit")
-        })
+        fit_json(name, self.get(name)?)
     }
 
     /// Moves a column out by position, counted from 0; `NULL` stays behind.
@@ -165,26 +142,6 @@ impl Row {
     pub fn take_at<T: FromValue>(&mut self, index: usize) -> Result<T> {
         let taken = self.values.get_mut(index).and_then(T::take);
         taken.map_or_else(|| self.get_at(index), Ok)
-    }
-
-    /// Reads a column by name that probably stands at a position.
-    #[doc(hidden)]
-    pub fn get_near<T: FromValue>(&self, index: usize, name: &'static str) -> Result<T> {
-        if self.columns.is_at(index, name) {
-            self.convert(index)
-        } else {
-            self.get(name)
-        }
-    }
-
-    /// Moves a column out by name that probably stands at a position.
-    #[doc(hidden)]
-    pub fn take_near<T: FromValue>(&mut self, index: usize, name: &'static str) -> Result<T> {
-        if self.columns.is_at(index, name) {
-            self.take_at(index)
-        } else {
-            self.get(name)
-        }
     }
 
     /// Returns the column names in order.
@@ -204,19 +161,13 @@ impl Row {
     pub fn into_values(self) -> Vec<Value> {
         self.values
     }
+}
 
-    fn convert<T: FromValue>(&self, index: usize) -> Result<T> {
-        let value = &self.values[index];
-        T::from_value(value).ok_or_else(|| {
-            let got = match value {
-                Value::Int(_) | Value::Text(_) | Value::List(_) => {
-                    format!("{} that does not fit", value.type_name())
-                }
-                value => value.type_name().to_owned(),
-            };
-            Error::mismatch(self.columns.names[index].as_str(), T::WANT, got)
-        })
-    }
+/// Reads a document; `NULL` is JSON's `null`.
+pub(crate) fn fit_json<T: DeserializeOwned>(name: &str, json: Option<Json>) -> Result<T> {
+    // What serde says about a misfit may quote the document.
+    serde_json::from_value(json.unwrap_or_default())
+        .map_err(|_| Error::mismatch(name, std::any::type_name::<T>(), "JSON that does not fit"))
 }
 
 impl Columns {
@@ -226,7 +177,8 @@ impl Columns {
     }
 
     /// Whether the column at a position has the name.
-    fn is_at(&self, index: usize, name: &'static str) -> bool {
+    #[inline]
+    pub(crate) fn is_at(&self, index: usize, name: &'static str) -> bool {
         let (Some(column), Some(Asked(asked))) = (self.names.get(index), self.asked.get(index))
         else {
             return false;
@@ -265,6 +217,39 @@ impl Columns {
         self.names.iter().map(String::as_str)
     }
 
+    /// Finds the column of a name.
+    pub(crate) fn find<T: FromValue>(&self, name: &str) -> Result<usize> {
+        let found = self.iter().position(|column| column == name);
+        found.ok_or_else(|| {
+            Error::mismatch(
+                name,
+                format!("a column of that name ({})", T::WANT),
+                format!("the columns {}", self.listed()),
+            )
+        })
+    }
+
+    /// What to say of a position where there is no column.
+    pub(crate) fn absent<T: FromValue>(&self, index: usize) -> Error {
+        Error::mismatch(
+            format!("column {}", index + 1),
+            T::WANT,
+            format!("the columns {}", self.listed()),
+        )
+    }
+
+    /// What to say of a value that does not fit.
+    pub(crate) fn misfit<T: FromValue>(&self, index: usize, value: &Value) -> Error {
+        let got = match value {
+            Value::Int(_) | Value::Text(_) | Value::List(_) => {
+                format!("{} that does not fit", value.type_name())
+            }
+            value => value.type_name().to_owned(),
+        };
+        let column = self.iter().nth(index).unwrap_or_default();
+        Error::mismatch(column, T::WANT, got)
+    }
+
     fn listed(&self) -> String {
         let names: Vec<String> = self.names.iter().map(|name| format!("`{name}`")).collect();
         names.join(", ")
@@ -297,8 +282,8 @@ impl FromRow for Row {
         Ok(row.clone())
     }
 
-    fn take_row(row: &mut Row) -> Result<Self> {
-        Ok(row.take())
+    fn take_row(row: &mut impl Source) -> Result<Self> {
+        row.to_row()
     }
 }
 
@@ -306,14 +291,19 @@ impl FromRow for () {
     fn from_row(_: &Row) -> Result<Self> {
         Ok(())
     }
+
+    fn take_row(_: &mut impl Source) -> Result<Self> {
+        Ok(())
+    }
 }
 
 impl<T: FromValue> FromRow for Scalar<T> {
-    fn from_row(row: &Row) -> Result<Self> {
-        row.get_at(0).map(Self)
+    fn from_row(mut row: &Row) -> Result<Self> {
+        Self::take_row(&mut row)
     }
 
-    fn take_row(row: &mut Row) -> Result<Self> {
+    #[inline]
+    fn take_row(row: &mut impl Source) -> Result<Self> {
         row.take_at(0).map(Self)
     }
 }
@@ -321,11 +311,12 @@ impl<T: FromValue> FromRow for Scalar<T> {
 macro_rules! tuples {
     ($(($($type:ident $index:literal),+))+) => {$(
         impl<$($type: FromValue),+> FromRow for ($($type,)+) {
-            fn from_row(row: &Row) -> Result<Self> {
-                Ok(($(row.get_at::<$type>($index)?,)+))
+            fn from_row(mut row: &Row) -> Result<Self> {
+                Self::take_row(&mut row)
             }
 
-            fn take_row(row: &mut Row) -> Result<Self> {
+            #[inline]
+            fn take_row(row: &mut impl Source) -> Result<Self> {
                 Ok(($(row.take_at::<$type>($index)?,)+))
             }
         }

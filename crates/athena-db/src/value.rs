@@ -69,6 +69,55 @@ impl Value {
             Self::List(_) => "a list",
         }
     }
+
+    /// Lends the value, unless only its owner can make sense of it.
+    #[inline]
+    fn raw(&self) -> Option<Raw<'_>> {
+        Some(match self {
+            Self::Null => Raw::Null,
+            Self::Bool(value) => Raw::Bool(*value),
+            Self::Int(value) => Raw::Int(*value),
+            Self::Real(value) => Raw::Real(*value),
+            Self::Text(text) => Raw::Text(text),
+            Self::Bytes(bytes) => Raw::Bytes(bytes),
+            Self::Uuid(value) => Raw::Uuid(*value),
+            Self::Time(value) => Raw::Time(*value),
+            Self::Date(value) => Raw::Date(*value),
+            Self::Decimal(_) | Self::Json(_) | Self::Vector(_) | Self::List(_) => return None,
+        })
+    }
+}
+
+/// A value that a driver still holds: those that need no memory of their own to be looked at.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub enum Raw<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Real(f64),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+    Uuid(Uuid),
+    Time(Timestamp),
+    Date(Date),
+}
+
+impl From<Raw<'_>> for Value {
+    #[inline]
+    fn from(raw: Raw<'_>) -> Self {
+        match raw {
+            Raw::Null => Self::Null,
+            Raw::Bool(value) => Self::Bool(value),
+            Raw::Int(value) => Self::Int(value),
+            Raw::Real(value) => Self::Real(value),
+            Raw::Text(text) => Self::Text(text.to_owned()),
+            Raw::Bytes(bytes) => Self::Bytes(bytes.to_vec()),
+            Raw::Uuid(value) => Self::Uuid(value),
+            Raw::Time(value) => Self::Time(value),
+            Raw::Date(value) => Self::Date(value),
+        }
+    }
 }
 
 /// A Rust type that a column can be read into.
@@ -87,6 +136,12 @@ pub trait FromValue: Sized + Send + 'static {
     /// not fit.
     fn take(value: &mut Value) -> Option<Self> {
         Self::from_value(value)
+    }
+
+    /// Converts a value where it lies, to the same as if it had become a [`Value`].
+    #[doc(hidden)]
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        Self::take(&mut raw.into())
     }
 }
 
@@ -122,6 +177,14 @@ impl<T: FromValue> FromValue for Option<T> {
             value => T::take(value).map(Some),
         }
     }
+
+    #[inline]
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Null => Some(None),
+            raw => T::from_raw(raw).map(Some),
+        }
+    }
 }
 
 impl<T: FromValue + ListItem> FromValue for Vec<T> {
@@ -139,10 +202,15 @@ impl FromValue for bool {
     const WANT: &'static str = "a boolean";
 
     fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::Bool(value) => Some(*value),
-            Value::Int(0) => Some(false),
-            Value::Int(1) => Some(true),
+        Self::from_raw(value.raw()?)
+    }
+
+    #[inline]
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Bool(value) => Some(value),
+            Raw::Int(0) => Some(false),
+            Raw::Int(1) => Some(true),
             _ => None,
         }
     }
@@ -155,8 +223,15 @@ macro_rules! integers {
 
             fn from_value(value: &Value) -> Option<Self> {
                 match value {
-                    Value::Int(value) => Self::try_from(*value).ok(),
                     Value::Decimal(value) => Self::try_from(value.to_i64()?).ok(),
+                    value => Self::from_raw(value.raw()?),
+                }
+            }
+
+            #[inline]
+            fn from_raw(raw: Raw<'_>) -> Option<Self> {
+                match raw {
+                    Raw::Int(value) => Self::try_from(value).ok(),
                     _ => None,
                 }
             }
@@ -181,13 +256,20 @@ impl FromValue for f64 {
 
     fn from_value(value: &Value) -> Option<Self> {
         match value {
-            Value::Real(value) => Some(*value),
+            Value::Decimal(value) => Some(value.to_f64()),
+            value => Self::from_raw(value.raw()?),
+        }
+    }
+
+    #[inline]
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Real(value) => Some(value),
             #[expect(
                 clippy::cast_precision_loss,
                 reason = "SQL converts integers to doubles the same way"
             )]
-            Value::Int(value) => Some(*value as Self),
-            Value::Decimal(value) => Some(value.to_f64()),
+            Raw::Int(value) => Some(value as Self),
             _ => None,
         }
     }
@@ -196,13 +278,22 @@ impl FromValue for f64 {
 impl FromValue for f32 {
     const WANT: &'static str = "a real number";
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "asking for an f32 asks for its precision"
-    )]
     fn from_value(value: &Value) -> Option<Self> {
-        f64::from_value(value).map(|value| value as Self)
+        f64::from_value(value).map(narrow)
     }
+
+    #[inline]
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        f64::from_raw(raw).map(narrow)
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "asking for an f32 asks for its precision"
+)]
+fn narrow(value: f64) -> f32 {
+    value as f32
 }
 
 impl FromValue for String {
@@ -210,12 +301,9 @@ impl FromValue for String {
 
     fn from_value(value: &Value) -> Option<Self> {
         match value {
-            Value::Text(value) => Some(value.clone()),
             Value::Json(value) => Some(value.to_string()),
-            Value::Uuid(value) => Some(value.to_string()),
             Value::Decimal(value) => Some(value.to_string()),
-            Value::Date(value) => Some(value.to_string()),
-            _ => None,
+            value => Self::from_raw(value.raw()?),
         }
     }
 
@@ -223,6 +311,16 @@ impl FromValue for String {
         match value {
             Value::Text(value) => Some(std::mem::take(value)),
             value => Self::from_value(value),
+        }
+    }
+
+    #[inline]
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Text(text) => Some(text.to_owned()),
+            Raw::Uuid(value) => Some(value.to_string()),
+            Raw::Date(value) => Some(value.to_string()),
+            _ => None,
         }
     }
 }
@@ -233,22 +331,35 @@ impl FromValue for Arc<str> {
     fn from_value(value: &Value) -> Option<Self> {
         String::from_value(value).map(Into::into)
     }
+
+    #[inline]
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Text(text) => Some(text.into()),
+            raw => String::from_raw(raw).map(Into::into),
+        }
+    }
 }
 
 impl FromValue for Vec<u8> {
     const WANT: &'static str = "bytes";
 
     fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::Bytes(value) => Some(value.clone()),
-            _ => None,
-        }
+        Self::from_raw(value.raw()?)
     }
 
     fn take(value: &mut Value) -> Option<Self> {
         match value {
             Value::Bytes(value) => Some(std::mem::take(value)),
             value => Self::from_value(value),
+        }
+    }
+
+    #[inline]
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Bytes(bytes) => Some(bytes.to_vec()),
+            _ => None,
         }
     }
 }
@@ -263,6 +374,11 @@ impl FromValue for bytes::Bytes {
     fn take(value: &mut Value) -> Option<Self> {
         Vec::take(value).map(|bytes: Vec<u8>| Self::from(bytes))
     }
+
+    #[inline]
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        Vec::from_raw(raw).map(|bytes: Vec<u8>| Self::from(bytes))
+    }
 }
 
 impl FromValue for Json {
@@ -271,8 +387,7 @@ impl FromValue for Json {
     fn from_value(value: &Value) -> Option<Self> {
         match value {
             Value::Json(value) => Some(value.clone()),
-            Value::Text(text) => serde_json::from_str(text).ok(),
-            _ => None,
+            value => Self::from_raw(value.raw()?),
         }
     }
 
@@ -282,16 +397,28 @@ impl FromValue for Json {
             value => Self::from_value(value),
         }
     }
+
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Text(text) => serde_json::from_str(text).ok(),
+            _ => None,
+        }
+    }
 }
 
 impl FromValue for Uuid {
     const WANT: &'static str = "a UUID";
 
     fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::Uuid(value) => Some(*value),
-            Value::Text(text) => Self::try_parse(text).ok(),
-            Value::Bytes(bytes) => Self::from_slice(bytes).ok(),
+        Self::from_raw(value.raw()?)
+    }
+
+    #[inline]
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Uuid(value) => Some(value),
+            Raw::Text(text) => Self::try_parse(text).ok(),
+            Raw::Bytes(bytes) => Self::from_slice(bytes).ok(),
             _ => None,
         }
     }
@@ -301,9 +428,14 @@ impl FromValue for Timestamp {
     const WANT: &'static str = "a time";
 
     fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::Time(value) => Some(*value),
-            Value::Int(micros) => Self::from_microsecond(*micros).ok(),
+        Self::from_raw(value.raw()?)
+    }
+
+    #[inline]
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Time(value) => Some(value),
+            Raw::Int(micros) => Self::from_microsecond(micros).ok(),
             _ => None,
         }
     }
@@ -315,8 +447,14 @@ impl FromValue for Decimal {
     fn from_value(value: &Value) -> Option<Self> {
         match value {
             Value::Decimal(value) => Some(value.clone()),
-            Value::Int(value) => Some((*value).into()),
-            Value::Text(text) => text.parse().ok(),
+            value => Self::from_raw(value.raw()?),
+        }
+    }
+
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Int(value) => Some(value.into()),
+            Raw::Text(text) => text.parse().ok(),
             _ => None,
         }
     }
@@ -326,9 +464,13 @@ impl FromValue for Date {
     const WANT: &'static str = "a date";
 
     fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::Date(value) => Some(*value),
-            Value::Text(text) => text.parse().ok(),
+        Self::from_raw(value.raw()?)
+    }
+
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Date(value) => Some(value),
+            Raw::Text(text) => text.parse().ok(),
             _ => None,
         }
     }
@@ -340,9 +482,8 @@ impl FromValue for Vec<f32> {
     fn from_value(value: &Value) -> Option<Self> {
         match value {
             Value::Vector(value) => Some(value.clone()),
-            Value::Bytes(bytes) => from_bytes(bytes),
             Value::List(items) => items.iter().map(f32::from_value).collect(),
-            _ => None,
+            value => Self::from_raw(value.raw()?),
         }
     }
 
@@ -350,6 +491,13 @@ impl FromValue for Vec<f32> {
         match value {
             Value::Vector(value) => Some(std::mem::take(value)),
             value => Self::from_value(value),
+        }
+    }
+
+    fn from_raw(raw: Raw<'_>) -> Option<Self> {
+        match raw {
+            Raw::Bytes(bytes) => from_bytes(bytes),
+            _ => None,
         }
     }
 }

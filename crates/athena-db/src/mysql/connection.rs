@@ -17,6 +17,7 @@ use super::implicit::refuse_commit;
 use super::keys::Keys;
 use super::options::Options;
 use super::types::{decode, encode, size_of};
+use crate::collect::Collector;
 use crate::database::Settings;
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result, Stage};
@@ -86,7 +87,8 @@ const KEYS_AT_ONCE: usize = 512;
 /// What to do with the rows of a statement.
 enum Rows<'a> {
     Count,
-    Take(usize),
+    /// So many, as what the caller wants.
+    Take(usize, Collector),
     /// Each wait for rows may take so long.
     Send(&'a RowSender, Option<Duration>),
 }
@@ -95,7 +97,7 @@ impl Rows<'_> {
     const fn limit(&self) -> Option<Duration> {
         match self {
             Self::Send(_, limit) => *limit,
-            Self::Count | Self::Take(_) => None,
+            Self::Count | Self::Take(..) => None,
         }
     }
 }
@@ -309,8 +311,8 @@ impl Link {
                 plan,
                 values,
                 limit,
-                ..
-            } => (plan, values, Rows::Take(*limit)),
+                collector,
+            } => (plan, values, Rows::Take(*limit, *collector)),
             Work::Stream { plan, values, rows } => {
                 return Box::pin(self.stream(plan, values, rows)).await;
             }
@@ -423,7 +425,7 @@ impl Link {
             .map_err(Failure::before)?;
         let writes = plan.class != Class::Query;
         let skipped = match rows {
-            Rows::Take(_) => Outcome::Rows(Vec::new()),
+            Rows::Take(..) => Outcome::Rows(Vec::new()),
             Rows::Count | Rows::Send(..) => Outcome::Count(0),
         };
         let limit = rows.limit();
@@ -576,7 +578,7 @@ impl Link {
         }
         match rows {
             Rows::Count => Ok(Outcome::Count(count)),
-            Rows::Take(limit) => {
+            Rows::Take(limit, _) => {
                 result.truncate(limit);
                 Ok(Outcome::Rows(result))
             }
@@ -657,9 +659,9 @@ impl Link {
         let (mut text, mut raws) = bound.bind(&head).map_err(Failure::before)?;
         push_keys(&mut text, &mut raws, keyed, key, chunk);
         let result = execute(&mut self.conn, None, &text, raws, false).await?;
-        read(result, bound.plan, Rows::Take(usize::MAX), false)
-            .await
-            .map(Outcome::rows)
+        let rows = Rows::Take(usize::MAX, Collector::all::<Row>());
+        let read = read(result, bound.plan, rows, false).await?;
+        read.all().map_err(Failure::after)
     }
 }
 
@@ -832,7 +834,7 @@ async fn read(
     if names.is_empty() {
         let count = count(plan, result.affected_rows(), &result.info());
         return match rows {
-            Rows::Take(_) => Ok(Outcome::Rows(Vec::new())),
+            Rows::Take(..) => Ok(Outcome::Rows(Vec::new())),
             Rows::Count | Rows::Send(..) => Ok(Outcome::Count(count)),
         };
     }
@@ -840,7 +842,11 @@ async fn read(
     if let Rows::Send(to, _) = rows {
         to.describe(result.columns_ref().iter().map(described));
     }
-    let mut taken = Vec::new();
+    let mut collected = match rows {
+        Rows::Take(_, collector) => Some(collector.start()),
+        Rows::Count | Rows::Send(..) => None,
+    };
+    let mut chunk = Vec::new();
     let mut count = 0;
     let mut failed = None;
     let mut wanted = true;
@@ -850,34 +856,35 @@ async fn read(
         };
         let Some(row) = next? else { break };
         count += 1;
-        let full = matches!(rows, Rows::Count)
-            || matches!(rows, Rows::Take(limit) if taken.len() >= limit);
+        let full =
+            matches!(rows, Rows::Count) || matches!(rows, Rows::Take(limit, _) if count > limit);
         if full || failed.is_some() || !wanted {
             continue;
         }
-        match decode_row(row, &names) {
-            Ok(row) => taken.push(row),
-            Err(error) => failed = Some(error),
-        }
+        let taken = decode_row(row, &names).and_then(|mut row| match &mut collected {
+            // The driver gives values away; what is taken out of them is moved.
+            Some(rows) => rows.take(&mut row).map(drop),
+            None => {
+                chunk.push(row);
+                Ok(())
+            }
+        });
+        failed = taken.err();
         if let Rows::Send(to, _) = rows
-            && taken.len() == CHUNK
+            && chunk.len() == CHUNK
         {
-            wanted = to.send(std::mem::take(&mut taken)).await;
+            wanted = to.send(std::mem::take(&mut chunk)).await;
         }
     }
     if let Some(error) = failed {
         return Err(Failure::after(error));
     }
-    match rows {
-        Rows::Take(_) => Ok(Outcome::Rows(taken)),
-        Rows::Count => Ok(Outcome::Count(count)),
-        Rows::Send(to, _) => {
-            if !taken.is_empty() {
-                to.send(taken).await;
-            }
-            Ok(Outcome::Count(count))
-        }
+    if let Rows::Send(to, _) = rows
+        && !chunk.is_empty()
+    {
+        to.send(chunk).await;
     }
+    Ok(collected.map_or(Outcome::Count(count as u64), Outcome::Collected))
 }
 
 async fn next_row(

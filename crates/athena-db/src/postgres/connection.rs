@@ -21,12 +21,14 @@ use super::error::{STALE_PLAN, ambiguous_parameter, translate, translate_plan};
 use super::session::Session;
 use super::statements::Statements;
 use super::tls::Encrypted;
-use super::types::{Decoded, Misfit, Parameter, encode_all, type_of};
+use super::types::{Misfit, Parameter, encode_all, type_of};
+use crate::collect::Collected;
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
-use crate::row::{Columns, Row};
+use crate::row::Columns;
 use crate::server::{self, Failure, Session as _};
+use crate::source::{Cursor, Source as _};
 use crate::stream::{CHUNK, ResultColumn, RowSender, stalled, within};
 use crate::transaction::TxOptions;
 use crate::value::Value;
@@ -352,7 +354,7 @@ async fn run_once(
             plan,
             values,
             limit,
-            ..
+            collector,
         } => {
             let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
             let writes = plan.class != Class::Query;
@@ -361,9 +363,11 @@ async fn run_once(
                 .query_raw(&statement, &parameters)
                 .await
                 .map_err(|error| lost_after(&error, writes))?;
-            read_rows(conn, stream, plan, &statement, *limit, writes)
+            let columns = columns_of(plan, &statement);
+            let rows = collector.start();
+            read_rows(conn, stream, &columns, *limit, rows, writes)
                 .await
-                .map(Outcome::Rows)
+                .map(Outcome::Collected)
         }
     }
 }
@@ -371,15 +375,13 @@ async fn run_once(
 async fn read_rows(
     conn: &Connection,
     stream: RowStream,
-    plan: &Plan,
-    statement: &Statement,
+    columns: &Arc<Columns>,
     limit: usize,
+    mut rows: Collected,
     writes: bool,
-) -> Result<Vec<Row>, Failure> {
-    let columns = columns_of(plan, statement);
+) -> Result<Collected, Failure> {
     let mut stream = std::pin::pin!(stream);
-    let mut rows = Vec::new();
-    while rows.len() < limit {
+    for _ in 0..limit {
         let Some(row) = stream
             .try_next()
             .await
@@ -387,7 +389,9 @@ async fn read_rows(
         else {
             return Ok(rows);
         };
-        rows.push(read_row(&row, &columns).map_err(Failure::after)?);
+        // One that does not fit ends nothing: the statement may do more than read.
+        rows.take_postgres(&mut Cursor::new(columns, &row))
+            .map_err(Failure::after)?;
     }
     let rest = tokio::time::timeout(REST_TIME, stream.take(REST).count()).await;
     if rest.is_err() || rest == Ok(REST) {
@@ -454,7 +458,8 @@ async fn send_rows(
     let mut chunk = Vec::with_capacity(CHUNK);
     let mut count = 0;
     while let Some(row) = next(conn, limit, rows.try_next(), writes).await? {
-        chunk.push(read_row(&row, &columns).map_err(Failure::after)?);
+        let row = Cursor::new(&columns, &row).to_row();
+        chunk.push(row.map_err(Failure::after)?);
         count += 1;
         if chunk.len() == CHUNK {
             let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK));
@@ -517,24 +522,6 @@ async fn set_time_limit(
 
 fn columns_of<'a>(plan: &'a Plan, statement: &Statement) -> Cow<'a, Arc<Columns>> {
     plan.columns(|| statement.columns().iter().map(|column| column.name()))
-}
-
-fn read_row(row: &tokio_postgres::Row, columns: &Arc<Columns>) -> Result<Row> {
-    let mut values = Vec::with_capacity(row.len());
-    for (index, column) in row.columns().iter().enumerate() {
-        let value = row.try_get::<_, Decoded>(index);
-        let Decoded(value) = value.map_err(|_| unreadable(column))?;
-        values.push(value);
-    }
-    Ok(Row::new(Arc::clone(columns), values))
-}
-
-fn unreadable(column: &Column) -> Error {
-    let got = format!(
-        "the type `{}` or a value that has no counterpart; cast it to text",
-        column.type_().name()
-    );
-    Error::mismatch(column.name(), "a readable type", got)
 }
 
 /// Prepares a statement and encodes its parameters for the types that the server reports.

@@ -10,12 +10,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use postgres_types::{Format, FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
+use tokio_postgres::Column;
 use uuid::Uuid;
 
 use crate::decimal::Decimal;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::value::{Value, to_bytes};
+use crate::source::Cells;
+use crate::value::{Raw, Value, to_bytes};
 
 /// Microseconds from 1970 to 2000, where PostgreSQL's clock starts.
 const EPOCH: i64 = 946_684_800_000_000;
@@ -504,8 +506,48 @@ impl ToSql for Parameter {
     to_sql_checked!();
 }
 
+/// A row in the message that it came with.
+impl Cells for tokio_postgres::Row {
+    fn raw(&self, index: usize) -> Option<Raw<'_>> {
+        let Lent(raw) = self.try_get(index).ok()?;
+        raw
+    }
+
+    fn value(&self, index: usize) -> Result<Value> {
+        let Decoded(value) = self
+            .try_get(index)
+            .map_err(|_| unreadable(&self.columns()[index]))?;
+        Ok(value)
+    }
+}
+
+fn unreadable(column: &Column) -> Error {
+    let got = format!(
+        "the type `{}` or a value that has no counterpart; cast it to text",
+        column.type_().name()
+    );
+    Error::mismatch(column.name(), "a readable type", got)
+}
+
+/// What a column's value is before it is decoded, if it is anything then.
+struct Lent<'a>(Option<Raw<'a>>);
+
+impl<'a> FromSql<'a> for Lent<'a> {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(lend(ty, raw)))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(Some(Raw::Null)))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
 /// A column's value; a type that cannot be read is the error.
-pub(super) struct Decoded(pub(super) Value);
+struct Decoded(Value);
 
 impl<'a> FromSql<'a> for Decoded {
     fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
@@ -521,25 +563,43 @@ impl<'a> FromSql<'a> for Decoded {
     }
 }
 
-fn decode(ty: &Type, raw: &[u8]) -> Option<Value> {
+/// Reads what needs no memory of its own.
+fn lend<'a>(ty: &Type, raw: &'a [u8]) -> Option<Raw<'a>> {
     Some(match *ty {
-        Type::TEXT | Type::VARCHAR => return decode_text(raw),
-        Type::BOOL => Value::Bool(*raw.first()? != 0),
+        Type::TEXT | Type::VARCHAR => Raw::Text(std::str::from_utf8(raw).ok()?),
+        Type::BOOL => Raw::Bool(*raw.first()? != 0),
+        Type::INT2 => Raw::Int(i16::from_be_bytes(raw.try_into().ok()?).into()),
+        Type::INT4 => Raw::Int(i32::from_be_bytes(raw.try_into().ok()?).into()),
+        Type::INT8 => Raw::Int(i64::from_be_bytes(raw.try_into().ok()?)),
+        Type::OID => Raw::Int(u32::from_be_bytes(raw.try_into().ok()?).into()),
+        Type::FLOAT4 => Raw::Real(f32::from_be_bytes(raw.try_into().ok()?).into()),
+        Type::FLOAT8 => Raw::Real(f64::from_be_bytes(raw.try_into().ok()?)),
+        Type::BYTEA => Raw::Bytes(raw),
+        Type::UUID => Raw::Uuid(Uuid::from_slice(raw).ok()?),
+        Type::TIMESTAMP | Type::TIMESTAMPTZ => Raw::Time(decode_time(raw)?),
+        Type::DATE => Raw::Date(decode_date(raw)?),
+        Type::VOID => Raw::Null,
+        _ => return lend_by_kind(ty, raw),
+    })
+}
+
+fn lend_by_kind<'a>(ty: &Type, raw: &'a [u8]) -> Option<Raw<'a>> {
+    match ty.kind() {
+        Kind::Domain(inner) => lend(inner, raw),
+        _ if is_text(ty) => std::str::from_utf8(raw).ok().map(Raw::Text),
+        _ => None,
+    }
+}
+
+fn decode(ty: &Type, raw: &[u8]) -> Option<Value> {
+    if let Some(raw) = lend(ty, raw) {
+        return Some(raw.into());
+    }
+    Some(match *ty {
         Type::CHAR => Value::Text(char::from(*raw.first()?).to_string()),
-        Type::INT2 => Value::Int(i16::from_be_bytes(raw.try_into().ok()?).into()),
-        Type::INT4 => Value::Int(i32::from_be_bytes(raw.try_into().ok()?).into()),
-        Type::INT8 => Value::Int(i64::from_be_bytes(raw.try_into().ok()?)),
-        Type::OID => Value::Int(u32::from_be_bytes(raw.try_into().ok()?).into()),
-        Type::FLOAT4 => Value::Real(f32::from_be_bytes(raw.try_into().ok()?).into()),
-        Type::FLOAT8 => Value::Real(f64::from_be_bytes(raw.try_into().ok()?)),
         Type::NUMERIC => decode_numeric(raw)?,
-        Type::BYTEA => Value::Bytes(raw.to_vec()),
-        Type::UUID => Value::Uuid(Uuid::from_slice(raw).ok()?),
         Type::JSON => Value::Json(serde_json::from_slice(raw).ok()?),
         Type::JSONB => Value::Json(serde_json::from_slice(raw.strip_prefix(&[1])?).ok()?),
-        Type::TIMESTAMP | Type::TIMESTAMPTZ => Value::Time(decode_time(raw)?),
-        Type::DATE => Value::Date(decode_date(raw)?),
-        Type::VOID => Value::Null,
         _ => return decode_by_kind(ty, raw),
     })
 }
@@ -549,16 +609,9 @@ fn decode_by_kind(ty: &Type, raw: &[u8]) -> Option<Value> {
     match ty.kind() {
         Kind::Domain(inner) => decode(inner, raw),
         Kind::Array(element) => decode_array(element, raw),
-        _ if is_text(ty) => decode_text(raw),
         _ if ty.name() == "vector" => decode_pgvector(raw),
         _ => None,
     }
-}
-
-fn decode_text(raw: &[u8]) -> Option<Value> {
-    std::str::from_utf8(raw)
-        .ok()
-        .map(|text| Value::Text(text.to_owned()))
 }
 
 /// `infinity` has no place on our time line.

@@ -10,11 +10,12 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Busy, translate, translate_plan, translate_text};
-use super::types::{bind, decode};
+use super::types::bind;
 use crate::database::Durability;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Class, Outcome, Plan, Work};
-use crate::row::{Columns, Row};
+use crate::row::Row;
+use crate::source::{Cursor, Source as _};
 use crate::stream::{CHUNK, ResultColumn, RowSender};
 use crate::value::Value;
 
@@ -290,14 +291,19 @@ pub(super) fn run_reading(conn: &Connection, work: &Work) -> Result<Outcome> {
     let Work::Fetch {
         plan,
         values,
-        collector: Some(collector),
-        ..
+        limit,
+        collector,
     } = work
     else {
         return run(conn, work);
     };
     let mut rows = collector.start();
-    each_row(conn, plan, values, |_| {}, |row| rows.take(row))?;
+    let mut count = 0;
+    let take = |row: &mut Lent<'_, '_>| {
+        count += 1;
+        Ok(count <= *limit && rows.take_sqlite(row)? && count < *limit)
+    };
+    each_row(conn, plan, values, |_| {}, take)?;
     Ok(Outcome::Collected(rows))
 }
 
@@ -326,11 +332,12 @@ fn execute(conn: &Connection, plan: &Plan, rows: &[Vec<Value>]) -> Result<u64> {
 
 fn fetch(conn: &Connection, plan: &Plan, values: &[Value], limit: usize) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let take = |row: &mut Row| {
+    let take = |row: &mut Lent<'_, '_>| {
+        let row = row.to_row()?;
         if rows.len() < limit {
-            rows.push(row.take());
+            rows.push(row);
         }
-        rows.len() < limit
+        Ok(rows.len() < limit)
     };
     each_row(conn, plan, values, |_| {}, take)?;
     Ok(rows)
@@ -340,11 +347,11 @@ fn fetch(conn: &Connection, plan: &Plan, values: &[Value], limit: usize) -> Resu
 fn stream(conn: &Connection, plan: &Plan, values: &[Value], to: &RowSender) -> Result<u64> {
     let mut count = 0;
     let mut chunk = Vec::with_capacity(CHUNK);
-    let take = |row: &mut Row| {
-        chunk.push(row.take());
+    let take = |row: &mut Lent<'_, '_>| {
+        chunk.push(row.to_row()?);
         count += 1;
-        chunk.len() < CHUNK
-            || to.send_blocking(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK)))
+        Ok(chunk.len() < CHUNK
+            || to.send_blocking(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK))))
     };
     each_row(
         conn,
@@ -371,54 +378,38 @@ fn described(statement: &rusqlite::Statement<'_>) -> impl Iterator<Item = Result
         })
 }
 
-/// Reads rows until there are no more or `take` has enough; `describe` comes before the first row.
+/// A row that lies in the statement, until it goes on to the next.
+type Lent<'a, 's> = Cursor<'a, rusqlite::Row<'s>>;
+
+/// Lends rows until there are no more or `take` has enough; `describe` comes before the first row.
 fn each_row(
     conn: &Connection,
     plan: &Plan,
     values: &[Value],
     mut describe: impl FnMut(&rusqlite::Statement<'_>),
-    mut take: impl FnMut(&mut Row) -> bool,
+    mut take: impl FnMut(&mut Lent<'_, '_>) -> Result<bool>,
 ) -> Result<()> {
     prepared(conn, plan, |statement| {
         bind(statement, plan, values)?;
         let mut cursor = statement.raw_query();
-        let mut read = None;
+        let mut columns = None;
         while let Some(row) = cursor.next().map_err(translate)? {
             // Asked only now: a change of the schema lets SQLite prepare the statement again when it starts.
             let names = || row.as_ref().column_names();
-            let read = read.get_or_insert_with(|| {
+            let columns = columns.get_or_insert_with(|| {
                 describe(row.as_ref());
-                Row::of(plan.columns(names).into_owned())
+                plan.columns(names)
             });
-            read_row(row, read)?;
-            if !take(read) {
+            if !take(&mut Cursor::new(columns, row))? {
                 break;
             }
         }
-        if read.is_none() {
+        if columns.is_none() {
             drop(cursor);
             describe(statement);
         }
         Ok(())
     })
-}
-
-fn read_row(from: &rusqlite::Row<'_>, row: &mut Row) -> Result<()> {
-    let columns = row.columns().len();
-    let values = row.refill();
-    for index in 0..columns {
-        match from.get_ref(index) {
-            Ok(ref value) if decode(value, values) => {}
-            Ok(_) => return Err(not_text(row.columns(), index)),
-            Err(error) => return Err(translate(error)),
-        }
-    }
-    Ok(())
-}
-
-fn not_text(columns: &Columns, index: usize) -> Error {
-    let column = columns.iter().nth(index).unwrap_or_default();
-    Error::mismatch(column, "text in UTF-8", "other bytes")
 }
 
 /// Prepares the statement, from the cache where that is worth a place.

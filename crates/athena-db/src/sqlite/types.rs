@@ -8,7 +8,8 @@ use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::value::{Value, to_bytes};
+use crate::source::Cells;
+use crate::value::{Raw, Value, to_bytes};
 
 /// Binds the values to a prepared statement, in slot order.
 pub(super) fn bind(
@@ -33,22 +34,30 @@ pub(super) fn bind(
     Ok(())
 }
 
-/// Reads one value to the end of others; `false` stands for text that is not UTF-8.
-///
-/// Each kind is written where it stays: a value that is handed on costs more than the reading.
-#[inline]
-pub(super) fn decode(value: &ValueRef<'_>, values: &mut Vec<Value>) -> bool {
-    match *value {
-        ValueRef::Null => values.push(Value::Null),
-        ValueRef::Integer(value) => values.push(Value::Int(value)),
-        ValueRef::Real(value) => values.push(Value::Real(value)),
-        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => values.push(Value::Text(text.to_owned())),
-            Err(_) => return false,
-        },
-        ValueRef::Blob(bytes) => values.push(Value::Bytes(bytes.to_vec())),
+/// The row that a statement stands at.
+impl Cells for rusqlite::Row<'_> {
+    #[inline]
+    fn raw(&self, index: usize) -> Option<Raw<'_>> {
+        Some(match self.get_ref(index).ok()? {
+            ValueRef::Null => Raw::Null,
+            ValueRef::Integer(value) => Raw::Int(value),
+            ValueRef::Real(value) => Raw::Real(value),
+            ValueRef::Text(bytes) => Raw::Text(std::str::from_utf8(bytes).ok()?),
+            ValueRef::Blob(bytes) => Raw::Bytes(bytes),
+        })
     }
-    true
+
+    #[inline]
+    fn value(&self, index: usize) -> Result<Value> {
+        let raw = self.raw(index).map(Value::from);
+        raw.ok_or_else(|| not_text(self, index))
+    }
+}
+
+#[cold]
+fn not_text(row: &rusqlite::Row<'_>, index: usize) -> Error {
+    let column = row.as_ref().column_name(index).unwrap_or_default();
+    Error::mismatch(column, "text in UTF-8", "other bytes")
 }
 
 fn encode(value: &Value) -> Result<ToSqlOutput<'_>, &'static str> {

@@ -24,6 +24,7 @@ mod portable;
 mod processes;
 mod rows;
 mod schema;
+mod sources;
 mod sqlite;
 mod streams;
 mod tls;
