@@ -90,6 +90,11 @@ impl Busy for Error {
     }
 }
 
+/// Whether a guard stopped the statement.
+pub(super) fn is_interrupted(error: &Error) -> bool {
+    *error.kind() == ErrorKind::Timeout(Stage::Statement)
+}
+
 fn failure_of(code: i32, message: &str, text_alone: bool) -> Error {
     let kind = kind_of(code, message, text_alone);
     let message = match (&kind, code & 0xff) {

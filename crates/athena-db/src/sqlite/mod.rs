@@ -1,4 +1,4 @@
-//! SQLite: read-only connections for reads, one writer thread with group commit for writes.
+//! SQLite: read-only connections for reads, one connection with group commit for writes.
 //!
 //! Several processes may share a file. `sqlite::memory:` is a file in a private temporary folder
 //! that vanishes with the last handle (a process that ends without dropping its handles leaves it
@@ -10,6 +10,7 @@ mod changes;
 mod connection;
 mod error;
 mod facts;
+mod inline;
 mod pool;
 mod transaction;
 mod turn;
@@ -17,7 +18,10 @@ mod types;
 mod writer;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::task::coop::consume_budget;
 
 pub(crate) use changes::Changes;
 pub(crate) use facts::Facts;
@@ -30,8 +34,7 @@ use crate::plan::{Class, Outcome, Plan, Work};
 use crate::transaction::{Access, TxOptions};
 use crate::url::sqlite_parts;
 use connection::File;
-use facts::Way;
-use pool::{Pool, Read};
+use pool::{Policy, Pool, Read};
 use transaction::Snapshot;
 use writer::Writer;
 
@@ -51,20 +54,20 @@ impl Sqlite {
     pub(crate) async fn open(url: &str, settings: Settings) -> Result<Self> {
         let (file, folder) = locate(url, &settings)?;
         let acquire_timeout = settings.acquire_timeout;
-        let writer = if file.read_only {
-            None
-        } else {
-            let file = file.clone();
-            let started =
-                tokio::task::spawn_blocking(move || Writer::start(&file, acquire_timeout)).await;
-            Some(
-                started.map_err(|_| {
+        let policy = Arc::new(Policy::of(&settings));
+        let writer =
+            if file.read_only {
+                None
+            } else {
+                let (file, policy) = (file.clone(), Arc::clone(&policy));
+                let start = move || Writer::start(&file, acquire_timeout, policy);
+                let started = tokio::task::spawn_blocking(start).await;
+                Some(started.map_err(|_| {
                     Error::new(ErrorKind::Other, "the database could not be opened")
-                })??,
-            )
-        };
+                })??)
+            };
         Ok(Self {
-            pool: Pool::open(file.clone(), &settings).await?,
+            pool: Pool::open(file.clone(), &settings, policy).await?,
             writer,
             file,
             folder,
@@ -78,7 +81,11 @@ impl Sqlite {
 
     /// The ways are boxed one by one, so that the shortest carries nothing of the others along.
     pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
-        if let Some(result) = self.pool.try_inline(&work) {
+        // A task that runs nothing but quick statements lets others run now and then. It does so
+        // before and not after: a future that is dropped while it waits has done nothing.
+        consume_budget().await;
+        let written = || self.writer.as_ref()?.try_inline(&work);
+        if let Some(result) = self.pool.try_inline(&work).or_else(written) {
             return result;
         }
         match destination(&work) {
@@ -184,7 +191,7 @@ fn destination(work: &Work) -> Destination {
 /// change the one pooled connection that it happens to meet.
 fn reads(plan: &Plan) -> bool {
     let acts = plan.class == Class::Alone && (plan.text.contains('=') || is_checkpoint(plan));
-    plan.sqlite.way() != Way::Writer && !acts
+    !plan.sqlite.way().writes() && !acts
 }
 
 /// Whether a statement is `PRAGMA wal_checkpoint`.

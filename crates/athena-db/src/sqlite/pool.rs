@@ -1,27 +1,25 @@
 //! SQLite's readers in the pool: read-only connections, and where a statement runs on one.
 //!
-//! A lookup by key takes some microseconds, less than waking another thread does; so it runs on the
-//! task that asked, under a budget. Everything else runs on tokio's blocking threads. A read whose
-//! future is dropped is interrupted, and its connection goes back to the pool when it has stopped.
+//! A lookup by key runs on the task that asked, under a budget; everything else runs on tokio's
+//! blocking threads. A read whose future is dropped is interrupted, and its connection goes back to
+//! the pool when it has stopped.
 
 use std::borrow::Borrow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::runtime::Handle;
+use tokio::task::coop::consume_budget;
 
 use super::connection::{File, Guard, Role, connect, control, patiently, run_reading, version};
-use super::error::translate;
+use super::error::{is_interrupted, translate};
 use super::facts::{Way, way};
+use super::inline::{BUDGET, Inline, Place};
 use crate::database::Settings;
-use crate::error::{Error, ErrorKind, Result, Stage};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Outcome, Plan, Work};
 use crate::pool::{self, Limits, Manage, Stats};
-
-/// How long a statement may hold up a task.
-const BUDGET: Duration = Duration::from_micros(500);
 
 /// The readers of a file.
 #[derive(Debug)]
@@ -35,15 +33,6 @@ pub(super) struct Pool {
 pub(super) struct Policy {
     statement_timeout: Option<Duration>,
     inline: Inline,
-}
-
-/// Places for statements on tasks. They leave one worker of the runtime to others, should all of
-/// them have to wait for the disk; of two workers both may read, since one alone would have to
-/// queue, and a statement that waited for the disk rests on threads for a while.
-#[derive(Debug)]
-struct Inline {
-    places: usize,
-    taken: AtomicUsize,
 }
 
 /// An open connection that reads.
@@ -87,15 +76,10 @@ impl Manage for File {
 }
 
 impl Pool {
-    pub(super) async fn open(file: File, settings: &Settings) -> Result<Self> {
-        let workers = Handle::current().metrics().num_workers();
-        let policy = Policy {
-            statement_timeout: settings.statement_timeout,
-            inline: Inline::among(workers),
-        };
+    pub(super) async fn open(file: File, settings: &Settings, policy: Arc<Policy>) -> Result<Self> {
         Ok(Self {
             pool: pool::Pool::open(file, Limits::of(settings)).await?,
-            policy: Arc::new(policy),
+            policy,
         })
     }
 
@@ -109,10 +93,10 @@ impl Pool {
         let Work::Fetch { plan, .. } = work else {
             return None;
         };
-        if !plan.sqlite.may_run_inline() {
+        if !plan.sqlite.may_run_inline(Way::Lookup) {
             return None;
         }
-        let _place = self.policy.inline.take()?;
+        let _place = self.policy.place()?;
         let lease = Lease(Some(self.pool.try_acquire()?));
         run_inline(&lease, plan, work)
     }
@@ -151,14 +135,29 @@ impl Pool {
 }
 
 impl Policy {
+    /// Makes the policy for the runtime of this task.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            statement_timeout: settings.statement_timeout,
+            inline: Inline::among(Handle::current().metrics().num_workers()),
+        }
+    }
+
+    /// Takes a place for a statement on this task, if there is one.
+    pub(super) fn place(&self) -> Option<Place<'_>> {
+        self.inline.take()
+    }
+
     /// Runs a statement on this task if it is quick, else on a thread.
     pub(super) async fn run<L>(&self, lease: L, mut work: Work) -> Result<Read>
     where
         L: Borrow<Lease> + Send + 'static,
     {
+        // A task that runs nothing but quick statements lets others run now and then.
+        consume_budget().await;
         if let Work::Fetch { plan, .. } = &work
-            && plan.sqlite.may_run_inline()
-            && let Some(_place) = self.inline.take()
+            && plan.sqlite.may_run_inline(Way::Lookup)
+            && let Some(_place) = self.place()
             && let Some(result) = run_inline(lease.borrow(), plan, &work)
         {
             return result.map(Read::Done);
@@ -199,37 +198,6 @@ impl Policy {
     }
 }
 
-fn is_interrupted(error: &Error) -> bool {
-    *error.kind() == ErrorKind::Timeout(Stage::Statement)
-}
-
-impl Inline {
-    fn among(workers: usize) -> Self {
-        Self {
-            places: match workers {
-                0 | 1 => 0,
-                2 => 2,
-                _ => workers - 1,
-            },
-            taken: AtomicUsize::new(0),
-        }
-    }
-
-    fn take(&self) -> Option<Place<'_>> {
-        let place = Place(&self.taken);
-        (self.taken.fetch_add(1, Ordering::Relaxed) < self.places).then_some(place)
-    }
-}
-
-/// A statement on a task.
-struct Place<'a>(&'a AtomicUsize);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Returns `None` if the statement belongs on a thread after all.
 fn run_inline(lease: &Lease, plan: &Plan, work: &Work) -> Option<Result<Outcome>> {
     let Reader { conn, guard } = lease.reader().ok()?;
@@ -255,7 +223,7 @@ impl Lease {
     fn run(&self, work: Work) -> Result<Read> {
         let conn = &self.reader()?.conn;
         if let Some(plan) = work.plan()
-            && patiently(|| way(conn, plan))? == Way::Writer
+            && patiently(|| way(conn, plan))?.writes()
         {
             return Ok(Read::Writes(work));
         }

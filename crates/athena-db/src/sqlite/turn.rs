@@ -20,7 +20,7 @@ const UNASKED: Duration = Duration::from_millis(1);
 pub(super) struct Turn {
     file: Option<File>,
     /// When this process had the turn last.
-    taken: Option<Instant>,
+    last: Option<Instant>,
 }
 
 /// A turn that is held.
@@ -36,7 +36,7 @@ impl Turn {
         options.read(true).write(true).create(true).truncate(false);
         Self {
             file: options.open(path).ok(),
-            taken: None,
+            last: None,
         }
     }
 
@@ -44,31 +44,49 @@ impl Turn {
     pub(super) const fn alone() -> Self {
         Self {
             file: None,
-            taken: None,
+            last: None,
         }
     }
 
-    /// Waits for the turn, at most until the deadline.
+    /// Waits for the turn, at most so long.
     pub(super) fn take(&mut self, patience: Duration) -> Taken<'_> {
-        let Some(file) = &self.file else {
-            return Taken(None);
-        };
         let began = Instant::now();
-        if self.taken.is_some_and(|taken| began - taken < UNASKED) {
-            return Taken(None);
-        }
         loop {
-            match file.try_lock() {
-                Ok(()) => {
-                    self.taken = Some(Instant::now());
-                    return Taken(Some(file));
-                }
-                Err(TryLockError::WouldBlock) if began.elapsed() < patience => {
-                    std::thread::sleep(jitter())
-                }
-                Err(_) => return Taken(None),
+            match self.ask() {
+                Some(locked) => return self.taken(locked),
+                None if began.elapsed() < patience => std::thread::sleep(jitter()),
+                None => return Taken(None),
             }
         }
+    }
+
+    /// Takes the turn unless somebody else has it.
+    pub(super) fn try_take(&mut self) -> Option<Taken<'_>> {
+        self.ask().map(|locked| self.taken(locked))
+    }
+
+    /// Returns whether the file was locked, as far as that was needed, or `None` if somebody else
+    /// has the turn.
+    fn ask(&mut self) -> Option<bool> {
+        let Some(file) = &self.file else {
+            return Some(false);
+        };
+        let now = Instant::now();
+        if self.last.is_some_and(|last| now - last < UNASKED) {
+            return Some(false);
+        }
+        match file.try_lock() {
+            Ok(()) => {
+                self.last = Some(now);
+                Some(true)
+            }
+            Err(TryLockError::WouldBlock) => None,
+            Err(TryLockError::Error(_)) => Some(false),
+        }
+    }
+
+    fn taken(&self, locked: bool) -> Taken<'_> {
+        Taken(self.file.as_ref().filter(|_| locked))
     }
 }
 
@@ -78,4 +96,23 @@ impl Drop for Taken<'_> {
             let _ = file.unlock();
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_is_not_taken_from_whoever_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("store.db");
+        let (mut ours, mut theirs) = (Turn::beside(&database), Turn::beside(&database));
+        let taken = theirs.take(BRIEF);
+        assert!(ours.try_take().is_none());
+        assert!(ours.take(BRIEF).0.is_none());
+        drop(taken);
+        assert!(ours.try_take().is_some_and(|taken| taken.0.is_some()));
+    }
+
+    const BRIEF: Duration = Duration::from_millis(5);
 }

@@ -1,4 +1,10 @@
-//! The writer: one thread, one connection, group commit.
+//! The writer: one connection, one thread with group commit, and short writes on tasks.
+//!
+//! Two changes of thread cost more than a short write, so one that is alone runs on the task that
+//! asks for it: nobody else is writing, it is known to write a few rows by their keys, and its commit
+//! does not wait for the disk. Everything else is a job for the thread, and so is what meets another
+//! process or takes too long. Whoever waits for the thread is counted until he goes on, so that tasks
+//! that write side by side stay together in groups.
 //!
 //! Statements and closure transactions that wait at the same time share one `BEGIN IMMEDIATE …
 //! COMMIT`, each in a savepoint of its own, and no answer leaves before the commit is durable.
@@ -10,49 +16,50 @@
 //! A transaction of a closure or of `begin` talks to this thread through a channel. It cannot
 //! hold the writer for longer than its deadline, and a dropped one is rolled back at once. A closure
 //! that pauses while neighbours wait for the commit is set aside and told to run again, alone.
+//!
+//! The thread also runs the checkpoints, after the answers have left; SQLite would run them inside a
+//! commit.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+mod pen;
+mod thread;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rusqlite::Connection;
+use serde_json::Value as Json;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc as tokio_mpsc, oneshot};
 
-use super::connection::{
-    BUSY_BOUND, File, Guard, Role, connect, control, jitter, patiently, run, version,
-};
-use super::error::{translate, translate_commit};
-use super::is_checkpoint;
-use super::turn::Turn;
+use self::pen::{Pen, Tray};
+use self::thread::Thread;
+use super::connection::File;
+use super::facts::Way;
+use super::pool::Policy;
+use crate::database::Durability;
 use crate::error::{Error, ErrorKind, Holder, Result};
 use crate::plan::{Outcome, Plan, Work};
 use crate::pool::Desk;
-
-/// Jobs that share one commit at most.
-const GROUP_JOBS: usize = 64;
-
-/// A group takes no further job after this time.
-const GROUP_TIME: Duration = Duration::from_millis(50);
-
-/// How long a closure of a group may pause while the answers of others wait for it.
-const GROUP_PAUSE: Duration = Duration::from_millis(50);
+use crate::value::Value;
 
 /// Jobs that may wait before callers wait for a place in the queue.
 const QUEUE: usize = 1024;
 
-/// How long a checkpoint waits for readers that are about to end; others wait behind it.
-const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(250);
+/// Rows that a write on a task has at most.
+const SHORT_ROWS: usize = 128;
 
-const LOG_IN_USE: &str =
-    "a reader holds a part of the write-ahead log; run the checkpoint again when it is done";
+/// Bytes that a write on a task has at most.
+const SHORT_BYTES: usize = 64 * 1024;
 
-/// The near end of the writer thread.
+/// The near end of the writer.
 #[derive(Debug)]
 pub(super) struct Writer {
     jobs: Mutex<Option<tokio_mpsc::Sender<Job>>>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    tray: Arc<Tray>,
+    /// Says which writes may run on tasks; absent if their commits wait for the disk.
+    policy: Option<Arc<Policy>>,
+    in_flight: Arc<AtomicUsize>,
     /// Who has the connection.
     desk: Arc<Desk>,
     acquire_timeout: Duration,
@@ -73,6 +80,8 @@ enum Job {
     Session(SessionJob),
     /// Asks for the number that changes when another connection has committed.
     Version(oneshot::Sender<Result<i64>>),
+    /// Asks for nothing but the look at the log that follows every job.
+    Checkpoint,
 }
 
 #[derive(Debug)]
@@ -131,32 +140,39 @@ impl Ticket {
     }
 }
 
+/// A caller who has sent a job and not yet gone on with the answer, or given it up.
+struct Flight<'a>(&'a AtomicUsize);
+
+impl<'a> Flight<'a> {
+    fn begin(in_flight: &'a AtomicUsize) -> Self {
+        in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(in_flight)
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Writer {
     /// Opens the writing connection and starts its thread.
-    pub(super) fn start(file: &File, acquire_timeout: Duration) -> Result<Self> {
-        let guard = Arc::new(Guard::default());
-        let conn = connect(file, Role::Writer, &guard)?;
-        let turn = if file.temporary {
-            Turn::alone()
-        } else {
-            Turn::beside(Path::new(&file.path))
-        };
-        let (jobs, queue) = tokio_mpsc::channel(QUEUE);
+    pub(super) fn start(
+        file: &File,
+        acquire_timeout: Duration,
+        policy: Arc<Policy>,
+    ) -> Result<Self> {
         let desk = Arc::<Desk>::default();
-        let far_desk = Arc::clone(&desk);
+        let waits_for_disk = !file.temporary && file.durability == Durability::Full;
+        let policy = (!waits_for_disk).then_some(policy);
+        let pen = Pen::open(file, Arc::clone(&desk), policy.is_some())?;
+        let tray = Arc::new(Tray::with(pen));
+        let (jobs, queue) = tokio_mpsc::channel(QUEUE);
+        let far_end = Thread::new(Arc::clone(&tray), queue);
         let thread = std::thread::Builder::new()
             .name("athena-db-writer".to_owned())
-            .spawn(move || {
-                Thread {
-                    conn,
-                    guard,
-                    turn,
-                    queue,
-                    pending: None,
-                    desk: far_desk,
-                }
-                .work();
-            });
+            .spawn(move || far_end.work());
         let thread = thread.map_err(|error| {
             Error::new(
                 ErrorKind::Other,
@@ -166,6 +182,9 @@ impl Writer {
         Ok(Self {
             jobs: Mutex::new(Some(jobs)),
             thread: Mutex::new(Some(thread)),
+            tray,
+            policy,
+            in_flight: Arc::default(),
             desk,
             acquire_timeout,
         })
@@ -176,12 +195,41 @@ impl Writer {
         self.statement(work, Job::Statement).await
     }
 
+    /// Runs a short write on this task, in a transaction of its own, unless it would have to wait
+    /// for somebody.
+    pub(super) fn try_inline(&self, work: &Work) -> Option<Result<Outcome>> {
+        let policy = self.policy.as_ref()?;
+        if self.in_flight.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        let plan = short_write(work)?;
+        let _place = policy.place()?;
+        if lock(&self.jobs).as_ref()?.is_closed() {
+            return None;
+        }
+        let mut pen = self.tray.try_lock()?;
+        let pen = pen.as_mut()?;
+        let result = pen.write_at_once(plan, work);
+        if pen.log.is_due() && !pen.log.asked {
+            pen.log.asked = self.ask_for_checkpoint();
+        }
+        result
+    }
+
+    /// Returns whether a checkpoint will come.
+    fn ask_for_checkpoint(&self) -> bool {
+        let jobs = lock(&self.jobs);
+        jobs.as_ref()
+            .is_some_and(|jobs| jobs.try_send(Job::Checkpoint).is_ok())
+    }
+
     /// Runs a statement outside any transaction.
     pub(super) async fn run_alone(&self, work: Work) -> Result<Outcome> {
         self.statement(work, Job::Alone).await
     }
 
     async fn statement(&self, work: Work, job: fn(StatementJob) -> Job) -> Result<Outcome> {
+        let _flight = Flight::begin(&self.in_flight);
         let (reply, answer) = oneshot::channel();
         let ticket = Ticket::default();
         self.send(job(StatementJob {
@@ -211,6 +259,7 @@ impl Writer {
         shares: bool,
         enforces: bool,
     ) -> Result<Session> {
+        let _flight = Flight::begin(&self.in_flight);
         let (ready, answer) = oneshot::channel();
         let (requests, received) = mpsc::channel();
         let state = Arc::new(SessionState {
@@ -236,7 +285,10 @@ impl Writer {
     pub(super) fn listener(&self) -> Result<Listener> {
         let jobs = lock(&self.jobs);
         let jobs = jobs.as_ref().ok_or_else(Error::closed)?;
-        Ok(Listener(jobs.downgrade()))
+        Ok(Listener {
+            jobs: jobs.downgrade(),
+            in_flight: Arc::clone(&self.in_flight),
+        })
     }
 
     /// Who has had the writer for how long.
@@ -289,13 +341,17 @@ impl Writer {
 
 /// Asks the writer's connection for commits of others, and does not keep it alive.
 #[derive(Debug)]
-pub(super) struct Listener(tokio_mpsc::WeakSender<Job>);
+pub(super) struct Listener {
+    jobs: tokio_mpsc::WeakSender<Job>,
+    in_flight: Arc<AtomicUsize>,
+}
 
 impl Listener {
     /// Returns a number that changes when another connection commits, but not with the writer's own.
     pub(super) async fn version(&self) -> Result<i64> {
         let (reply, answer) = oneshot::channel();
-        let jobs = self.0.upgrade().ok_or_else(Error::closed)?;
+        let jobs = self.jobs.upgrade().ok_or_else(Error::closed)?;
+        let _flight = Flight::begin(&self.in_flight);
         jobs.send(Job::Version(reply))
             .await
             .map_err(|_| stopped())?;
@@ -371,427 +427,50 @@ impl SessionState {
     }
 }
 
-/// The far end: owns the connection.
-struct Thread {
-    conn: Connection,
-    guard: Arc<Guard>,
-    turn: Turn,
-    queue: tokio_mpsc::Receiver<Job>,
-    /// A job that ended a group because it cannot share.
-    pending: Option<Job>,
-    desk: Arc<Desk>,
-}
-
-/// A job of a group that has run and waits for the commit.
-enum Ran {
-    Statement {
-        work: Work,
-        result: Result<Outcome>,
-        reply: oneshot::Sender<Answer>,
-    },
-    /// A closure that committed, or was rolled back after it may have seen its neighbours' work.
-    Session(oneshot::Sender<Result<()>>),
-}
-
-/// How a transaction on this thread ended.
-enum End {
-    Commit(oneshot::Sender<Result<()>>),
-    Rollback(Option<oneshot::Sender<Result<()>>>),
-    /// SQLite rolled back everything by itself.
-    Collapsed,
-}
-
-impl Thread {
-    fn work(mut self) {
-        while let Some(job) = self.next() {
-            self.desk.occupy(Instant::now());
-            match job {
-                Job::Alone(job) => self.run_outside(job),
-                Job::Session(job) if !job.shares => self.run_unshared(job),
-                Job::Version(reply) => drop(reply.send(version(&self.conn).map_err(translate))),
-                job => self.run_group(job),
-            }
-            self.desk.leave();
-        }
-    }
-
-    fn next(&mut self) -> Option<Job> {
-        self.pending.take().or_else(|| self.queue.blocking_recv())
-    }
-
-    /// The next waiting job that can join the group; one that cannot is kept for later.
-    fn next_in_group(&mut self, jobs: usize) -> Option<Job> {
-        let waiting = self.queue.try_recv().or_else(|nobody| {
-            if jobs == 1 {
-                return Err(nobody);
-            }
-            // Where there are several there are often more, about to be sent.
-            std::thread::yield_now();
-            self.queue.try_recv()
-        });
-        match waiting.ok()? {
-            job @ Job::Statement(_) => Some(job),
-            Job::Session(job) if job.shares => Some(Job::Session(job)),
-            job => {
-                self.pending = Some(job);
-                None
-            }
-        }
-    }
-
-    fn run_group(&mut self, first: Job) {
-        let Some(first) = claimed(first) else { return };
-        if let Err(error) = self.begin() {
-            return refuse(first, error);
-        }
-        let started = Instant::now();
-        let mut group = Vec::new();
-        let mut next = Some(first);
-        let mut jobs = 0;
-        while let Some(job) = next.take() {
-            jobs += 1;
-            group.extend(self.run_in_group(job, jobs == 1));
-            if self.conn.is_autocommit() {
-                return self.replay(group, jobs);
-            }
-            if jobs < GROUP_JOBS && started.elapsed() < GROUP_TIME {
-                next = self.next_in_group(jobs).and_then(claimed);
-            }
-        }
-        match self.commit() {
-            Ok(()) => group.into_iter().for_each(Ran::acknowledge),
-            Err(error) if jobs == 1 => group
-                .into_iter()
-                .for_each(|ran| ran.fail(error_again(&error))),
-            Err(_) => self.replay(group, jobs),
-        }
-    }
-
-    /// Runs a job; the first of a group needs no savepoint, as it has nobody's work to spare.
-    fn run_in_group(&mut self, job: Job, first: bool) -> Option<Ran> {
-        match job {
-            Job::Statement(job) | Job::Alone(job) => {
-                self.note(&job.work);
-                let result = match &job.work {
-                    work if first => self.or_nothing(work),
-                    work @ Work::Execute { .. } => self.execute_in_group(work),
-                    work => self.in_savepoint(work),
-                };
-                Some(Ran::Statement {
-                    work: job.work,
-                    result,
-                    reply: job.reply,
-                })
-            }
-            Job::Session(job) if first => self.session_first(job),
-            Job::Session(job) => self.session_in_group(job),
-            Job::Version(_) => None,
-        }
-    }
-
-    fn note(&self, work: &Work) {
-        if let Some(plan) = work.plan() {
-            self.desk.note(plan);
-        }
-    }
-
-    /// Undoes the whole transaction if the work fails.
-    fn or_nothing(&mut self, work: &Work) -> Result<Outcome> {
-        let result = run(&self.conn, work);
-        if result.is_err() {
-            self.roll_back();
-        }
-        result
-    }
-
-    /// Runs one statement without the cost of a savepoint, since SQLite undoes a failed one by
-    /// itself. If part of it stayed (`OR FAIL`), everything is undone and each job replayed.
-    fn execute_in_group(&mut self, work: &Work) -> Result<Outcome> {
-        let before = self.conn.total_changes();
-        let result = run(&self.conn, work);
-        if result.is_err() && self.conn.total_changes() != before {
-            self.roll_back();
-        }
-        result
-    }
-
-    fn in_savepoint(&mut self, work: &Work) -> Result<Outcome> {
-        control(&self.conn, "SAVEPOINT athena_job").map_err(translate)?;
-        let result = run(&self.conn, work);
-        let ended = self.end_savepoint(result.is_ok());
-        ended.and(result)
-    }
-
-    /// Keeps or undoes the job's work; does nothing if SQLite has undone everything already.
-    fn end_savepoint(&mut self, keep: bool) -> Result<()> {
-        if self.conn.is_autocommit() {
-            return Ok(());
-        }
-        if !keep {
-            control(&self.conn, "ROLLBACK TO athena_job").map_err(translate)?;
-        }
-        control(&self.conn, "RELEASE athena_job").map_err(translate)
-    }
-
-    fn session_first(&mut self, job: SessionJob) -> Option<Ran> {
-        match self.converse(job, None, None) {
-            End::Commit(reply) => return Some(Ran::Session(reply)),
-            End::Rollback(reply) => {
-                self.roll_back();
-                reply.map(|reply| reply.send(Ok(())));
-            }
-            End::Collapsed => {}
-        }
-        None
-    }
-
-    fn session_in_group(&mut self, job: SessionJob) -> Option<Ran> {
-        if let Err(error) = control(&self.conn, "SAVEPOINT athena_job").map_err(translate) {
-            let _ = job.ready.send(Err(error));
-            return None;
-        }
-        let state = Arc::clone(&job.state);
-        let end = self.converse(job, None, Some(GROUP_PAUSE));
-        let keep = matches!(end, End::Commit(_));
-        if self.end_savepoint(keep).is_err() {
-            // Only a broken connection refuses this; nothing of the group may be acknowledged.
-            let _ = control(&self.conn, "ROLLBACK");
-        }
-        if self.conn.is_autocommit() {
-            state.leave(LOST);
-        }
-        match end {
-            End::Commit(reply) | End::Rollback(Some(reply)) => Some(Ran::Session(reply)),
-            End::Rollback(None) | End::Collapsed => None,
-        }
-    }
-
-    /// Serves a transaction until it ends by itself, is dropped, pauses for too long, or its
-    /// deadline comes.
-    fn converse(
-        &mut self,
-        job: SessionJob,
-        interrupt_at: Option<Instant>,
-        pause: Option<Duration>,
-    ) -> End {
-        let deadline = Instant::now() + job.deadline;
-        if job.ready.send(Ok(())).is_err() {
-            return End::Rollback(None);
-        }
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let patience = pause.map_or(left, |pause| pause.min(left));
-            match job.requests.recv_timeout(patience) {
-                Ok(Request::Finish {
-                    commit: true,
-                    reply,
-                }) => return End::Commit(reply),
-                Ok(Request::Finish {
-                    commit: false,
-                    reply,
-                }) => return End::Rollback(Some(reply)),
-                Ok(Request::Run { work, reply }) => {
-                    self.note(&work);
-                    self.guard.start(interrupt_at);
-                    let result = run(&self.conn, &work);
-                    self.guard.start(None);
-                    if Instant::now() > deadline {
-                        return self.expire(&job.state, Some(reply));
-                    }
-                    if self.conn.is_autocommit() {
-                        job.state.leave(LOST);
-                        let _ = reply.send(result.and(Err(lost_with_neighbour())));
-                        return End::Collapsed;
-                    }
-                    let _ = reply.send(result);
-                }
-                Err(mpsc::RecvTimeoutError::Disconnected) => return End::Rollback(None),
-                Err(mpsc::RecvTimeoutError::Timeout) if patience < left => {
-                    job.state.leave(SET_ASIDE);
-                    return End::Rollback(None);
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => return self.expire(&job.state, None),
-            }
-        }
-    }
-
-    fn expire(&self, state: &SessionState, reply: Option<oneshot::Sender<Result<Outcome>>>) -> End {
-        state.leave(EXPIRED);
-        if let Some(reply) = reply {
-            let _ = reply.send(Err(Error::expired(state.deadline)));
-        }
-        if self.conn.is_autocommit() {
-            End::Collapsed
-        } else {
-            End::Rollback(None)
-        }
-    }
-
-    fn run_unshared(&mut self, job: SessionJob) {
-        if job.enforces {
-            return self.run_session(job);
-        }
-        // SQLite ignores this setting inside a transaction.
-        if let Err(error) = self.enforce_foreign_keys(false) {
-            let _ = job.ready.send(Err(error));
-            return;
-        }
-        self.run_session(job);
-        if let Err(error) = self.enforce_foreign_keys(true) {
-            tracing::error!(target: "athena_db", system = "sqlite", %error, "foreign keys are not enforced any more");
-        }
-    }
-
-    fn enforce_foreign_keys(&self, enforce: bool) -> Result<()> {
-        let set = self.conn.pragma_update(None, "foreign_keys", enforce);
-        set.map_err(translate)
-    }
-
-    fn run_session(&mut self, job: SessionJob) {
-        if !job.ticket.claim() || job.ready.is_closed() {
-            return;
-        }
-        if let Err(error) = self.begin() {
-            let _ = job.ready.send(Err(error));
-            return;
-        }
-        let interrupt_at = Instant::now() + job.deadline;
-        match self.converse(job, Some(interrupt_at), None) {
-            End::Commit(reply) => {
-                let result = self.commit();
-                let _ = reply.send(result);
-            }
-            End::Rollback(reply) => {
-                self.roll_back();
-                reply.map(|reply| reply.send(Ok(())));
-            }
-            End::Collapsed => {}
-        }
-    }
-
-    fn run_outside(&mut self, job: StatementJob) {
-        if !job.ticket.claim() || job.reply.is_closed() {
-            return;
-        }
-        self.note(&job.work);
-        let result = match &job.work {
-            Work::Execute { plan, .. } if is_checkpoint(plan) => self.checkpoint(plan),
-            work => patiently(|| run(&self.conn, work)),
-        };
-        let _ = job.reply.send((result, job.work));
-    }
-
-    /// Runs a checkpoint, which tells in its row whether it had to leave something for later.
-    fn checkpoint(&self, plan: &Plan) -> Result<Outcome> {
-        let deadline = Instant::now() + CHECKPOINT_PATIENCE;
-        loop {
-            let mut statement = self.conn.prepare(&plan.text).map_err(translate)?;
-            let busy: bool = statement
-                .query_row([], |row| row.get(0))
-                .map_err(translate)?;
-            if !busy {
-                return Ok(Outcome::Count(0));
-            }
-            if Instant::now() > deadline {
-                return Err(Error::new(ErrorKind::Busy, LOG_IN_USE));
-            }
-            std::thread::sleep(jitter());
-        }
-    }
-
-    /// Runs each job of a group that came to nothing again, for itself.
-    fn replay(&mut self, group: Vec<Ran>, jobs: usize) {
-        for ran in group {
-            match ran {
-                Ran::Statement {
-                    work,
-                    result: Err(error),
-                    reply,
-                } if jobs == 1 => drop(reply.send((Err(error), work))),
-                Ran::Statement { work, reply, .. } => {
-                    let result = self.run_by_itself(&work);
-                    drop(reply.send((result, work)));
-                }
-                Ran::Session(reply) => drop(reply.send(Err(lost_with_neighbour()))),
-            }
-        }
-    }
-
-    fn run_by_itself(&mut self, work: &Work) -> Result<Outcome> {
-        self.begin()?;
-        match run(&self.conn, work) {
-            Ok(outcome) => self.commit().map(|()| outcome),
-            Err(error) => {
-                self.roll_back();
-                Err(error)
-            }
-        }
-    }
-
-    /// Begins to write, waiting for other processes in turn.
-    fn begin(&mut self) -> Result<()> {
-        let _turn = self.turn.take(BUSY_BOUND);
-        patiently(|| control(&self.conn, "BEGIN IMMEDIATE")).map_err(translate)
-    }
-
-    /// Commits; a failed commit leaves nothing behind.
-    fn commit(&self) -> Result<()> {
-        let committed = patiently(|| control(&self.conn, "COMMIT"));
-        if committed.is_err() {
-            self.roll_back();
-        }
-        committed.map_err(translate_commit)
-    }
-
-    fn roll_back(&self) {
-        if !self.conn.is_autocommit() && control(&self.conn, "ROLLBACK").is_err() {
-            tracing::warn!(target: "athena_db", system = "sqlite", "a rollback failed");
-        }
-    }
-}
-
-impl Ran {
-    fn acknowledge(self) {
-        match self {
-            Self::Statement {
-                work,
-                result,
-                reply,
-            } => drop(reply.send((result, work))),
-            Self::Session(reply) => drop(reply.send(Ok(()))),
-        }
-    }
-
-    fn fail(self, error: Error) {
-        match self {
-            Self::Statement { work, reply, .. } => drop(reply.send((Err(error), work))),
-            Self::Session(reply) => drop(reply.send(Err(error))),
-        }
-    }
-}
-
-/// Takes the job unless its caller has given up or gone.
-fn claimed(job: Job) -> Option<Job> {
-    let wanted = match &job {
-        Job::Statement(job) | Job::Alone(job) => job.ticket.claim() && !job.reply.is_closed(),
-        Job::Session(job) => job.ticket.claim() && !job.ready.is_closed(),
-        Job::Version(reply) => !reply.is_closed(),
+/// The plan of work that may run on a task.
+fn short_write(work: &Work) -> Option<&Arc<Plan>> {
+    let (plan, rows) = match work {
+        Work::Execute { plan, values } => (plan, std::slice::from_ref(values)),
+        Work::ExecuteMany { plan, rows } => (plan, rows.as_slice()),
+        Work::Fetch { .. } | Work::Stream { .. } | Work::Batch(_) => return None,
     };
-    wanted.then_some(job)
+    let mut left = SHORT_BYTES;
+    let is_short =
+        rows.len() <= SHORT_ROWS && rows.iter().flatten().all(|value| fits(&mut left, value));
+    (is_short && plan.sqlite.may_run_inline(Way::ShortWrite)).then_some(plan)
 }
 
-fn refuse(job: Job, error: Error) {
-    match job {
-        Job::Statement(job) | Job::Alone(job) => drop(job.reply.send((Err(error), job.work))),
-        Job::Session(job) => drop(job.ready.send(Err(error))),
-        Job::Version(reply) => drop(reply.send(Err(error))),
+/// Takes the value's bytes off what is left, if they fit.
+fn fits(left: &mut usize, value: &Value) -> bool {
+    match value {
+        Value::Text(text) => takes(left, text.len()),
+        Value::Bytes(bytes) => takes(left, bytes.len()),
+        Value::Decimal(decimal) => takes(left, decimal.as_str().len()),
+        Value::Vector(numbers) => takes(left, size_of_val(numbers.as_slice())),
+        Value::List(values) => values.iter().all(|value| fits(left, value)),
+        Value::Json(json) => json_fits(left, json),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Real(_) => takes(left, 8),
+        Value::Uuid(_) | Value::Time(_) | Value::Date(_) => takes(left, 36),
     }
 }
 
-fn error_again(error: &Error) -> Error {
-    Error::new(error.kind().clone(), error.to_string())
-        .with_code(error.code().unwrap_or_default())
-        .with_constraint(error.constraint().map(str::to_owned))
+fn json_fits(left: &mut usize, json: &Json) -> bool {
+    match json {
+        Json::Null | Json::Bool(_) | Json::Number(_) => takes(left, 8),
+        Json::String(text) => takes(left, text.len()),
+        Json::Array(items) => {
+            takes(left, items.len()) && items.iter().all(|item| json_fits(left, item))
+        }
+        Json::Object(members) => members
+            .iter()
+            .all(|(name, item)| takes(left, name.len()) && json_fits(left, item)),
+    }
+}
+
+fn takes(left: &mut usize, bytes: usize) -> bool {
+    let rest = left.checked_sub(bytes);
+    *left = rest.unwrap_or_default();
+    rest.is_some()
 }
 
 fn lost_with_neighbour() -> Error {
@@ -818,3 +497,6 @@ fn stopped() -> Error {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
