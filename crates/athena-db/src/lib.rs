@@ -97,6 +97,7 @@ mod row;
 pub mod schema;
 mod serial;
 mod server;
+mod shard;
 mod source;
 mod sql;
 mod sqlite;

@@ -4,6 +4,7 @@ mod addresses;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::observe::{StatementStats, Statistics, summarise};
 use crate::params::{Params, check_value};
 use crate::postgres::Hint;
 use crate::row::{Columns, FromRow, Row};
+use crate::shard::Sharded;
 use crate::sql::{
     Form, InsertShape, Rewritten, Slot, SourceMap, Statement, fingerprint, line_and_column,
     native_statement, rewrite, translate_statement, words,
@@ -58,9 +60,20 @@ impl From<String> for Sql {
     }
 }
 
-/// A statement ready to be prepared: positional parameters and what is known about it.
+/// A statement ready to be prepared, as the threads of one shard run it: what they write down of
+/// their runs, and who holds it, does not hold up the others.
 #[derive(Debug)]
 pub struct Plan {
+    analysis: Arc<Analysis>,
+    /// What it has cost so far.
+    pub(crate) statistics: Statistics,
+    /// The columns of the first result.
+    columns: OnceLock<Arc<Columns>>,
+}
+
+/// The positional parameters of a statement and what is known about it, whoever runs it.
+#[derive(Debug)]
+pub struct Analysis {
     /// As the caller wrote it.
     source: Cow<'static, str>,
     pub(crate) text: String,
@@ -72,16 +85,12 @@ pub struct Plan {
     insert: OnceLock<Option<InsertShape>>,
     /// PostgreSQL's form of it for many rows.
     bulk: OnceLock<Arc<Plan>>,
-    /// What it has cost so far.
-    pub(crate) statistics: Statistics,
     fingerprint: OnceLock<(u64, String)>,
     dialect: Dialect,
-    /// The columns of the first result.
-    columns: OnceLock<Arc<Columns>>,
     /// What SQLite has said about it.
     pub(crate) sqlite: Facts,
     /// What PostgreSQL had to be told about the parameter types.
-    pub(crate) hint: RwLock<Hint>,
+    pub(crate) hint: OnceLock<Hint>,
     /// How MySQL runs it.
     pub(crate) form: Form,
     /// The table that it writes to, if it was translated for MySQL.
@@ -223,7 +232,7 @@ impl Work {
 pub struct PlanCache {
     dialect: Dialect,
     slow: Duration,
-    by_address: Addresses,
+    by_address: Sharded<Addresses>,
     by_text: RwLock<HashMap<String, Arc<Plan>>>,
 }
 
@@ -236,7 +245,7 @@ impl PlanCache {
         Self {
             dialect,
             slow,
-            by_address: Addresses::new(),
+            by_address: Sharded::new(Addresses::new),
             by_text: RwLock::default(),
         }
     }
@@ -323,7 +332,8 @@ impl PlanCache {
 
     /// What the statements have cost so far.
     pub(crate) fn statistics(&self) -> Vec<StatementStats> {
-        let mut plans: Vec<Arc<Plan>> = self.by_address.plans().cloned().collect();
+        let by_address = self.by_address.all().flat_map(Addresses::plans);
+        let mut plans: Vec<Arc<Plan>> = by_address.cloned().collect();
         plans.extend(read(&self.by_text).values().cloned());
         summarise(&plans)
     }
@@ -343,11 +353,16 @@ impl PlanCache {
     }
 
     fn static_plan(&self, text: &'static str, origin: Origin) -> Result<Arc<Plan>> {
-        if let Some(plan) = self.by_address.get(text) {
+        let plans = self.by_address.here();
+        if let Some(plan) = plans.get(text) {
             return Ok(Arc::clone(plan));
         }
-        let plan = Arc::new(Plan::new(self.dialect, Cow::Borrowed(text), origin)?);
-        Ok(Arc::clone(self.by_address.insert(text, plan)))
+        let known = self.by_address.all().find_map(|plans| plans.get(text));
+        let plan = match known {
+            Some(plan) => Plan::of(Arc::clone(&plan.analysis)),
+            None => Plan::new(self.dialect, Cow::Borrowed(text), origin)?,
+        };
+        Ok(Arc::clone(plans.insert(text, Arc::new(plan))))
     }
 
     fn built_plan(&self, text: String) -> Result<Arc<Plan>> {
@@ -376,6 +391,47 @@ pub(crate) enum Origin {
 
 impl Plan {
     pub(crate) fn new(dialect: Dialect, source: Cow<'static, str>, origin: Origin) -> Result<Self> {
+        let analysis = Analysis::new(dialect, source, origin)?;
+        Ok(Self::of(Arc::new(analysis)))
+    }
+
+    fn of(analysis: Arc<Analysis>) -> Self {
+        Self {
+            analysis,
+            statistics: Statistics::default(),
+            columns: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn analysis(&self) -> &Arc<Analysis> {
+        &self.analysis
+    }
+
+    /// Returns the columns of a result: those of earlier ones, unless the tables have changed since.
+    pub(crate) fn columns<'a, N>(&self, names: impl Fn() -> N) -> Cow<'_, Arc<Columns>>
+    where
+        N: Iterator<Item = &'a str>,
+    {
+        let make = || Columns::new(names().map(str::to_owned).collect());
+        let known = self.columns.get_or_init(make);
+        if known.iter().eq(names()) {
+            Cow::Borrowed(known)
+        } else {
+            Cow::Owned(make())
+        }
+    }
+}
+
+impl Deref for Plan {
+    type Target = Analysis;
+
+    fn deref(&self) -> &Analysis {
+        &self.analysis
+    }
+}
+
+impl Analysis {
+    fn new(dialect: Dialect, source: Cow<'static, str>, origin: Origin) -> Result<Self> {
         let statement = match (dialect, origin) {
             (Dialect::MySql, Origin::Portable) => translate_statement(&source)?,
             (Dialect::MySql, Origin::Dialect) => native_statement(&source)?,
@@ -406,12 +462,10 @@ impl Plan {
             class,
             insert: OnceLock::new(),
             bulk: OnceLock::new(),
-            statistics: Statistics::default(),
             fingerprint: OnceLock::new(),
             dialect,
-            columns: OnceLock::new(),
             sqlite: Facts::default(),
-            hint: RwLock::new(Hint::Unknown),
+            hint: OnceLock::new(),
             form: Form::Plain,
             table: None,
             translation: Vec::new(),
@@ -424,20 +478,6 @@ impl Plan {
             .get_or_init(|| fingerprint(self.dialect, &self.text))
     }
 
-    /// Returns the columns of a result: those of earlier ones, unless the tables have changed since.
-    pub(crate) fn columns<'a, N>(&self, names: impl Fn() -> N) -> Cow<'_, Arc<Columns>>
-    where
-        N: Iterator<Item = &'a str>,
-    {
-        let make = || Columns::new(names().map(str::to_owned).collect());
-        let known = self.columns.get_or_init(make);
-        if known.iter().eq(names()) {
-            Cow::Borrowed(known)
-        } else {
-            Cow::Owned(make())
-        }
-    }
-
     /// The shape of an `INSERT` that can travel in bulk.
     pub(crate) fn insert_shape(&self) -> Option<&InsertShape> {
         let shape = || InsertShape::of(self.dialect, &self.text);
@@ -445,18 +485,16 @@ impl Plan {
     }
 
     /// The plan of another text that does the same for many rows.
-    pub(crate) fn bulk(&self, text: impl FnOnce() -> String) -> &Arc<Self> {
+    pub(crate) fn bulk(&self, text: impl FnOnce() -> String) -> &Arc<Plan> {
         self.bulk.get_or_init(|| {
-            Arc::new(Self::rewritten(
-                self.dialect,
-                self.class,
-                self.source.clone(),
-                Rewritten {
-                    text: text(),
-                    slots: Vec::new(),
-                    map: SourceMap::default(),
-                },
-            ))
+            let rewritten = Rewritten {
+                text: text(),
+                slots: Vec::new(),
+                map: SourceMap::default(),
+            };
+            let source = self.source.clone();
+            let analysis = Self::rewritten(self.dialect, self.class, source, rewritten);
+            Arc::new(Plan::of(Arc::new(analysis)))
         })
     }
 

@@ -1,13 +1,14 @@
 //! A pool of connections to a server, whatever the server is.
 //!
 //! First come, first served: a connection that comes back goes to whoever has waited for longest.
+//! Where nobody waits it goes to a rack of the thread's shard, and threads do not meet.
 //! A connection that has idled is looked at before it is lent, and one that broke is replaced
 //! unseen. One whose statement was abandoned half-way never comes back: its next user would read
 //! the answer of the one before.
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use tracing::{Level, Span};
 use crate::database::Settings;
 use crate::error::{Error, Holder, Result};
 use crate::plan::Plan;
+use crate::shard::Sharded;
 
 /// How connections of one kind are made and looked after.
 pub(crate) trait Manage: Send + Sync + Sized + 'static {
@@ -71,12 +73,13 @@ pub(crate) struct Stats {
 #[derive(Debug)]
 pub(crate) struct Pool<M: Manage> {
     shared: Arc<Shared<M>>,
+    near: Sharded<Near<M>>,
     keeper: AbortHandle,
 }
 
 /// A connection in use; dropping it gives it back.
 pub(crate) struct Lease<M: Manage> {
-    shared: Arc<Shared<M>>,
+    shared: Near<M>,
     /// Gone when it was given back.
     place: Option<Place<M::Conn>>,
     flights: AtomicUsize,
@@ -86,26 +89,32 @@ pub(crate) struct Lease<M: Manage> {
 #[must_use = "a flight that does not land condemns its connection"]
 pub(crate) struct Flight<'a>(&'a AtomicUsize);
 
+/// What leases share, counted once more by those of each shard, who so do not fight over the count.
+type Near<M> = Arc<Arc<Shared<M>>>;
+
 #[derive(Debug)]
 struct Shared<M: Manage> {
     manager: M,
     limits: Limits,
+    /// Connections that nobody uses, in each rack the last used at the end; so the superfluous ones
+    /// grow old. Whoever has the state may take a rack, and never the other way round.
+    racks: Sharded<Rack<M>>,
     state: Mutex<State<M>>,
+    /// How many wait, kept beside the state for those who need not look into it.
+    waiting: AtomicUsize,
+    closed: AtomicBool,
     /// Tells those who wait for the end that a place was given up.
     emptied: Notify,
 }
 
 struct State<M: Manage> {
-    /// Connections that nobody uses, the last used at the end; so the superfluous ones grow old.
-    idle: Vec<Idle<M::Conn>>,
     /// Whoever waits for a place; some may have given up.
     waiting: VecDeque<Waiter<M>>,
     /// One for each place, taken or idle.
     desks: Vec<Arc<Desk>>,
-    /// When a connection was last found broken: those that idle since then may be as well.
-    doubted: Option<Instant>,
-    closed: bool,
 }
+
+struct Rack<M: Manage>(Mutex<Vec<Idle<M::Conn>>>);
 
 /// Somebody in the queue.
 type Waiter<M> = oneshot::Sender<Lease<M>>;
@@ -123,11 +132,10 @@ struct Member<C> {
 }
 
 struct Idle<C> {
-    desk: Arc<Desk>,
-    member: Box<Member<C>>,
+    place: Place<C>,
     since: Instant,
-    /// The thread that used it last.
-    thread: usize,
+    /// Whether another one was found broken meanwhile: then this one may be as well.
+    doubted: bool,
 }
 
 /// Where whoever uses a place writes down what for.
@@ -184,17 +192,22 @@ impl<M: Manage> Pool<M> {
         let shared = Arc::new(Shared {
             manager,
             limits,
+            racks: Sharded::new(Rack::new),
             state: Mutex::new(State {
-                idle: Vec::new(),
                 waiting: VecDeque::new(),
                 desks: Vec::new(),
-                doubted: None,
-                closed: false,
             }),
+            waiting: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
             emptied: Notify::new(),
         });
         let keeper = tokio::spawn(keep(Arc::downgrade(&shared), limits.round())).abort_handle();
-        let pool = Self { shared, keeper };
+        let near = Sharded::new(|| Arc::new(Arc::clone(&shared)));
+        let pool = Self {
+            shared,
+            near,
+            keeper,
+        };
         try_join_all((0..limits.least.max(1)).map(|_| pool.acquire())).await?;
         Ok(pool)
     }
@@ -202,8 +215,9 @@ impl<M: Manage> Pool<M> {
     /// Takes a connection, waiting for it if need be.
     pub(crate) async fn acquire(&self) -> Result<Lease<M>> {
         let started = Instant::now();
-        let (mut lease, idle_since) = match self.shared.turn(started)? {
-            Turn::Now(place, since) => (self.shared.lease(place), since),
+        let near = self.near.here();
+        let (mut lease, idle_since) = match Shared::turn(near, started)? {
+            Turn::Now(place, since) => (Lease::of(near, place), since),
             Turn::Later(turn) => (
                 Box::pin(self.shared.wait(turn, started)).await?,
                 Some(Instant::now()),
@@ -222,8 +236,8 @@ impl<M: Manage> Pool<M> {
     /// Takes a connection that idles and is in order, if there is one.
     pub(crate) fn try_acquire(&self) -> Option<Lease<M>> {
         let now = Instant::now();
-        let (place, idle_since) = self.shared.state().idle_place(now)?;
-        let lease = self.shared.lease(place);
+        let (place, idle_since) = self.shared.idle_place(now)?;
+        let lease = Lease::of(self.near.here(), place);
         lease.is_fresh(now, idle_since).then_some(lease)
     }
 
@@ -231,7 +245,7 @@ impl<M: Manage> Pool<M> {
     /// `grace`.
     pub(crate) async fn close(&self, grace: Duration) -> Result<()> {
         self.keeper.abort();
-        drop(self.shared.shut());
+        self.shared.shut();
         let deadline = tokio::time::Instant::now() + grace;
         loop {
             let mut emptied = std::pin::pin!(self.shared.emptied.notified());
@@ -254,7 +268,7 @@ impl<M: Manage> Pool<M> {
 impl<M: Manage> Drop for Pool<M> {
     fn drop(&mut self) {
         self.keeper.abort();
-        drop(self.shared.shut());
+        self.shared.shut();
     }
 }
 
@@ -263,29 +277,69 @@ impl<M: Manage> Shared<M> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lease(self: &Arc<Self>, place: Place<M::Conn>) -> Lease<M> {
-        Lease {
-            shared: Arc::clone(self),
-            place: Some(place),
-            flights: AtomicUsize::new(0),
-        }
-    }
-
     /// Takes a place if one is free, else a number in the queue.
-    fn turn(&self, now: Instant) -> Result<Turn<M>> {
-        let mut state = self.state();
-        if state.closed {
-            return Err(Error::closed());
-        }
-        if let Some((place, since)) = state.idle_place(now) {
+    fn turn(near: &Near<M>, now: Instant) -> Result<Turn<M>> {
+        if let Some((place, since)) = near.idle_place(now) {
             return Ok(Turn::Now(place, since));
         }
-        if state.desks.len() < self.limits.most {
+        let mut state = near.state();
+        if near.closed.load(Ordering::SeqCst) {
+            return Err(Error::closed());
+        }
+        if state.desks.len() < near.limits.most {
             return Ok(Turn::Now(state.new_place(now), None));
         }
         let (sender, receiver) = oneshot::channel();
         state.waiting.push_back(sender);
+        near.count(&state);
+        drop(state);
+        // A connection may have come back before anybody could know of this one's waiting.
+        Self::serve(near);
         Ok(Turn::Later(receiver))
+    }
+
+    /// Takes a place that idles, unless others wait for one; tells since when it has idled if that
+    /// says anything.
+    fn idle_place(&self, now: Instant) -> Option<(Place<M::Conn>, Option<Instant>)> {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            return None;
+        }
+        let idle = self.take_idle()?;
+        idle.place.desk.occupy(now);
+        Some((idle.place, (!idle.doubted).then_some(idle.since)))
+    }
+
+    /// Takes what was used last, if possible on this thread, whose cache it then is in.
+    fn take_idle(&self) -> Option<Idle<M::Conn>> {
+        self.racks.all().find_map(|rack| rack.lock().pop())
+    }
+
+    /// Hands connections that idle to those who wait.
+    fn serve(near: &Near<M>) {
+        while let Some((next, place)) = near.pair() {
+            let refused = next.send(Lease::of(near, place)).err();
+            if let Some(place) = refused.and_then(|mut lease| lease.place.take()) {
+                near.put(place);
+            }
+        }
+    }
+
+    /// Takes whoever is to be served next, and a place for them.
+    fn pair(&self) -> Option<(Waiter<M>, Place<M::Conn>)> {
+        let mut state = self.state();
+        if state.waiting.is_empty() {
+            return None;
+        }
+        let idle = self.take_idle()?;
+        let next = state.waiting.pop_front()?;
+        self.count(&state);
+        idle.place.desk.occupy(Instant::now());
+        Some((next, idle.place))
+    }
+
+    /// Notes how many wait, after every change of their number.
+    fn count(&self, state: &State<M>) {
+        self.waiting.store(state.waiting.len(), Ordering::SeqCst);
     }
 
     async fn wait(&self, turn: oneshot::Receiver<Lease<M>>, started: Instant) -> Result<Lease<M>> {
@@ -300,43 +354,70 @@ impl<M: Manage> Shared<M> {
         }
     }
 
-    /// Gives a place back; returns it with whoever is to have it next, if anybody waits.
-    fn give_back(&self, place: Place<M::Conn>) -> Option<(Waiter<M>, Place<M::Conn>)> {
-        let now = Instant::now();
-        let mut state = self.state();
-        if let Some(next) = state.waiting.pop_front() {
-            place.desk.occupy(now);
-            return Some((next, place));
+    /// Gives a place back.
+    fn give_back(near: &Near<M>, place: Place<M::Conn>) {
+        if place.member.is_none() {
+            return Self::give_on(near, place);
         }
-        match place.member {
-            Some(member) if !state.closed => {
-                place.desk.leave();
-                state.idle.push(Idle {
-                    desk: place.desk,
-                    member,
-                    since: now,
-                    thread: this_thread(),
-                });
-            }
-            member => {
-                state.give_up(&place.desk);
-                self.emptied.notify_waiters();
-                drop(state);
-                drop(member);
-            }
+        near.put(place);
+        if near.waiting.load(Ordering::SeqCst) > 0 {
+            Self::serve(near);
         }
-        None
     }
 
-    /// Refuses further calls, sends those who wait away, and returns what is to be dropped.
-    fn shut(&self) -> impl Sized + use<M> {
-        let mut state = self.state();
-        state.closed = true;
-        let idle = std::mem::take(&mut state.idle);
-        for idle in &idle {
-            state.give_up(&idle.desk);
+    /// Puts a place onto the rack; where the pool was closed meanwhile, its connection goes.
+    fn put(&self, place: Place<M::Conn>) {
+        place.desk.leave();
+        let mut rack = self.racks.here().lock();
+        // Whoever closes the pool clears the racks afterwards.
+        if self.closed.load(Ordering::SeqCst) {
+            drop(rack);
+            return self.give_up(place);
         }
-        (idle, std::mem::take(&mut state.waiting))
+        rack.push(Idle {
+            place,
+            since: Instant::now(),
+            doubted: false,
+        });
+    }
+
+    /// Hands a place without a connection to whoever waits, or gives it up.
+    fn give_on(near: &Near<M>, mut place: Place<M::Conn>) {
+        while let Some(next) = near.next_in_queue() {
+            place.desk.occupy(Instant::now());
+            let refused = next.send(Lease::of(near, place)).err();
+            match refused.and_then(|mut lease| lease.place.take()) {
+                Some(again) => place = again,
+                None => return,
+            }
+        }
+        near.give_up(place);
+    }
+
+    fn next_in_queue(&self) -> Option<Waiter<M>> {
+        let mut state = self.state();
+        let next = state.waiting.pop_front();
+        self.count(&state);
+        next
+    }
+
+    fn give_up(&self, place: Place<M::Conn>) {
+        self.state().give_up(&place.desk);
+        self.emptied.notify_waiters();
+    }
+
+    /// Refuses further calls, sends those who wait away, and closes what idles.
+    fn shut(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        let mut state = self.state();
+        let waiting = std::mem::take(&mut state.waiting);
+        self.count(&state);
+        drop(state);
+        drop(waiting);
+        for rack in self.racks.all() {
+            let idle = std::mem::take(&mut *rack.lock());
+            idle.into_iter().for_each(|idle| self.give_up(idle.place));
+        }
     }
 
     async fn answers(&self, conn: &mut M::Conn) -> bool {
@@ -346,14 +427,16 @@ impl<M: Manage> Shared<M> {
 
     /// Mistrusts all connections that idle now: one of them is broken.
     fn doubt(&self) {
-        self.state().doubted = Some(Instant::now());
+        for rack in self.racks.all() {
+            rack.lock().iter_mut().for_each(|idle| idle.doubted = true);
+        }
     }
 
     fn stats(&self) -> Stats {
         let state = self.state();
         Stats {
             size: state.desks.len(),
-            idle: state.idle.len(),
+            idle: self.racks.all().map(|rack| rack.lock().len()).sum(),
             waiting: state
                 .waiting
                 .iter()
@@ -368,51 +451,40 @@ impl<M: Manage> Shared<M> {
     }
 
     /// Takes out what has idled or lived for too long; the least number is kept.
-    fn superfluous(&self) -> Vec<Box<Member<M::Conn>>> {
+    fn superfluous(&self) -> Vec<Place<M::Conn>> {
         let now = Instant::now();
         let mut state = self.state();
-        let (mut kept, mut gone) = (Vec::new(), Vec::new());
-        for idle in std::mem::take(&mut state.idle) {
-            let bored = self
-                .limits
-                .idle
-                .is_some_and(|limit| now.duration_since(idle.since) >= limit);
-            if idle.member.is_retired(now) || (bored && state.desks.len() > self.limits.least) {
-                state.give_up(&idle.desk);
-                gone.push(idle.member);
-            } else {
-                kept.push(idle);
+        let mut gone = Vec::new();
+        for rack in self.racks.all() {
+            let mut rack = rack.lock();
+            for idle in std::mem::take(&mut *rack) {
+                if self.is_superfluous(&idle, state.desks.len(), now) {
+                    state.give_up(&idle.place.desk);
+                    gone.push(idle.place);
+                } else {
+                    rack.push(idle);
+                }
             }
         }
-        state.idle = kept;
         gone
+    }
+
+    /// Whether a connection is not worth keeping where there are `size` of them.
+    fn is_superfluous(&self, idle: &Idle<M::Conn>, size: usize, now: Instant) -> bool {
+        let time = now.saturating_duration_since(idle.since);
+        let bored = self.limits.idle.is_some_and(|limit| time >= limit);
+        idle.place.is_retired(now) || (bored && size > self.limits.least)
     }
 
     /// Returns a place to fill if there are fewer than the least number.
     fn vacancy(&self) -> Option<Place<M::Conn>> {
         let mut state = self.state();
-        let wanted = !state.closed && state.desks.len() < self.limits.least;
+        let wanted = state.desks.len() < self.limits.least && !self.closed.load(Ordering::SeqCst);
         wanted.then(|| state.new_place(Instant::now()))
     }
 }
 
 impl<M: Manage> State<M> {
-    /// Takes the place that was used last, if possible on this thread, whose cache it then is in;
-    /// tells since when it has idled if that says anything.
-    fn idle_place(&mut self, now: Instant) -> Option<(Place<M::Conn>, Option<Instant>)> {
-        let thread = this_thread();
-        let here = self.idle.iter().rposition(|idle| idle.thread == thread);
-        let last = self.idle.len().checked_sub(1);
-        let idle = self.idle.remove(here.or(last)?);
-        idle.desk.occupy(now);
-        let place = Place {
-            desk: idle.desk,
-            member: Some(idle.member),
-        };
-        let doubted = self.doubted.is_some_and(|doubted| idle.since <= doubted);
-        Some((place, (!doubted).then_some(idle.since)))
-    }
-
     fn new_place(&mut self, now: Instant) -> Place<M::Conn> {
         let desk = Arc::<Desk>::default();
         desk.occupy(now);
@@ -425,7 +497,33 @@ impl<M: Manage> State<M> {
     }
 }
 
+impl<C> Place<C> {
+    fn is_retired(&self, now: Instant) -> bool {
+        self.member
+            .as_ref()
+            .is_some_and(|member| member.is_retired(now))
+    }
+}
+
+impl<M: Manage> Rack<M> {
+    fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Idle<M::Conn>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl<M: Manage> Lease<M> {
+    fn of(near: &Near<M>, place: Place<M::Conn>) -> Self {
+        Self {
+            shared: Arc::clone(near),
+            place: Some(place),
+            flights: AtomicUsize::new(0),
+        }
+    }
+
     /// Returns the connection.
     pub(crate) fn conn(&self) -> &M::Conn {
         let member = self.place.as_ref().and_then(|place| place.member.as_ref());
@@ -512,13 +610,7 @@ impl<M: Manage> Drop for Lease<M> {
                 manager.abandon(member.conn);
             }
         }
-        while let Some((next, taken)) = self.shared.give_back(place) {
-            let refused = next.send(self.shared.lease(taken)).err();
-            let Some(again) = refused.and_then(|mut lease| lease.place.take()) else {
-                return;
-            };
-            place = again;
-        }
+        Shared::give_back(&self.shared, place);
     }
 }
 
@@ -531,13 +623,19 @@ impl<M: Manage> std::fmt::Debug for Lease<M> {
     }
 }
 
+impl<M: Manage> std::fmt::Debug for Rack<M> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let idle = self.lock().len();
+        formatter.debug_struct("Rack").field("idle", &idle).finish()
+    }
+}
+
 impl<M: Manage> std::fmt::Debug for State<M> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("State")
             .field("size", &self.desks.len())
-            .field("idle", &self.idle.len())
-            .field("closed", &self.closed)
+            .field("waiting", &self.waiting.len())
             .finish_non_exhaustive()
     }
 }
@@ -592,6 +690,7 @@ impl<M: Manage> Drop for InQueue<'_, M> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.waiting.retain(|waiting| !waiting.is_closed());
+        self.0.count(&state);
     }
 }
 
@@ -603,18 +702,12 @@ async fn keep<M: Manage>(pool: Weak<Shared<M>>, round: Option<Duration>) {
         let Some(pool) = pool.upgrade() else { return };
         drop(pool.superfluous());
         while let Some(place) = pool.vacancy() {
-            if pool.lease(place).refresh().await.is_err() {
+            let near = Arc::new(Arc::clone(&pool));
+            if Lease::of(&near, place).refresh().await.is_err() {
                 break;
             }
         }
     }
-}
-
-/// A number for the thread; the standard library's costs more to ask for.
-fn this_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local!(static NUMBER: usize = NEXT.fetch_add(1, Ordering::Relaxed));
-    NUMBER.with(|number| *number)
 }
 
 #[cfg(test)]

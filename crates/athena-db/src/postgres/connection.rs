@@ -61,15 +61,12 @@ pub(super) struct Said {
 }
 
 /// What PostgreSQL had to be told about the parameter types of a statement.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(crate) enum Hint {
-    /// The statement was never prepared.
-    #[default]
-    Unknown,
     /// The server infers all types.
     Inferred,
     /// The server needs these, `UNKNOWN` stands for those that it infers.
-    Declared(Arc<[Type]>),
+    Declared(Vec<Type>),
 }
 
 /// Types to try for a parameter that is `NULL` and that the server knows nothing about.
@@ -548,10 +545,9 @@ pub(super) async fn prepare(
 /// Returns the statement if the connection has it and the server inferred all its types: the usual
 /// case, in which there is nothing to wait for.
 fn at_hand(conn: &Connection, plan: &Arc<Plan>) -> Option<Statement> {
-    let hint = plan.hint.read().unwrap_or_else(PoisonError::into_inner);
-    match *hint {
+    match plan.hint.get()? {
         Hint::Inferred => conn.statements.get(plan, &[]),
-        Hint::Unknown | Hint::Declared(_) => None,
+        Hint::Declared(_) => None,
     }
 }
 
@@ -581,21 +577,16 @@ async fn prepare_statement(
     values: &[Value],
     in_transaction: bool,
 ) -> Result<Statement, Failure> {
-    let hint = plan
-        .hint
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
-    let prepared = match hint {
-        Hint::Inferred => prepare_as(conn, plan, &[]).await,
-        Hint::Declared(types) => prepare_as(conn, plan, &declared(&types, values)).await,
-        Hint::Unknown => match guarded(conn, plan, &[], in_transaction).await {
+    let prepared = match plan.hint.get() {
+        Some(Hint::Inferred) => prepare_as(conn, plan, &[]).await,
+        Some(Hint::Declared(types)) => prepare_as(conn, plan, &declared(types, values)).await,
+        None => match guarded(conn, plan, &[], in_transaction).await {
             Err(error) if ambiguous_parameter(&error).is_some() => {
                 return declare(conn, plan, values, in_transaction, error).await;
             }
             result => {
                 if result.is_ok() {
-                    remember(plan, Hint::Inferred);
+                    let _ = plan.hint.set(Hint::Inferred);
                 }
                 result
             }
@@ -633,7 +624,7 @@ async fn declare(
         }
         match guarded(conn, plan, &types, in_transaction).await {
             Ok(statement) => {
-                remember(plan, Hint::Declared(types.into()));
+                let _ = plan.hint.set(Hint::Declared(types));
                 return Ok(statement);
             }
             Err(next) => error = next,
@@ -653,10 +644,6 @@ fn guess_again(types: &mut [Type], guesses: &mut Vec<(usize, usize)>) -> bool {
         types[index] = Type::UNKNOWN;
     }
     false
-}
-
-fn remember(plan: &Arc<Plan>, hint: Hint) {
-    *plan.hint.write().unwrap_or_else(PoisonError::into_inner) = hint;
 }
 
 /// The declared types, for these values: a null keeps the type that served before.

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use postgres_types::Type;
 use tokio_postgres::Statement;
 
-use crate::plan::Plan;
+use crate::plan::{Analysis, Plan};
 
-/// Prepared statements by plan, those that were used last.
+/// Prepared statements by the analysis of their text, those that were used last.
 ///
 /// Built texts may be endless in number, so it is bounded; dropping a statement closes it on the
 /// server.
@@ -17,13 +17,13 @@ pub(super) struct Statements(Mutex<Shelf>);
 
 #[derive(Default)]
 struct Shelf {
-    /// By the address of the plan, which is kept alive with it.
+    /// By the address of the analysis, which is kept alive with it.
     entries: HashMap<usize, Entry>,
     clock: u64,
 }
 
 struct Entry {
-    plan: Arc<Plan>,
+    analysis: Arc<Analysis>,
     /// One for each way in which parameter types were declared.
     variants: Vec<(Vec<Type>, Statement)>,
     used: u64,
@@ -36,7 +36,7 @@ const CAPACITY: usize = 512;
 const MAX_VARIANTS: usize = 8;
 
 impl Statements {
-    pub(super) fn get(&self, plan: &Arc<Plan>, types: &[Type]) -> Option<Statement> {
+    pub(super) fn get(&self, plan: &Plan, types: &[Type]) -> Option<Statement> {
         let mut shelf = self.shelf();
         shelf.clock += 1;
         let clock = shelf.clock;
@@ -46,20 +46,20 @@ impl Statements {
         variant.map(|(_, statement)| statement.clone())
     }
 
-    pub(super) fn put(&self, plan: &Arc<Plan>, types: &[Type], statement: &Statement) {
+    pub(super) fn put(&self, plan: &Plan, types: &[Type], statement: &Statement) {
         let mut shelf = self.shelf();
         if shelf.entries.len() >= CAPACITY && !shelf.entries.contains_key(&address(plan)) {
             shelf.drop_oldest();
         }
         let used = shelf.clock;
         let entry = shelf.entries.entry(address(plan)).or_insert_with(|| Entry {
-            plan: Arc::clone(plan),
+            analysis: Arc::clone(plan.analysis()),
             variants: Vec::new(),
             used,
         });
         debug_assert!(
-            Arc::ptr_eq(&entry.plan, plan),
-            "a plan lives with its entry"
+            Arc::ptr_eq(&entry.analysis, plan.analysis()),
+            "an analysis lives with its entry"
         );
         if entry.variants.len() == MAX_VARIANTS {
             entry.variants.clear();
@@ -86,8 +86,8 @@ impl Shelf {
     }
 }
 
-fn address(plan: &Arc<Plan>) -> usize {
-    Arc::as_ptr(plan).addr()
+fn address(plan: &Plan) -> usize {
+    Arc::as_ptr(plan.analysis()).addr()
 }
 
 impl std::fmt::Debug for Statements {
