@@ -7,9 +7,18 @@ use crate::plan::Plan;
 use crate::value::Value;
 
 /// The named parameters of one statement; [`params!`](crate::params) makes them.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Params {
-    entries: Vec<(Cow<'static, str>, Value)>,
+    names: Names,
+    /// One for each name.
+    values: Vec<Value>,
+}
+
+#[derive(Debug, Clone)]
+enum Names {
+    /// Of a `params!` in the programme, which costs no memory and is known by its address.
+    Static(&'static [&'static str]),
+    Built(Vec<Cow<'static, str>>),
 }
 
 /// Makes [`Params`]: `params! { id: 7, name: &name }`; `params! {}` is empty.
@@ -17,9 +26,10 @@ pub struct Params {
 macro_rules! params {
     () => { $crate::Params::new() };
     ($($name:ident : $value:expr),+ $(,)?) => {
-        $crate::Params::from([
-            $((stringify!($name), ::core::convert::Into::<$crate::Value>::into($value))),+
-        ])
+        $crate::Params::of(
+            const { &[$(stringify!($name)),+] },
+            [$(::core::convert::Into::<$crate::Value>::into($value)),+],
+        )
     };
 }
 
@@ -28,7 +38,18 @@ impl Params {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            entries: Vec::new(),
+            names: Names::Static(&[]),
+            values: Vec::new(),
+        }
+    }
+
+    /// Makes what [`params!`](crate::params) stands for.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of<const N: usize>(names: &'static [&'static str; N], values: [Value; N]) -> Self {
+        Self {
+            names: Names::Static(names),
+            values: values.into(),
         }
     }
 
@@ -41,54 +62,46 @@ impl Params {
 
     /// Adds a parameter in place, for statements that are built at run time.
     pub fn push(&mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) {
-        self.entries.push((name.into(), value.into()));
+        self.names.push(name.into());
+        self.values.push(value.into());
     }
 
     /// Lists the names in the order in which they were added.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(|(name, _)| name.as_ref())
+        (0..self.values.len()).map(|index| self.names.at(index))
     }
 
     /// Puts the values into the order of the statement's slots.
     pub(crate) fn bind(self, plan: &Plan) -> Result<Vec<Value>> {
         if self.is_in_order(plan) {
-            return self.bind_in_order(plan);
+            check_all(plan, &self.values)?;
+            return Ok(self.values);
         }
         self.check_names(plan)?;
-        let mut entries = self.entries;
-        plan.slots
-            .iter()
-            .enumerate()
-            .map(|(index, slot)| {
-                let value = entries
-                    .iter_mut()
-                    .find(|(name, _)| *name == slot.name)
-                    .map(|(_, value)| value);
-                let is_last = !plan.slots[index + 1..]
-                    .iter()
-                    .any(|later| later.name == slot.name);
-                let value = match value {
-                    Some(value) if is_last => std::mem::replace(value, Value::Null),
-                    Some(value) => value.clone(),
-                    None => Value::Null,
-                };
-                check_value(&slot.name, slot.list, &value)?;
-                Ok(value)
-            })
-            .collect()
+        let Self { names, mut values } = self;
+        let ordered = plan.slots.iter().enumerate().map(|(index, slot)| {
+            let given = (0..values.len()).find(|given| names.at(*given) == slot.name);
+            let mut rest = plan.slots[index + 1..].iter();
+            let is_last = !rest.any(|later| later.name == slot.name);
+            match given.map(|given| &mut values[given]) {
+                Some(value) if is_last => std::mem::replace(value, Value::Null),
+                Some(value) => value.clone(),
+                None => Value::Null,
+            }
+        });
+        let ordered: Vec<Value> = ordered.collect();
+        check_all(plan, &ordered)?;
+        Ok(ordered)
     }
 
     /// Whether the names are just those of the slots, one by one: the usual case.
     fn is_in_order(&self, plan: &Plan) -> bool {
-        let names = plan.slots.iter().map(|slot| slot.name.as_str());
-        plan.names_once && self.entries.len() == plan.slots.len() && self.names().eq(names)
-    }
-
-    fn bind_in_order(self, plan: &Plan) -> Result<Vec<Value>> {
-        for ((_, value), slot) in self.entries.iter().zip(&plan.slots) {
-            check_value(&slot.name, slot.list, value)?;
-        }
-        Ok(self.entries.into_iter().map(|(_, value)| value).collect())
+        plan.names_once
+            && self.values.len() == plan.slots.len()
+            && match self.names {
+                Names::Static(names) => plan.has_names(names),
+                Names::Built(_) => plan.slot_names().eq(self.names()),
+            }
     }
 
     fn check_names(&self, plan: &Plan) -> Result<()> {
@@ -113,13 +126,40 @@ impl Params {
     }
 }
 
-impl<const N: usize> From<[(&'static str, Value); N]> for Params {
-    fn from(entries: [(&'static str, Value); N]) -> Self {
-        let entries = entries.into_iter();
-        Self {
-            entries: entries.map(|(name, value)| (name.into(), value)).collect(),
+impl Default for Params {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The same names and values in the same order, wherever the names are kept.
+impl PartialEq for Params {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values && self.names().eq(other.names())
+    }
+}
+
+impl Names {
+    fn at(&self, index: usize) -> &str {
+        match self {
+            Self::Static(names) => names[index],
+            Self::Built(names) => &names[index],
         }
     }
+
+    fn push(&mut self, name: Cow<'static, str>) {
+        if let Self::Static(names) = self {
+            *self = Self::Built(names.iter().copied().map(Cow::Borrowed).collect());
+        }
+        if let Self::Built(names) = self {
+            names.push(name);
+        }
+    }
+}
+
+fn check_all(plan: &Plan, values: &[Value]) -> Result<()> {
+    let mut pairs = plan.slots.iter().zip(values);
+    pairs.try_for_each(|(slot, value)| check_value(&slot.name, slot.list, value))
 }
 
 fn missing(name: &str, nearest: Option<&str>) -> Error {

@@ -5,6 +5,7 @@ mod addresses;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,8 @@ pub struct Plan {
     pub(crate) statistics: Statistics,
     /// The columns of the first result.
     columns: OnceLock<Arc<Columns>>,
+    /// The address of names that were found to be those of the slots.
+    names: AtomicUsize,
 }
 
 /// The positional parameters of a statement and what is known about it, whoever runs it.
@@ -400,7 +403,26 @@ impl Plan {
             analysis,
             statistics: Statistics::default(),
             columns: OnceLock::new(),
+            names: AtomicUsize::new(0),
         }
+    }
+
+    pub(crate) fn slot_names(&self) -> impl Iterator<Item = &str> {
+        self.slots.iter().map(|slot| slot.name.as_str())
+    }
+
+    /// Whether the names of a `params!` are those of the slots, one by one; of one that is met again
+    /// the address says it.
+    pub(crate) fn has_names(&self, names: &'static [&'static str]) -> bool {
+        let address = names.as_ptr().addr();
+        if self.names.load(Ordering::Relaxed) == address && names.len() == self.slots.len() {
+            return true;
+        }
+        let found = self.slot_names().eq(names.iter().copied());
+        if found {
+            self.names.store(address, Ordering::Relaxed);
+        }
+        found
     }
 
     pub(crate) fn analysis(&self) -> &Arc<Analysis> {

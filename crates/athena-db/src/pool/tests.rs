@@ -267,3 +267,50 @@ async fn the_keeper_goes_with_the_pool() {
     drop(pool);
     until(|| Arc::strong_count(&server) == 1).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_is_forgotten_where_many_threads_come_and_go() {
+    let (server, pool) = open(limits(3)).await;
+    let in_use = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..32_u64)
+        .map(|task| {
+            let (pool, in_use) = (Arc::clone(&pool), Arc::clone(&in_use));
+            tokio::spawn(async move {
+                for round in 0..500 {
+                    come_and_go(&pool, &in_use, task + round).await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let (size, idle, waiting) = counts(&pool);
+    assert_eq!((size, waiting), (idle, 0));
+    assert!(size <= 3);
+    assert!(server.abandoned.load(Ordering::SeqCst) > 100);
+    pool.close(Duration::ZERO).await.unwrap();
+    assert_eq!(counts(&pool), (0, 0, 0));
+}
+
+/// Takes a connection and gives it back, unless it is time to give up waiting for one.
+async fn come_and_go(pool: &Pool<Arc<Imaginary>>, in_use: &AtomicUsize, kind: u64) {
+    let acquire = pool.acquire();
+    let lease = if kind % 7 == 0 {
+        match acquire.now_or_never() {
+            Some(lease) => lease,
+            None => return tokio::task::yield_now().await,
+        }
+    } else {
+        acquire.await
+    };
+    let lease = lease.unwrap();
+    assert!(in_use.fetch_add(1, Ordering::SeqCst) < 3);
+    if kind % 3 == 0 {
+        tokio::task::yield_now().await;
+    }
+    in_use.fetch_sub(1, Ordering::SeqCst);
+    if kind % 11 == 0 {
+        drop(lease.take_off(None));
+    }
+}
