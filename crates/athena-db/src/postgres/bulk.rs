@@ -48,9 +48,10 @@ pub(super) async fn execute_many(
     let Some(first) = rows.first() else {
         return Ok(0);
     };
-    let (statement, _) = prepare(conn, plan, first, true).await?;
-    let Some(insert) = Insert::of(plan, &statement) else {
-        return row_by_row(conn, plan, &statement, rows).await;
+    let (prepared, _) = prepare(conn, plan, first, true).await?;
+    let statement = &prepared.statement;
+    let Some(insert) = Insert::of(plan, statement) else {
+        return row_by_row(conn, plan, statement, rows).await;
     };
     if rows.len() >= COPY_ROWS
         && let Some(copy) = insert.copy()
@@ -66,7 +67,7 @@ pub(super) async fn execute_many(
         count += match insert.shape.conflict {
             Conflict::Update => match guarded(conn, insert.as_arrays(conn, chunk)).await? {
                 Some(count) => count,
-                None => row_by_row(conn, plan, &statement, chunk).await?,
+                None => row_by_row(conn, plan, statement, chunk).await?,
             },
             Conflict::Fail | Conflict::Ignore => insert.as_arrays(conn, chunk).await?,
         };
@@ -87,8 +88,9 @@ pub(super) async fn execute_at_once(
     if plan.insert_shape().is_none() || rows.len() > ARRAY_ROWS {
         return Ok(None);
     }
-    let (statement, _) = prepare(conn, plan, first, false).await?;
-    let Some(insert) = Insert::of(plan, &statement) else {
+    let (prepared, _) = prepare(conn, plan, first, false).await?;
+    let statement = &prepared.statement;
+    let Some(insert) = Insert::of(plan, statement) else {
         return Ok(None);
     };
     match insert.as_arrays(conn, rows).await {
@@ -120,7 +122,7 @@ impl<'a> Insert<'a> {
 
     async fn as_arrays(&self, conn: &Connection, rows: &[Vec<Value>]) -> Result<u64, Failure> {
         let bulk = self.plan.bulk(|| self.array_text());
-        let statement = prepare_as(conn, bulk, &self.arrays)
+        let prepared = prepare_as(conn, bulk, &self.arrays)
             .await
             .map_err(|error| Failure::before(translate(&error)))?;
         let columns = self.types.iter().enumerate().map(|(index, ty)| {
@@ -133,7 +135,7 @@ impl<'a> Insert<'a> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|misfit| Failure::before(misfit.into_error(self.plan, self.types)))?;
         conn.client()
-            .execute_raw(&statement, &columns)
+            .execute_raw(&prepared.statement, &columns)
             .await
             .map_err(|error| lost_after(&error, true))
     }

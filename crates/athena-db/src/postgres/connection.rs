@@ -1,6 +1,5 @@
 //! One PostgreSQL connection: how a statement is prepared and run on it.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +18,7 @@ use super::bulk;
 use super::cancel::Ways;
 use super::error::{STALE_PLAN, ambiguous_parameter, translate, translate_plan};
 use super::session::Session;
-use super::statements::Statements;
+use super::statements::{Prepared, Statements};
 use super::tls::Encrypted;
 use super::types::{Misfit, Parameter, encode_all, type_of};
 use crate::collect::Collected;
@@ -333,9 +332,10 @@ async fn run_once(
     match work {
         Work::Batch(text) => Box::pin(batch(conn, text)).await,
         Work::Execute { plan, values } => {
-            let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
-            let count = conn.client.execute_raw(&statement, &parameters).await;
-            count
+            let (prepared, parameters) = prepare(conn, plan, values, in_transaction).await?;
+            let run = conn.client.execute_raw(&prepared.statement, &parameters);
+            Box::pin(run)
+                .await
                 .map(Outcome::Count)
                 .map_err(|error| lost_after(&error, plan.class != Class::Query))
         }
@@ -353,16 +353,13 @@ async fn run_once(
             limit,
             collector,
         } => {
-            let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
+            let (prepared, parameters) = prepare(conn, plan, values, in_transaction).await?;
             let writes = plan.class != Class::Query;
-            let stream = conn
-                .client
-                .query_raw(&statement, &parameters)
+            let stream = Box::pin(conn.client.query_raw(&prepared.statement, &parameters))
                 .await
                 .map_err(|error| lost_after(&error, writes))?;
-            let columns = columns_of(plan, &statement);
             let rows = collector.start();
-            read_rows(conn, stream, &columns, *limit, rows, writes)
+            read_rows(conn, stream, &prepared.columns, *limit, rows, writes)
                 .await
                 .map(Outcome::Collected)
         }
@@ -406,7 +403,7 @@ async fn stream(
     to: &RowSender,
     in_transaction: bool,
 ) -> Result<u64, Failure> {
-    let (statement, parameters) = prepare(conn, plan, values, in_transaction).await?;
+    let (prepared, parameters) = prepare(conn, plan, values, in_transaction).await?;
     let limit = lift_time_limit(conn, to.time_left(), in_transaction)
         .await
         .map_err(|error| Failure::before(translate(&error)))?;
@@ -415,11 +412,11 @@ async fn stream(
         let rows = next(
             conn,
             limit,
-            conn.client.query_raw(&statement, &parameters),
+            conn.client.query_raw(&prepared.statement, &parameters),
             writes,
         );
         let rows = rows.await?;
-        send_rows(conn, limit, rows, columns_of(plan, &statement), to, writes).await
+        send_rows(conn, limit, rows, &prepared.columns, to, writes).await
     };
     let result = sent.await;
     let failed = result.as_ref().err();
@@ -443,7 +440,7 @@ async fn send_rows(
     conn: &Connection,
     limit: Option<Duration>,
     rows: RowStream,
-    columns: Cow<'_, Arc<Columns>>,
+    columns: &Arc<Columns>,
     to: &RowSender,
     writes: bool,
 ) -> Result<u64, Failure> {
@@ -455,7 +452,7 @@ async fn send_rows(
     let mut chunk = Vec::with_capacity(CHUNK);
     let mut count = 0;
     while let Some(row) = next(conn, limit, rows.try_next(), writes).await? {
-        let row = Cursor::new(&columns, &row).to_row();
+        let row = Cursor::new(columns, &row).to_row();
         chunk.push(row.map_err(Failure::after)?);
         count += 1;
         if chunk.len() == CHUNK {
@@ -517,25 +514,22 @@ async fn set_time_limit(
     conn.client.batch_execute(&text).await
 }
 
-fn columns_of<'a>(plan: &'a Plan, statement: &Statement) -> Cow<'a, Arc<Columns>> {
-    plan.columns(|| statement.columns().iter().map(|column| column.name()))
-}
-
 /// Prepares a statement and encodes its parameters for the types that the server reports.
-pub(super) async fn prepare(
+pub(super) async fn prepare<'a>(
     conn: &Connection,
     plan: &Arc<Plan>,
-    values: &[Value],
+    values: &'a [Value],
     in_transaction: bool,
-) -> Result<(Statement, Vec<Parameter>), Failure> {
-    let statement = match at_hand(conn, plan) {
-        Some(statement) => statement,
+) -> Result<(Arc<Prepared>, Vec<Parameter<'a>>), Failure> {
+    let prepared = match at_hand(conn, plan) {
+        Some(prepared) => prepared,
         None => Box::pin(prepare_statement(conn, plan, values, in_transaction)).await?,
     };
-    match encode_all(plan, values, statement.params()) {
-        Ok(parameters) => Ok((statement, parameters)),
+    match encode_all(plan, values, prepared.statement.params()) {
+        Ok(parameters) => Ok((prepared, parameters)),
         Err(Misfit::Range(index)) => {
-            let wider = prepare_wider(conn, plan, values, index, &statement, in_transaction);
+            let narrow = &prepared.statement;
+            let wider = prepare_wider(conn, plan, values, index, narrow, in_transaction);
             Box::pin(wider).await
         }
         Err(Misfit::Type(error)) => Err(Failure::before(error)),
@@ -544,7 +538,7 @@ pub(super) async fn prepare(
 
 /// Returns the statement if the connection has it and the server inferred all its types: the usual
 /// case, in which there is nothing to wait for.
-fn at_hand(conn: &Connection, plan: &Arc<Plan>) -> Option<Statement> {
+fn at_hand(conn: &Connection, plan: &Arc<Plan>) -> Option<Arc<Prepared>> {
     match plan.hint.get()? {
         Hint::Inferred => conn.statements.get(plan, &[]),
         Hint::Declared(_) => None,
@@ -552,21 +546,21 @@ fn at_hand(conn: &Connection, plan: &Arc<Plan>) -> Option<Statement> {
 }
 
 /// `i = :x AND b = :x` infers the narrower integer for `:x`: declare the wide one instead.
-async fn prepare_wider(
+async fn prepare_wider<'a>(
     conn: &Connection,
     plan: &Arc<Plan>,
-    values: &[Value],
+    values: &'a [Value],
     index: usize,
     narrow: &Statement,
     in_transaction: bool,
-) -> Result<(Statement, Vec<Parameter>), Failure> {
+) -> Result<(Arc<Prepared>, Vec<Parameter<'a>>), Failure> {
     let mut types = vec![Type::UNKNOWN; values.len()];
     types[index] = Type::INT8;
-    let statement = guarded(conn, plan, &types, in_transaction)
+    let prepared = guarded(conn, plan, &types, in_transaction)
         .await
         .map_err(|error| Failure::before(translate(&error)))?;
-    match encode_all(plan, values, statement.params()) {
-        Ok(parameters) => Ok((statement, parameters)),
+    match encode_all(plan, values, prepared.statement.params()) {
+        Ok(parameters) => Ok((prepared, parameters)),
         Err(misfit) => Err(Failure::before(misfit.into_error(plan, narrow.params()))),
     }
 }
@@ -576,7 +570,7 @@ async fn prepare_statement(
     plan: &Arc<Plan>,
     values: &[Value],
     in_transaction: bool,
-) -> Result<Statement, Failure> {
+) -> Result<Arc<Prepared>, Failure> {
     let prepared = match plan.hint.get() {
         Some(Hint::Inferred) => prepare_as(conn, plan, &[]).await,
         Some(Hint::Declared(types)) => prepare_as(conn, plan, &declared(types, values)).await,
@@ -605,7 +599,7 @@ async fn declare(
     values: &[Value],
     in_transaction: bool,
     first: tokio_postgres::Error,
-) -> Result<Statement, Failure> {
+) -> Result<Arc<Prepared>, Failure> {
     let mut types = vec![Type::UNKNOWN; values.len()];
     let mut guesses: Vec<(usize, usize)> = Vec::new();
     let mut error = first;
@@ -623,9 +617,9 @@ async fn declare(
             None => {}
         }
         match guarded(conn, plan, &types, in_transaction).await {
-            Ok(statement) => {
+            Ok(prepared) => {
                 let _ = plan.hint.set(Hint::Declared(types));
-                return Ok(statement);
+                return Ok(prepared);
             }
             Err(next) => error = next,
         }
@@ -664,7 +658,7 @@ async fn guarded(
     plan: &Arc<Plan>,
     types: &[Type],
     in_transaction: bool,
-) -> Result<Statement, tokio_postgres::Error> {
+) -> Result<Arc<Prepared>, tokio_postgres::Error> {
     if !in_transaction || plan.slots.is_empty() {
         return prepare_as(conn, plan, types).await;
     }
@@ -684,18 +678,18 @@ pub(super) async fn prepare_as(
     conn: &Connection,
     plan: &Arc<Plan>,
     types: &[Type],
-) -> Result<Statement, tokio_postgres::Error> {
+) -> Result<Arc<Prepared>, tokio_postgres::Error> {
     if conn.session.is_pooled() || !matches!(plan.class, Class::Query | Class::Change) {
         let statement = conn.client.prepare_typed(&plan.text, types).await?;
         conn.note_types(&statement);
-        return Ok(statement);
+        return Ok(Prepared::new(statement));
     }
-    if let Some(statement) = conn.statements.get(plan, types) {
-        return Ok(statement);
+    if let Some(prepared) = conn.statements.get(plan, types) {
+        return Ok(prepared);
     }
-    let statement = conn.client.prepare_typed(&plan.text, types).await?;
-    conn.statements.put(plan, types, &statement);
-    Ok(statement)
+    let prepared = Prepared::new(conn.client.prepare_typed(&plan.text, types).await?);
+    conn.statements.put(plan, types, &prepared);
+    Ok(prepared)
 }
 
 impl Misfit {

@@ -7,6 +7,7 @@ use postgres_types::Type;
 use tokio_postgres::Statement;
 
 use crate::plan::{Analysis, Plan};
+use crate::row::Columns;
 
 /// Prepared statements by the analysis of their text, those that were used last.
 ///
@@ -25,8 +26,15 @@ struct Shelf {
 struct Entry {
     analysis: Arc<Analysis>,
     /// One for each way in which parameter types were declared.
-    variants: Vec<(Vec<Type>, Statement)>,
+    variants: Vec<(Vec<Type>, Arc<Prepared>)>,
     used: u64,
+}
+
+/// A statement that the server knows, with the columns of its result.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) statement: Statement,
+    pub(super) columns: Arc<Columns>,
 }
 
 /// Plans that a connection keeps prepared.
@@ -36,17 +44,17 @@ const CAPACITY: usize = 512;
 const MAX_VARIANTS: usize = 8;
 
 impl Statements {
-    pub(super) fn get(&self, plan: &Plan, types: &[Type]) -> Option<Statement> {
+    pub(super) fn get(&self, plan: &Plan, types: &[Type]) -> Option<Arc<Prepared>> {
         let mut shelf = self.shelf();
         shelf.clock += 1;
         let clock = shelf.clock;
         let entry = shelf.entries.get_mut(&address(plan))?;
         entry.used = clock;
         let variant = entry.variants.iter().find(|(known, _)| known == types);
-        variant.map(|(_, statement)| statement.clone())
+        variant.map(|(_, prepared)| Arc::clone(prepared))
     }
 
-    pub(super) fn put(&self, plan: &Plan, types: &[Type], statement: &Statement) {
+    pub(super) fn put(&self, plan: &Plan, types: &[Type], prepared: &Arc<Prepared>) {
         let mut shelf = self.shelf();
         if shelf.entries.len() >= CAPACITY && !shelf.entries.contains_key(&address(plan)) {
             shelf.drop_oldest();
@@ -64,7 +72,8 @@ impl Statements {
         if entry.variants.len() == MAX_VARIANTS {
             entry.variants.clear();
         }
-        entry.variants.push((types.to_vec(), statement.clone()));
+        let variant = (types.to_vec(), Arc::clone(prepared));
+        entry.variants.push(variant);
     }
 
     /// Forgets all, because the tables have changed.
@@ -74,6 +83,17 @@ impl Statements {
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Prepared {
+    pub(super) fn new(statement: Statement) -> Arc<Self> {
+        let names = statement.columns().iter();
+        let names = names.map(|column| column.name().to_owned()).collect();
+        Arc::new(Self {
+            statement,
+            columns: Columns::new(names),
+        })
     }
 }
 

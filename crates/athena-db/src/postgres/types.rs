@@ -4,6 +4,7 @@
 //! cast to text to be read.
 
 use std::error::Error as StdError;
+use std::ops::Deref;
 
 use bytes::{BufMut, BytesMut};
 use jiff::Timestamp;
@@ -32,15 +33,22 @@ const INFINITY: u16 = 0xD000;
 const MINUS_INFINITY: u16 = 0xF000;
 
 /// A parameter in the bytes that the server wants.
-pub(super) struct Parameter {
-    bytes: Option<Vec<u8>>,
+pub(super) struct Parameter<'a> {
+    bytes: Option<Encoded<'a>>,
     format: Format,
 }
 
-impl std::fmt::Debug for Parameter {
+/// Bytes that cost no memory where a value has them or they are few.
+enum Encoded<'a> {
+    Lent(&'a [u8]),
+    Eight([u8; 8]),
+    Made(Vec<u8>),
+}
+
+impl std::fmt::Debug for Parameter<'_> {
     /// The driver writes parameters into its log; what they hold stays out of it.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let bytes = self.bytes.as_ref().map(Vec::len);
+        let bytes = self.bytes.as_ref().map(|bytes| bytes.len());
         formatter
             .debug_struct("Parameter")
             .field("bytes", &bytes)
@@ -58,11 +66,11 @@ pub(super) enum Misfit {
 }
 
 /// Encodes the values for the reported parameter types.
-pub(super) fn encode_all(
+pub(super) fn encode_all<'a>(
     plan: &Plan,
-    values: &[Value],
+    values: &'a [Value],
     types: &[Type],
-) -> Result<Vec<Parameter>, Misfit> {
+) -> Result<Vec<Parameter<'a>>, Misfit> {
     if values.len() != types.len() {
         return Err(Misfit::Type(Error::unnamed_parameters()));
     }
@@ -124,12 +132,9 @@ pub(super) fn encode_column<'a>(
     index: usize,
     values: impl ExactSizeIterator<Item = &'a Value> + Clone,
     ty: &Type,
-) -> Result<Parameter, Misfit> {
+) -> Result<Parameter<'static>, Misfit> {
     let bytes = array(values.clone(), ty).map_err(|_| blame(plan, index, values, ty))?;
-    Ok(Parameter {
-        bytes: Some(bytes),
-        format: Format::Binary,
-    })
+    Ok(Parameter::binary(Encoded::Made(bytes)))
 }
 
 /// Appends a value to a row in the binary format of `COPY`.
@@ -193,12 +198,9 @@ fn misfit(plan: &Plan, index: usize, value: &Value, ty: &Type, reason: Reason) -
     }
 }
 
-fn encode(value: &Value, ty: &Type) -> Result<Parameter, Reason> {
+fn encode<'a>(value: &'a Value, ty: &Type) -> Result<Parameter<'a>, Reason> {
     if let Some(bytes) = plain(value, ty) {
-        return Ok(Parameter {
-            bytes: Some(bytes),
-            format: Format::Binary,
-        });
+        return Ok(Parameter::binary(bytes));
     }
     if let Kind::Domain(inner) = ty.kind() {
         return encode(value, inner);
@@ -211,21 +213,18 @@ fn encode(value: &Value, ty: &Type) -> Result<Parameter, Reason> {
     }
     match as_text(value, ty) {
         Some(text) => Ok(Parameter {
-            bytes: Some(text.into_bytes()),
+            bytes: Some(Encoded::Lent(text.as_bytes())),
             format: Format::Text,
         }),
-        None => Ok(Parameter {
-            bytes: Some(binary(value, ty)?),
-            format: Format::Binary,
-        }),
+        None => Ok(Parameter::binary(Encoded::Made(binary(value, ty)?))),
     }
 }
 
 /// What is best left to the server's own parser.
-fn as_text(value: &Value, ty: &Type) -> Option<String> {
+fn as_text<'a>(value: &'a Value, ty: &Type) -> Option<&'a str> {
     match (value, ty.clone()) {
-        (Value::Text(value), Type::NUMERIC | Type::DATE) => Some(value.clone()),
-        (Value::Text(value), _) if !has_binary_form(ty) => Some(value.clone()),
+        (Value::Text(value), Type::NUMERIC | Type::DATE) => Some(value),
+        (Value::Text(value), _) if !has_binary_form(ty) => Some(value),
         _ => None,
     }
 }
@@ -263,18 +262,16 @@ fn is_text(ty: &Type) -> bool {
 }
 
 /// The usual pairs, before anybody looks at kinds and names of types.
-fn plain(value: &Value, ty: &Type) -> Option<Vec<u8>> {
+fn plain<'a>(value: &'a Value, ty: &Type) -> Option<Encoded<'a>> {
     match (value, ty) {
-        (Value::Int(value), &Type::INT8) => Some(value.to_be_bytes().to_vec()),
-        (Value::Text(text), &Type::TEXT | &Type::VARCHAR) => Some(text.clone().into_bytes()),
+        (Value::Int(value), &Type::INT8) => Some(Encoded::Eight(value.to_be_bytes())),
+        (Value::Text(text), &Type::TEXT | &Type::VARCHAR) => Some(Encoded::Lent(text.as_bytes())),
         _ => None,
     }
 }
 
+/// What is not [`plain`].
 fn binary(value: &Value, ty: &Type) -> Result<Vec<u8>, Reason> {
-    if let Some(bytes) = plain(value, ty) {
-        return Ok(bytes);
-    }
     if let Kind::Array(element) = ty.kind() {
         return match value {
             Value::List(items) => array(items.iter(), element),
@@ -474,13 +471,37 @@ fn element(value: &Value, ty: &Type, out: &mut BytesMut) -> Result<(), Reason> {
         out.put_i32(-1);
         return Ok(());
     }
-    let encoded = binary(value, ty)?;
+    let encoded = match plain(value, ty) {
+        Some(encoded) => encoded,
+        None => Encoded::Made(binary(value, ty)?),
+    };
     out.put_i32(i32::try_from(encoded.len()).map_err(|_| Reason::Range)?);
     out.extend_from_slice(&encoded);
     Ok(())
 }
 
-impl ToSql for Parameter {
+impl<'a> Parameter<'a> {
+    fn binary(bytes: Encoded<'a>) -> Self {
+        Self {
+            bytes: Some(bytes),
+            format: Format::Binary,
+        }
+    }
+}
+
+impl Deref for Encoded<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Lent(bytes) => bytes,
+            Self::Eight(bytes) => bytes,
+            Self::Made(bytes) => bytes,
+        }
+    }
+}
+
+impl ToSql for Parameter<'_> {
     fn to_sql(
         &self,
         _: &Type,
@@ -782,7 +803,8 @@ mod tests {
 
     #[test]
     fn the_log_of_the_driver_gets_no_values() {
-        let parameter = encode(&Value::from("secret"), &Type::TEXT).unwrap_or_else(|_| panic!());
+        let secret = Value::from("secret");
+        let parameter = encode(&secret, &Type::TEXT).unwrap_or_else(|_| panic!());
         assert_eq!(format!("{parameter:?}"), "Parameter { bytes: Some(6) }");
     }
 
