@@ -296,7 +296,7 @@ async fn nobody_is_forgotten_where_many_threads_come_and_go() {
 /// Takes a connection and gives it back, unless it is time to give up waiting for one.
 async fn come_and_go(pool: &Pool<Arc<Imaginary>>, in_use: &AtomicUsize, kind: u64) {
     let acquire = pool.acquire();
-    let lease = if kind % 7 == 0 {
+    let lease = if kind.is_multiple_of(7) {
         match acquire.now_or_never() {
             Some(lease) => lease,
             None => return tokio::task::yield_now().await,
@@ -306,11 +306,11 @@ async fn come_and_go(pool: &Pool<Arc<Imaginary>>, in_use: &AtomicUsize, kind: u6
     };
     let lease = lease.unwrap();
     assert!(in_use.fetch_add(1, Ordering::SeqCst) < 3);
-    if kind % 3 == 0 {
+    if kind.is_multiple_of(3) {
         tokio::task::yield_now().await;
     }
     in_use.fetch_sub(1, Ordering::SeqCst);
-    if kind % 11 == 0 {
+    if kind.is_multiple_of(11) {
         drop(lease.take_off(None));
     }
 }
