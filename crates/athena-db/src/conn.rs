@@ -1,10 +1,10 @@
 //! One borrowed connection.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use tracing::Instrument as _;
 
 use crate::error::{Error, ErrorKind, Result, Stage};
 use crate::executor::Run;
@@ -71,15 +71,15 @@ impl Conn {
     /// Runs a statement whose turn it is.
     async fn run_next(&self, work: Work) -> Result<Outcome> {
         let watch = Watch::start(&self.plans, &work);
-        let run = async {
+        let run = pin!(async {
             match &self.backend {
                 BackendConn::Sqlite(reader) => reader.run(work).await,
                 BackendConn::Postgres(borrowed) => borrowed.run_alone(work).await,
                 #[cfg(feature = "mysql")]
                 BackendConn::MySql(borrowed) => borrowed.run_alone(work).await,
             }
-        };
-        let result = run.instrument(watch.span()).await;
+        });
+        let result = watch.follow(run).await;
         watch.stop(&result);
         result
     }

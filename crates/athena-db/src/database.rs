@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use tracing::Instrument as _;
 
 use crate::conn::{BackendConn, Conn};
 use crate::dialect::Dialect;
@@ -437,16 +437,16 @@ impl Run for Database {
             return Err(Error::opened_to_read());
         }
         let watch = Watch::start(&self.inner.plans, &work);
-        let run = async {
+        let run = pin!(async {
             match &self.inner.backend {
                 Backend::Sqlite(sqlite) => sqlite.run(work).await,
                 // Large; without boxes, the quickest reads would carry them along.
-                Backend::Postgres(postgres) => Box::pin(postgres.run(work)).await,
+                Backend::Postgres(postgres) => Box::pin(postgres.run(&work)).await,
                 #[cfg(feature = "mysql")]
-                Backend::MySql(mysql) => Box::pin(mysql.run(work)).await,
+                Backend::MySql(mysql) => Box::pin(mysql.run(&work)).await,
             }
-        };
-        let result = run.instrument(watch.span()).await;
+        });
+        let result = watch.follow(run).await;
         watch.stop(&result);
         result
     }

@@ -74,6 +74,7 @@
 extern crate self as athena_db;
 
 #[doc(hidden)]
+mod alarm;
 pub mod bench;
 mod collect;
 mod conn;

@@ -3,12 +3,13 @@
 //! None of it shows a value: texts are shown with their literals replaced by `?`.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use tracing::{Level, Span};
+use tracing::{Instrument as _, Level, Span};
 
 use crate::error::Result;
 use crate::plan::{Outcome, Plan, PlanCache, Work};
@@ -149,9 +150,14 @@ impl Watch {
         }
     }
 
-    /// The span of the statement; backends may record `wait_us`, the wait for a connection.
-    pub(crate) fn span(&self) -> Span {
-        self.span.clone()
+    /// Runs the statement within its span, if somebody listens; backends may record `wait_us`, the
+    /// wait for a connection.
+    pub(crate) async fn follow<F: Future>(&self, run: Pin<&mut F>) -> F::Output {
+        if self.span.is_disabled() {
+            run.await
+        } else {
+            run.instrument(self.span.clone()).await
+        }
     }
 
     pub(crate) fn stop(self, result: &Result<Outcome>) {

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tracing::{Level, Span};
 
+use crate::alarm::Alarm;
 use crate::database::Settings;
 use crate::error::{Error, Holder, Result};
 use crate::plan::Plan;
@@ -128,6 +129,7 @@ struct Place<C> {
 /// A connection; boxed, because it goes from hand to hand and drivers make large ones.
 struct Member<C> {
     conn: C,
+    alarm: Alarm,
     retires: Option<Instant>,
 }
 
@@ -526,8 +528,17 @@ impl<M: Manage> Lease<M> {
 
     /// Returns the connection.
     pub(crate) fn conn(&self) -> &M::Conn {
+        &self.member().conn
+    }
+
+    /// Returns the alarm of the connection, for one wait at a time.
+    pub(crate) fn alarm(&self) -> &Alarm {
+        &self.member().alarm
+    }
+
+    fn member(&self) -> &Member<M::Conn> {
         let member = self.place.as_ref().and_then(|place| place.member.as_ref());
-        &member.expect("a lease is filled before it is lent").conn
+        member.expect("a lease is filled before it is lent")
     }
 
     /// How long to wait for a connection.
@@ -588,6 +599,7 @@ impl<M: Manage> Lease<M> {
         }
         place.member = Some(Box::new(Member {
             conn: shared.manager.connect().await?,
+            alarm: Alarm::default(),
             retires: shared.limits.retirement(),
         }));
         Ok(())

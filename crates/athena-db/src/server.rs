@@ -4,6 +4,7 @@
 //! its deadline whatever the server does; a batch of rows is one transaction.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -132,11 +133,11 @@ impl<M: Manage<Conn: Session>> Server<M> {
         Ok(Self { pool })
     }
 
-    pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
-        let result = match self.attempt(&work).await {
+    pub(crate) async fn run(&self, work: &Work) -> Result<Outcome> {
+        let result = match self.attempt(work).await {
             // A pooled connection may have died unnoticed; what it never sent can be sent again.
             Err(failure) if !failure.sent && failure.is_transient() => {
-                Box::pin(self.attempt(&work)).await
+                Box::pin(self.attempt(work)).await
             }
             result => result,
         };
@@ -149,8 +150,10 @@ impl<M: Manage<Conn: Session>> Server<M> {
         let Some(limit) = lease.limit_of(work) else {
             return lease.attempt(work).await;
         };
-        let attempt = tokio::time::timeout(limit, lease.attempt(work));
-        attempt.await.unwrap_or_else(|_| {
+        let alarm = lease.lease().map_err(Failure::before)?.alarm();
+        let attempt = pin!(lease.attempt(work));
+        let done = alarm.until(Instant::now() + limit, attempt).await;
+        done.unwrap_or_else(|| {
             let writes = work.plan().is_none_or(|plan| plan.class != Class::Query);
             Err(Failure::on_the_way(Error::silent(limit), writes))
         })
@@ -370,9 +373,11 @@ impl<M: Manage<Conn: Session>> Transaction<M> {
 
     pub(crate) async fn run(&self, work: Work) -> Result<Outcome> {
         self.check_deadline()?;
-        match tokio::time::timeout_at(self.deadline, self.lease.run(&work)).await {
-            Ok(result) => result.map_err(|failure| self.explain(failure.error)),
-            Err(_) => {
+        let alarm = self.lease.lease()?.alarm();
+        let run = pin!(self.lease.run(&work));
+        match alarm.until(self.deadline, run).await {
+            Some(result) => result.map_err(|failure| self.explain(failure.error)),
+            None => {
                 self.lease.cancel();
                 self.check_deadline().and(Err(Error::expired(self.limit)))
             }

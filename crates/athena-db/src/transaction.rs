@@ -4,12 +4,12 @@
 //! transaction can only be rolled back, unless the statement stood in a savepoint.
 
 use std::marker::PhantomData;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use tracing::Instrument as _;
 
 use crate::dialect::Dialect;
 use crate::error::{Error, ErrorKind, Result};
@@ -325,7 +325,7 @@ impl<'scope> Tx<'scope> {
         self.check_health()?;
         let has_parts = matches!(work, Work::ExecuteMany { .. } | Work::Stream { .. });
         let watch = Watch::start(&self.plans, &work);
-        let result = self.uninterrupted(work).instrument(watch.span()).await;
+        let result = watch.follow(pin!(self.uninterrupted(work))).await;
         watch.stop(&result);
         // Of a batch, a part may have been done before a value that does not fit was met; a stream
         // that broke off here was stopped there.

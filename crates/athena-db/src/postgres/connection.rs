@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -374,7 +375,7 @@ async fn read_rows(
     mut rows: Collected,
     writes: bool,
 ) -> Result<Collected, Failure> {
-    let mut stream = std::pin::pin!(stream);
+    let mut stream = pin!(stream);
     for _ in 0..limit {
         let Some(row) = stream
             .try_next()
@@ -387,11 +388,16 @@ async fn read_rows(
         rows.take_postgres(&mut Cursor::new(columns, &row))
             .map_err(Failure::after)?;
     }
-    let rest = tokio::time::timeout(REST_TIME, stream.take(REST).count()).await;
+    Box::pin(pass_over(conn, stream)).await;
+    Ok(rows)
+}
+
+/// Waits for the end of rows that nobody wants.
+async fn pass_over(conn: &Connection, rows: Pin<&mut RowStream>) {
+    let rest = tokio::time::timeout(REST_TIME, rows.take(REST).count()).await;
     if rest.is_err() || rest == Ok(REST) {
         conn.behind.store(true, Ordering::SeqCst);
     }
-    Ok(rows)
 }
 
 /// Sends the rows away; the server's limit of time, which is for a whole statement, is that of the
@@ -448,7 +454,7 @@ async fn send_rows(
         name: name.to_owned(),
         origin: None,
     }));
-    let mut rows = std::pin::pin!(rows);
+    let mut rows = pin!(rows);
     let mut chunk = Vec::with_capacity(CHUNK);
     let mut count = 0;
     while let Some(row) = next(conn, limit, rows.try_next(), writes).await? {

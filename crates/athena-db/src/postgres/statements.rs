@@ -1,6 +1,7 @@
 //! The statements that a connection keeps prepared.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use postgres_types::Type;
@@ -19,7 +20,7 @@ pub(super) struct Statements(Mutex<Shelf>);
 #[derive(Default)]
 struct Shelf {
     /// By the address of the analysis, which is kept alive with it.
-    entries: HashMap<usize, Entry>,
+    entries: HashMap<usize, Entry, BuildHasherDefault<AddressHasher>>,
     clock: u64,
 }
 
@@ -103,6 +104,27 @@ impl Shelf {
         if let Some(address) = oldest.map(|(address, _)| *address) {
             self.entries.remove(&address);
         }
+    }
+}
+
+/// Spreads addresses, which nobody chooses: Knuth's multiplicative hash.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes
+            .iter()
+            .for_each(|byte| self.write_usize((*byte).into()));
+    }
+
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (self.0 ^ address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        // The table takes its places from the low bits, and the high ones are the good ones.
+        self.0.rotate_left(u64::BITS / 2)
     }
 }
 
