@@ -31,7 +31,17 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
         }
         fields => fields.iter().enumerate(),
     };
-    let initialisers = initialisers(fields.clone())?;
+    let by_name = initialisers(fields.clone(), Way::Name)?;
+    let in_order = column_names(fields.clone())?
+        .map(|names| -> Result<Tokens> {
+            let by_position = initialisers(fields.clone(), Way::Position)?;
+            Ok(quote! {
+                if ::athena_db::Source::columns(row).are(const { &[#(#names),*] }) {
+                    return ::core::result::Result::Ok(Self { #(#by_position)* });
+                }
+            })
+        })
+        .transpose()?;
     let untouched = (!has_own_columns(fields)?).then(|| {
         quote! {
             if let ::core::option::Option::Some(row) = ::athena_db::Source::as_row(row) {
@@ -51,7 +61,8 @@ fn expand(input: &DeriveInput) -> Result<Tokens> {
             #[inline]
             fn take_row(row: &mut impl ::athena_db::Source) -> ::athena_db::Result<Self> {
                 #untouched
-                ::core::result::Result::Ok(Self { #(#initialisers)* })
+                #in_order
+                ::core::result::Result::Ok(Self { #(#by_name)* })
             }
         }
     })
@@ -70,6 +81,29 @@ fn has_own_columns<'a>(fields: impl Iterator<Item = (usize, &'a Field)>) -> Resu
     Ok(true)
 }
 
+/// Returns the columns of all fields in order, where each field has one.
+fn column_names<'a>(
+    fields: impl Iterator<Item = (usize, &'a Field)>,
+) -> Result<Option<Vec<String>>> {
+    let mut names = Vec::new();
+    for (_, field) in fields {
+        let options = Options::of(field)?;
+        match column_of(field, &options) {
+            _ if options.skip => {}
+            Some(column) if !options.flatten => names.push(column),
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(names))
+}
+
+/// How a column is found: it is asked for, or known to stand where its field does.
+#[derive(Clone, Copy)]
+enum Way {
+    Name,
+    Position,
+}
+
 /// What `#[db(…)]` says about a field.
 #[derive(Default)]
 struct Options {
@@ -80,7 +114,10 @@ struct Options {
     flatten: bool,
 }
 
-fn initialisers<'a>(fields: impl Iterator<Item = (usize, &'a Field)>) -> Result<Vec<Tokens>> {
+fn initialisers<'a>(
+    fields: impl Iterator<Item = (usize, &'a Field)>,
+    way: Way,
+) -> Result<Vec<Tokens>> {
     let mut position = 0;
     let mut all = Vec::new();
     for (index, field) in fields {
@@ -92,7 +129,7 @@ fn initialisers<'a>(fields: impl Iterator<Item = (usize, &'a Field)>) -> Result<
                 quote!(#index)
             }
         };
-        let value = read(field, &options, position)?;
+        let value = read(field, &options, position, way)?;
         if !options.skip {
             position += 1;
         }
@@ -101,7 +138,7 @@ fn initialisers<'a>(fields: impl Iterator<Item = (usize, &'a Field)>) -> Result<
     Ok(all)
 }
 
-fn read(field: &Field, options: &Options, position: usize) -> Result<Tokens> {
+fn read(field: &Field, options: &Options, position: usize, way: Way) -> Result<Tokens> {
     if options.skip {
         return Ok(quote!(::core::default::Default::default()));
     }
@@ -120,7 +157,10 @@ fn read(field: &Field, options: &Options, position: usize) -> Result<Tokens> {
     let read = if options.json {
         quote!(::athena_db::Source::take_json(row, #column)?)
     } else {
-        quote!(::athena_db::Source::take_near(row, #position, #column)?)
+        match way {
+            Way::Name => quote!(::athena_db::Source::take_near(row, #position, #column)?),
+            Way::Position => quote!(::athena_db::Source::take_at(row, #position)?),
+        }
     };
     Ok(if options.default {
         quote! {

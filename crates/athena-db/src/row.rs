@@ -22,11 +22,11 @@ pub struct Row {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Columns {
     names: Vec<String>,
-    asked: Vec<Asked>,
+    asked: Asked,
 }
 
-/// Where in the programme the name stands that a column was last found by: the next row is asked
-/// with the same one, and then there is nothing to compare.
+/// Where in the programme the names stand that were last found to be the columns': the next row is
+/// asked with the same ones, and then there is nothing to compare.
 #[derive(Default)]
 struct Asked(AtomicUsize);
 
@@ -172,24 +172,32 @@ pub(crate) fn fit_json<T: DeserializeOwned>(name: &str, json: Option<Json>) -> R
 
 impl Columns {
     pub(crate) fn new(names: Vec<String>) -> Arc<Self> {
-        let asked = names.iter().map(|_| Asked::default()).collect();
-        Arc::new(Self { names, asked })
+        Arc::new(Self {
+            names,
+            asked: Asked::default(),
+        })
     }
 
     /// Whether the column at a position has the name.
+    pub(crate) fn is_at(&self, index: usize, name: &str) -> bool {
+        self.names.get(index).is_some_and(|column| column == name)
+    }
+
+    /// Whether the columns are these and no others, in order; of names in the programme that are asked
+    /// for again the address says it.
+    #[doc(hidden)]
     #[inline]
-    pub(crate) fn is_at(&self, index: usize, name: &'static str) -> bool {
-        let (Some(column), Some(Asked(asked))) = (self.names.get(index), self.asked.get(index))
-        else {
-            return false;
-        };
-        let address = name.as_ptr().addr();
-        if asked.load(Ordering::Relaxed) == address && column.len() == name.len() {
-            return true;
-        }
-        let found = column == name;
+    pub fn are(&self, names: &'static [&'static str]) -> bool {
+        let address = names.as_ptr().addr();
+        (self.asked.0.load(Ordering::Relaxed) == address && self.names.len() == names.len())
+            || self.are_really(names)
+    }
+
+    #[inline(never)]
+    fn are_really(&self, names: &'static [&'static str]) -> bool {
+        let found = self.iter().eq(names.iter().copied());
         if found {
-            asked.store(address, Ordering::Relaxed);
+            self.asked.0.store(names.as_ptr().addr(), Ordering::Relaxed);
         }
         found
     }
