@@ -89,6 +89,7 @@ mod logical;
 mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;
+mod names;
 mod observe;
 mod params;
 mod plan;

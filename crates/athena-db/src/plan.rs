@@ -5,7 +5,6 @@ mod addresses;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use addresses::Addresses;
 use crate::collect::{Collected, Collector};
 use crate::dialect::Dialect;
 use crate::error::{Error, Position, Result};
+use crate::names::LastFound;
 use crate::observe::{StatementStats, Statistics, summarise};
 use crate::params::{Params, check_value};
 use crate::postgres::Hint;
@@ -62,7 +62,7 @@ impl From<String> for Sql {
 }
 
 /// A statement ready to be prepared, as the threads of one shard run it: what they write down of
-/// their runs, and who holds it, does not hold up the others.
+/// their runs, and who holds it, does not hold up the others. A built text has one plan for all.
 #[derive(Debug)]
 pub struct Plan {
     analysis: Arc<Analysis>,
@@ -70,8 +70,8 @@ pub struct Plan {
     pub(crate) statistics: Statistics,
     /// The columns of the first result.
     columns: OnceLock<Arc<Columns>>,
-    /// The address of names that were found to be those of the slots.
-    names: AtomicUsize,
+    /// The names of a `params!` that are those of the slots.
+    named: LastFound,
 }
 
 /// The positional parameters of a statement and what is known about it, whoever runs it.
@@ -403,26 +403,17 @@ impl Plan {
             analysis,
             statistics: Statistics::default(),
             columns: OnceLock::new(),
-            names: AtomicUsize::new(0),
+            named: LastFound::default(),
         }
     }
 
-    pub(crate) fn slot_names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn slot_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.slots.iter().map(|slot| slot.name.as_str())
     }
 
-    /// Whether the names of a `params!` are those of the slots, one by one; of one that is met again
-    /// the address says it.
+    /// Whether the names of a `params!` are those of the slots, one by one.
     pub(crate) fn has_names(&self, names: &'static [&'static str]) -> bool {
-        let address = names.as_ptr().addr();
-        if self.names.load(Ordering::Relaxed) == address && names.len() == self.slots.len() {
-            return true;
-        }
-        let found = self.slot_names().eq(names.iter().copied());
-        if found {
-            self.names.store(address, Ordering::Relaxed);
-        }
-        found
+        self.named.is_same(names, self.slot_names())
     }
 
     pub(crate) fn analysis(&self) -> &Arc<Analysis> {

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::error::{Error, Result};
+use crate::names::LastFound;
 use crate::source::Source;
 use crate::value::{FromValue, Value};
 
@@ -22,13 +22,9 @@ pub struct Row {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Columns {
     names: Vec<String>,
-    asked: Asked,
+    /// The names of fields that are these.
+    found: LastFound,
 }
-
-/// Where in the programme the names stand that were last found to be the columns': the next row is
-/// asked with the same ones, and then there is nothing to compare.
-#[derive(Default)]
-struct Asked(AtomicUsize);
 
 /// A type that can be read from a row: by hand, as a tuple by position, or derived by name.
 ///
@@ -174,7 +170,7 @@ impl Columns {
     pub(crate) fn new(names: Vec<String>) -> Arc<Self> {
         Arc::new(Self {
             names,
-            asked: Asked::default(),
+            found: LastFound::default(),
         })
     }
 
@@ -183,23 +179,12 @@ impl Columns {
         self.names.get(index).is_some_and(|column| column == name)
     }
 
-    /// Whether the columns are these and no others, in order; of names in the programme that are asked
-    /// for again the address says it.
+    /// Whether the columns are these and no others, in order.
     #[doc(hidden)]
     #[inline]
     pub fn are(&self, names: &'static [&'static str]) -> bool {
-        let address = names.as_ptr().addr();
-        (self.asked.0.load(Ordering::Relaxed) == address && self.names.len() == names.len())
-            || self.are_really(names)
-    }
-
-    #[inline(never)]
-    fn are_really(&self, names: &'static [&'static str]) -> bool {
-        let found = self.iter().eq(names.iter().copied());
-        if found {
-            self.asked.0.store(names.as_ptr().addr(), Ordering::Relaxed);
-        }
-        found
+        self.found
+            .is_same(names, self.names.iter().map(String::as_str))
     }
 
     /// Returns the number of columns.
@@ -269,21 +254,6 @@ impl fmt::Debug for Columns {
         formatter.debug_list().entries(&self.names).finish()
     }
 }
-
-impl Clone for Asked {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
-
-/// Columns are the same whoever asked for them.
-impl PartialEq for Asked {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Asked {}
 
 impl FromRow for Row {
     fn from_row(row: &Row) -> Result<Self> {

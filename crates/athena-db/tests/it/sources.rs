@@ -359,12 +359,17 @@ story! {
     }
 }
 
+/// Makes a table of numbers from 0 on.
+async fn number(store: &Store, count: i64) {
+    store.create("n (id BIGINT PRIMARY KEY)").await;
+    let rows = (0..count).map(|id| vec![id.into()]).collect();
+    store.db.insert_rows("n", &["id"], rows).await.unwrap();
+}
+
 story! {
     #[tokio::test]
     async fn no_more_rows_are_read_than_wanted(store: Store) {
-        store.create("n (id BIGINT PRIMARY KEY)").await;
-        let rows = (0..10).map(|id: i64| vec![id.into()]).collect();
-        store.db.insert_rows("n", &["id"], rows).await.unwrap();
+        number(store, 10).await;
         for limit in [0, 1, 9, 10, 11] {
             let rows = store.db.fetch_rows("SELECT id FROM n ORDER BY id", params! {}, limit).await;
             let rows: Vec<i64> = rows.unwrap().iter().map(|row| row.get("id").unwrap()).collect();
@@ -377,9 +382,7 @@ story! {
 story! {
     #[tokio::test]
     async fn a_statement_that_writes_is_done_whatever_its_rows_do_not_fit(store: Store) {
-        store.create("n (id BIGINT PRIMARY KEY)").await;
-        let rows = (0..300).map(|id: i64| vec![id.into()]).collect();
-        store.db.insert_rows("n", &["id"], rows).await.unwrap();
+        number(store, 300).await;
         let sql = "DELETE FROM n WHERE id >= 100 RETURNING id";
         let error = store.db.fetch_all::<Scalar<bool>>(sql, params! {}).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Type { .. }), "{error:?}");
@@ -403,9 +406,7 @@ impl FromRow for Panics {
 story! {
     #[tokio::test]
     async fn a_panic_over_a_row_harms_no_other_statement(store: Store) {
-        store.create("n (id BIGINT PRIMARY KEY)").await;
-        let rows = (0..300).map(|id: i64| vec![id.into()]).collect();
-        store.db.insert_rows("n", &["id"], rows).await.unwrap();
+        number(store, 300).await;
         for _ in 0..20 {
             let db = store.db.clone();
             let all = async move { db.fetch_all::<Panics>("SELECT id FROM n", params! {}).await };

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::thread;
 
+use tempfile::TempDir;
+
 use super::super::Sqlite;
 use super::*;
 use crate::database::Settings;
@@ -77,6 +79,20 @@ impl Store {
         Self::open(folder, Durability::Normal).await
     }
 
+    async fn with_table() -> (TempDir, Self) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Self::normal(folder.path()).await;
+        store.batch(TABLE).await;
+        (folder, store)
+    }
+
+    /// With a row whose insert the database knows.
+    async fn with_a_row() -> (TempDir, Self) {
+        let (folder, store) = Self::with_table().await;
+        store.known(store.insert(1)).await;
+        (folder, store)
+    }
+
     async fn batch(&self, text: &str) {
         self.sqlite.run(Work::Batch(text.to_owned())).await.unwrap();
     }
@@ -139,10 +155,7 @@ const TABLE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, body TEXT NOT NULL)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lone_write_runs_on_its_task_and_lasts() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::normal(folder.path()).await;
-    store.batch(TABLE).await;
-    store.known(store.insert(1)).await;
+    let (folder, store) = Store::with_a_row().await;
     for id in 2..=10 {
         assert_eq!(store.run(store.insert(id)).await.unwrap(), 1);
     }
@@ -286,10 +299,8 @@ async fn sixteen_tasks_and_another_handle_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_behind_a_transaction_waits_in_the_queue() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(Store::normal(folder.path()).await);
-    store.batch(TABLE).await;
-    store.known(store.insert(1)).await;
+    let (_folder, store) = Store::with_a_row().await;
+    let store = Arc::new(store);
     let tx = store
         .sqlite
         .begin(TxOptions::default(), false)
@@ -316,10 +327,8 @@ async fn a_write_behind_a_transaction_waits_in_the_queue() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_meets_another_process_waits_for_it_on_the_thread() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(Store::normal(folder.path()).await);
-    store.batch(TABLE).await;
-    store.known(store.insert(1)).await;
+    let (folder, store) = Store::with_a_row().await;
+    let store = Arc::new(store);
     let other = rusqlite::Connection::open(folder.path().join("store.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let waiting = tokio::spawn({
@@ -335,9 +344,7 @@ async fn a_write_that_meets_another_process_waits_for_it_on_the_thread() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lone_writes_keep_the_log_short_and_leave_checkpoints_to_the_thread() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::normal(folder.path()).await;
-    store.batch(TABLE).await;
+    let (_folder, store) = Store::with_table().await;
     let task = tokio::spawn(async move {
         let mut longest = 0;
         for id in 0..20_000 {
@@ -357,9 +364,7 @@ async fn lone_writes_keep_the_log_short_and_leave_checkpoints_to_the_thread() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_a_reader_holds_is_checkpointed_now_and_then_and_begins_anew_after_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::normal(folder.path()).await;
-    store.batch(TABLE).await;
+    let (_folder, store) = Store::with_table().await;
     let options = TxOptions::read_only();
     let reader = store.sqlite.begin(options, false).await.unwrap();
     let log = || {
@@ -410,10 +415,7 @@ async fn a_write_that_takes_too_long_starts_over_on_the_thread() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_with_the_pen_in_hand_is_undone() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::normal(folder.path()).await;
-    store.batch(TABLE).await;
-    store.known(store.insert(1)).await;
+    let (_folder, store) = Store::with_a_row().await;
     let tray = Arc::clone(&store.writer().tray);
     let panicked = thread::spawn(move || {
         let mut place = tray.lock();
