@@ -1,11 +1,14 @@
 //! What an operation is called with: the store's parts, who calls, and for which project.
 
-use crate::{Clock, Embedder, SystemClock};
+use crate::{Clock, Embedder, Masker, SystemClock};
 use athena_db::Database;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+
+/// The project of calls that name none in surroundings that have none.
+pub const DEFAULT_PROJECT: &str = "default";
 
 /// The context of one call.
 ///
@@ -16,6 +19,7 @@ pub struct Ctx {
     caller: Caller,
     project: Option<String>,
     idempotency: Option<Idempotency>,
+    masked: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// Who calls.
@@ -45,6 +49,7 @@ impl Ctx {
             },
             project: None,
             idempotency: None,
+            masked: None,
         }
     }
 
@@ -60,6 +65,18 @@ impl Ctx {
     pub fn with_idempotency(mut self, idempotency: Idempotency) -> Self {
         self.idempotency = Some(idempotency);
         self
+    }
+
+    /// Keeps what was replaced in the input of the call.
+    pub(crate) fn with_masked(mut self, values: Option<Arc<dyn Any + Send + Sync>>) -> Self {
+        self.masked = values;
+        self
+    }
+
+    /// Returns what the [`Masker`] kept of the values that it replaced in the input of the call.
+    #[must_use]
+    pub fn masked<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.masked.as_ref()?.downcast_ref()
     }
 
     /// Drops the idempotency key: for a further change within a call, which is not the request.
@@ -102,7 +119,12 @@ impl Ctx {
     /// Returns the project of a call that names none: the face's choice, else `default`.
     #[must_use]
     pub fn project(&self) -> &str {
-        self.project.as_deref().unwrap_or("default")
+        self.project.as_deref().unwrap_or(DEFAULT_PROJECT)
+    }
+
+    /// Returns the project that the face chose for calls that name none, if it chose one.
+    pub(crate) fn own_project(&self) -> Option<&str> {
+        self.project.as_deref()
     }
 
     /// Returns the idempotency key of the call, if it has one.
@@ -136,6 +158,7 @@ pub struct Env {
     db: Database,
     clock: Arc<dyn Clock>,
     embedder: Arc<dyn Embedder>,
+    masker: Option<Arc<dyn Masker>>,
     parts: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
 }
 
@@ -147,6 +170,7 @@ impl Env {
             db,
             clock: Arc::new(SystemClock),
             embedder,
+            masker: None,
             parts: HashMap::new(),
         })
     }
@@ -161,6 +185,12 @@ impl Env {
     #[must_use]
     pub fn embedder(&self) -> &Arc<dyn Embedder> {
         &self.embedder
+    }
+
+    /// Returns what takes personal data out of inputs, if there is something to store.
+    #[must_use]
+    pub fn masker(&self) -> Option<&Arc<dyn Masker>> {
+        self.masker.as_ref()
     }
 
     /// Returns a part that a crate above this one put here.
@@ -197,6 +227,13 @@ impl EnvBuilder {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.0.clock = clock;
+        self
+    }
+
+    /// Takes personal data out of every input.
+    #[must_use]
+    pub fn masker(mut self, masker: Arc<dyn Masker>) -> Self {
+        self.0.masker = Some(masker);
         self
     }
 

@@ -192,6 +192,20 @@ impl Error {
         self
     }
 
+    /// Passes what the caller will read through `redact`.
+    #[must_use]
+    pub fn redacted(mut self, redact: impl Fn(&str) -> Cow<'_, str>) -> Self {
+        if let Cow::Owned(message) = redact(&self.0.message) {
+            self.0.message = Cow::Owned(message);
+        }
+        if let Some(field) = &mut self.0.field
+            && let Cow::Owned(redacted) = redact(field)
+        {
+            *field = redacted;
+        }
+        self
+    }
+
     /// Returns what kind of failure it is.
     #[must_use]
     pub fn code(&self) -> Code {

@@ -1,9 +1,11 @@
 //! What a capability is: its input, its output, what it does, and how each face shows it.
 
 use crate::{Code, Ctx, Result};
+use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::future::Future;
 
 /// One capability of Athena.
@@ -47,6 +49,16 @@ pub trait Operation: DeserializeOwned + JsonSchema + Send + 'static {
     /// What it answers.
     type Output: Serialize + JsonSchema + Send + 'static;
 
+    /// Returns the name of the project that an input is about.
+    ///
+    /// Tokens stand for personal data by project. `None`, the answer unless an operation says
+    /// otherwise, is the project that the input names as `project`, else the surroundings' own; an
+    /// operation on something that exists answers that thing's. It is asked only about inputs with
+    /// something personal in them, and before the operation sees them.
+    fn home<'a>(_ctx: &'a Ctx, _input: &'a Value) -> BoxFuture<'a, Result<Option<String>>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// Performs it.
     fn call(self, ctx: &Ctx) -> impl Future<Output = Result<Self::Output>> + Send;
 }
@@ -66,6 +78,8 @@ pub struct Spec {
     pub scope: Scope,
     /// The name of its MCP tool in the default profile; others are found by searching.
     pub tool: Option<&'static str>,
+    /// Whether agents may call it over MCP at all.
+    pub for_agents: bool,
     /// How the command line offers it.
     pub cli: Cli,
     /// The ways in which it can fail beyond those that every operation has.
@@ -250,6 +264,7 @@ impl Spec {
             idempotent,
             scope,
             tool: None,
+            for_agents: true,
             cli: Cli {
                 command: &[],
                 positional: &[],
@@ -279,6 +294,13 @@ impl Spec {
     #[must_use]
     pub const fn tool(mut self, name: &'static str) -> Self {
         self.tool = Some(name);
+        self
+    }
+
+    /// Keeps it from agents: MCP neither lists nor calls it. REST and the command line do.
+    #[must_use]
+    pub const fn not_for_agents(mut self) -> Self {
+        self.for_agents = false;
         self
     }
 

@@ -1,11 +1,11 @@
 //! The list of all operations, from which every face is made.
 
 use crate::schema::{self, Components};
-use crate::{Code, Ctx, Error, Idempotency, Operation, Result, Spec};
+use crate::{Call, Code, Ctx, Effect, Error, Idempotency, Masked, Operation, Result, Spec};
 use futures_util::future::BoxFuture;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -34,9 +34,11 @@ pub struct Entry {
     pub input: Value,
     /// The schema of its output: always an object.
     pub output: Value,
+    home: Home,
     handler: Handler,
 }
 
+type Home = for<'a> fn(&'a Ctx, &'a Value) -> BoxFuture<'a, Result<Option<String>>>;
 type Handler = Box<dyn Fn(Ctx, Value) -> BoxFuture<'static, Result<Value>> + Send + Sync>;
 
 impl Registry {
@@ -87,6 +89,9 @@ impl Registry {
             input["properties"] = Value::Object(Components::new());
         }
         assert_names_exist(&spec, &input);
+        if spec.effect != Effect::Read {
+            output["properties"][MASKED] = masked_schema();
+        }
         assert!(
             !self
                 .entries
@@ -105,6 +110,7 @@ impl Registry {
             description,
             input,
             output,
+            home: O::home,
             handler: Box::new(|ctx, input| Box::pin(run::<O>(ctx, input))),
             spec,
         });
@@ -159,11 +165,44 @@ impl Registry {
         &self,
         entry: &Entry,
         ctx: &Ctx,
-        mut input: Value,
+        input: Value,
         idempotency_key: Option<String>,
+    ) -> Result<Value> {
+        self.perform(entry, ctx, input, idempotency_key)
+            .await
+            .map_err(|error| match ctx.env().masker() {
+                Some(masker) => error.redacted(|text| masker.redact(text)),
+                None => error,
+            })
+    }
+
+    async fn perform(
+        &self,
+        entry: &Entry,
+        ctx: &Ctx,
+        mut input: Value,
+        mut idempotency_key: Option<String>,
     ) -> Result<Value> {
         schema::accept(&entry.input, &self.components, &mut input)?;
         let mut ctx = ctx.clone();
+        let mut project = ctx.own_project().map(str::to_owned);
+        let masked = match ctx.env().masker() {
+            Some(masker) => {
+                let call = Call {
+                    entry,
+                    components: &self.components,
+                    input: &mut input,
+                    project: &mut project,
+                    idempotency_key: &mut idempotency_key,
+                };
+                masker.mask(&ctx, call).await?
+            }
+            None => Masked::default(),
+        };
+        if let Some(project) = project {
+            ctx = ctx.with_project(project);
+        }
+        ctx = ctx.with_masked(masked.values);
         if let Some(key) = idempotency_key {
             ctx = ctx.with_idempotency(Idempotency {
                 key,
@@ -171,6 +210,9 @@ impl Registry {
             });
         }
         let mut output = (entry.handler)(ctx, input).await?;
+        if entry.spec.effect != Effect::Read && !masked.counts.is_empty() {
+            output[MASKED] = json!(masked.counts);
+        }
         schema::prune(&entry.output, &self.components, &mut output);
         Ok(output)
     }
@@ -238,6 +280,15 @@ impl Entry {
             .map(|(name, field)| (name.as_str(), field))
     }
 
+    /// Returns the project that an input is about; see [`Operation::home`].
+    ///
+    /// # Errors
+    ///
+    /// What looking it up fails with.
+    pub async fn home(&self, ctx: &Ctx, input: &Value) -> Result<Option<String>> {
+        (self.home)(ctx, input).await
+    }
+
     /// Whether the input must have that field.
     #[must_use]
     pub fn requires(&self, name: &str) -> bool {
@@ -258,7 +309,7 @@ impl Entry {
             Code::Unavailable,
             Code::Internal,
         ];
-        if self.spec.effect != crate::Effect::Read {
+        if self.spec.effect != Effect::Read {
             codes.extend([
                 Code::IdempotencyMismatch,
                 Code::ReadOnly,
@@ -276,6 +327,17 @@ impl Entry {
         );
         codes
     }
+}
+
+/// The field of a change's answer that says how many values were replaced.
+const MASKED: &str = "masked";
+
+fn masked_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "How many values were replaced by tokens before anything was stored, by kind.",
+        "additionalProperties": {"type": "integer", "format": "int64", "minimum": 0},
+    })
 }
 
 fn generator(lock: &mut Mutex<SchemaGenerator>) -> &mut SchemaGenerator {

@@ -3,7 +3,8 @@
 use crate::{memories, projects};
 use athena_core::{EnvBuilder, Registry};
 use athena_db::{MigrationFile, MigrationSet};
-use athena_store::{ColumnClass, Store, TableClasses};
+use athena_store::{ColumnClass, Privacy, Store, TableClasses};
+use std::sync::Arc;
 
 /// The tables of this crate.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
@@ -54,16 +55,20 @@ pub fn catalogue(registry: Registry) -> Registry {
         .with::<projects::Delete>()
 }
 
-/// Puts what these operations need into an environment: the store, its chores, the counters.
+/// Puts what these operations need into an environment: the store, its chores, the counters, and
+/// what takes personal data out of every input.
 #[must_use]
-pub fn wire(env: EnvBuilder) -> EnvBuilder {
-    let store = Store::new(&[&athena_store::MIGRATIONS, &MIGRATIONS])
+pub fn wire(env: EnvBuilder, privacy: Arc<Privacy>) -> EnvBuilder {
+    let known = [&athena_store::MIGRATIONS, &MIGRATIONS];
+    let store = Store::new(&known, COLUMN_CLASSES, Arc::clone(&privacy))
         .with_chore(memories::FlushRetrievals)
         .with_chore(memories::EmbedPending);
-    env.part(store).part(memories::Retrievals::default())
+    env.masker(privacy)
+        .part(store)
+        .part(memories::Retrievals::default())
 }
 
-use ColumnClass::{HomeRelative, Plain, Tokenised};
+use ColumnClass::{Derived, HomeRelative, Plain, Tokenised};
 
 /// The privacy class of every column of this crate's tables.
 pub const COLUMN_CLASSES: &[TableClasses] = &[
@@ -71,11 +76,11 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
         table: "projects",
         columns: &[
             ("id", Plain),
-            ("name", Tokenised),
+            ("name", Plain),
             ("path", HomeRelative),
             ("description", Tokenised),
-            ("language", Plain),
-            ("framework", Plain),
+            ("language", Tokenised),
+            ("framework", Tokenised),
             ("embedding_dim", Plain),
             ("consolidation_interval", Plain),
             ("principal", Plain),
@@ -97,7 +102,7 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("superseded_by", Plain),
             ("update_reason", Tokenised),
             ("content", Tokenised),
-            ("content_type", Plain),
+            ("content_type", Tokenised),
             ("content_hash", Plain),
             ("memory_type", Plain),
             ("domain", Tokenised),
@@ -105,12 +110,12 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("metadata", Tokenised),
             ("session_id", Tokenised),
             ("speaker", Tokenised),
-            ("role", Plain),
+            ("role", Tokenised),
             ("caption", Tokenised),
             ("position", Plain),
             ("event_type", Tokenised),
-            ("code_language", Plain),
-            ("code_hash", Plain),
+            ("code_language", Tokenised),
+            ("code_hash", Tokenised),
             ("source", Tokenised),
             ("agent", Tokenised),
             ("trust", Plain),
@@ -124,7 +129,7 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("valid_from", Plain),
             ("valid_until", Plain),
             ("expires_at", Plain),
-            ("principal", Plain),
+            ("principal", Tokenised),
             ("created_at", Plain),
             ("updated_at", Plain),
             ("last_accessed", Plain),
@@ -142,7 +147,7 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("n", Plain),
             ("start_offset", Plain),
             ("end_offset", Plain),
-            ("e", Tokenised),
+            ("e", Derived),
         ],
     },
     TableClasses {

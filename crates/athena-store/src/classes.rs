@@ -1,7 +1,8 @@
 //! What may be personal in each column, declared where the column is made.
 //!
-//! Every column that Athena stores has a class; a test of the schema fails for one without. The
-//! write path passes text on as it is until the privacy crate fills the classes with meaning.
+//! Every column that Athena stores has a class; a test of the schema fails for one without. Inputs
+//! are masked before an operation sees them, so the classes say what may be met where: in which
+//! columns tokens stand, and which are made from them.
 
 /// How the write path treats what goes into a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,7 +13,11 @@ pub enum ColumnClass {
     HomeRelative,
     /// Bytes that must come back as they went in: scanned, reported, sealed, never indexed.
     Exact,
-    /// Numbers, times, names from a closed list and what Athena derives itself.
+    /// Made from tokenised text, such as terms and vectors: made anew when tokens change.
+    Derived,
+    /// Bytes that Athena itself has sealed.
+    Sealed,
+    /// Numbers, times, names from a closed list and what Athena makes up itself.
     Plain,
 }
 
@@ -25,19 +30,18 @@ pub struct TableClasses {
     pub columns: &'static [(&'static str, ColumnClass)],
 }
 
-use ColumnClass::{Plain, Tokenised};
+use ColumnClass::{Derived, Plain, Sealed, Tokenised};
 
 /// The classes of this crate's own columns.
 pub const COLUMN_CLASSES: &[TableClasses] = &[
     TableClasses {
         table: "search_tail",
-        // The record holds terms of text that was tokenised before.
         columns: &[
             ("project_id", Plain),
             ("seq", Plain),
             ("kind", Plain),
             ("item_id", Plain),
-            ("record", Tokenised),
+            ("record", Derived),
         ],
     },
     TableClasses {
@@ -46,7 +50,7 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("project_id", Plain),
             ("first_seq", Plain),
             ("last_seq", Plain),
-            ("chunk", Tokenised),
+            ("chunk", Derived),
         ],
     },
     TableClasses {
@@ -80,6 +84,41 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("request_hash", Plain),
             ("response", Tokenised),
             ("created_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "privacy_key",
+        columns: &[
+            ("id", Plain),
+            ("fingerprint", Plain),
+            ("token_key", Sealed),
+            ("previous", Plain),
+            ("retokenise", Plain),
+            ("changed_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "pii_vault",
+        columns: &[
+            ("project", Plain),
+            ("token", Tokenised),
+            ("fingerprint", Plain),
+            ("sealed", Sealed),
+            ("renewed", Tokenised),
+            ("created_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "audit_log",
+        columns: &[
+            ("id", Plain),
+            ("at", Plain),
+            ("principal", Plain),
+            ("action", Plain),
+            ("project", Plain),
+            ("subject", Tokenised),
+            ("reason", Tokenised),
+            ("outcome", Plain),
         ],
     },
 ];

@@ -16,6 +16,7 @@ mod embed_queue;
 mod idempotency;
 mod index_cache;
 mod models;
+mod privacy;
 mod residue;
 mod schema_guard;
 mod seal;
@@ -27,6 +28,9 @@ pub use background::{Background, flush};
 pub use classes::{COLUMN_CLASSES, ColumnClass, TableClasses};
 pub use embed_queue::{Due, claim, done, due, enqueue, pending, postpone};
 pub use models::{known_model_id, model, model_id};
+pub use privacy::{
+    Audited, Privacy, VaultEntry, audit, forget_values, respelt, revealed, vault_sizes,
+};
 pub use residue::{erase_residue, owed_after_purge};
 pub use seal::remove_item;
 pub use search::{Request, Searched, search};
@@ -35,7 +39,7 @@ pub use write::{Write, Written, write};
 
 use athena_db::{MigrationFile, MigrationSet};
 
-/// The tables of the search log, the embedding spaces and the idempotency keys.
+/// The tables of the search log, the embedding spaces, the idempotency keys, and of privacy.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     name: "store",
     files: &[
@@ -53,6 +57,11 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             3,
             "idempotency",
             include_str!("../migrations/V003__idempotency.sql"),
+        ),
+        MigrationFile::new(
+            4,
+            "privacy",
+            include_str!("../migrations/V004__privacy.sql"),
         ),
     ],
 };

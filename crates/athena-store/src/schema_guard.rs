@@ -1,7 +1,8 @@
-//! Keeps an old process from writing into a store that a newer one has migrated.
+//! Keeps an old process from writing into a store that a newer one has migrated, and reads on the
+//! way which key the store has.
 
 use athena_core::{Code, Error, Result};
-use athena_db::{Executor, MigrationSet, Scalar, Tx, params};
+use athena_db::{Executor, MigrationSet, Tx, params};
 
 /// The migrations that this process knows.
 #[derive(Debug)]
@@ -24,11 +25,13 @@ impl SchemaGuard {
         }
     }
 
-    /// Refuses to write when the store has migrations that this process does not know.
-    pub(crate) async fn check(&self, tx: &Tx<'_>) -> Result<()> {
-        let Scalar(applied) = tx
-            .fetch_one::<Scalar<i64>>(
-                "SELECT COUNT(*) FROM athena_migrations WHERE set_name IN :sets",
+    /// Refuses to write when the store has migrations that this process does not know; returns the
+    /// fingerprint of the store's key, if it has one.
+    pub(crate) async fn check(&self, tx: &Tx<'_>) -> Result<Option<String>> {
+        let (applied, fingerprint): (i64, Option<String>) = tx
+            .fetch_one(
+                "SELECT COUNT(*), (SELECT fingerprint FROM privacy_key WHERE id = 1)
+                 FROM athena_migrations WHERE set_name IN :sets",
                 params! { sets: &self.sets },
             )
             .await?;
@@ -38,6 +41,6 @@ impl SchemaGuard {
                 "a newer version of Athena has migrated this store; restart this process with that version",
             ));
         }
-        Ok(())
+        Ok(fingerprint)
     }
 }

@@ -1,7 +1,9 @@
 //! The part of the environment that writing and searching share.
 
 use crate::Write;
+use crate::classes::{COLUMN_CLASSES, TableClasses};
 use crate::index_cache::IndexCache;
+use crate::privacy::Privacy;
 use crate::schema_guard::SchemaGuard;
 use crate::write::Written;
 use athena_core::{Env, ProjectId, Result};
@@ -19,6 +21,8 @@ pub struct Store {
     pub(crate) chores: Vec<Box<dyn Chore>>,
     pub(crate) indexes: IndexCache,
     pub(crate) schema: SchemaGuard,
+    pub(crate) classes: Vec<TableClasses>,
+    pub(crate) privacy: Arc<Privacy>,
     to_seal: Mutex<BTreeSet<ProjectId>>,
 }
 
@@ -84,17 +88,30 @@ impl Intent {
 }
 
 impl Store {
-    /// Makes a store without hooks, for a process that knows these migrations.
+    /// Makes a store without hooks, for a process that knows these migrations, whose columns have
+    /// these classes beside those of this crate.
     #[must_use]
-    pub fn new(known: &[&MigrationSet<'_>]) -> Self {
+    pub fn new(
+        known: &[&MigrationSet<'_>],
+        classes: &[TableClasses],
+        privacy: Arc<Privacy>,
+    ) -> Self {
         Self {
             gates: Vec::new(),
             links: Vec::new(),
             chores: Vec::new(),
             indexes: IndexCache::default(),
             schema: SchemaGuard::knowing(known),
+            classes: [COLUMN_CLASSES, classes].concat(),
+            privacy,
             to_seal: Mutex::default(),
         }
+    }
+
+    /// Returns what the process knows of privacy.
+    #[must_use]
+    pub fn privacy(&self) -> &Arc<Privacy> {
+        &self.privacy
     }
 
     /// Adds a gate; all of them must allow a change.

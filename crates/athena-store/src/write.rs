@@ -1,7 +1,7 @@
-//! The one way in: gates, rows, log, links, commit.
+//! The one way in: key, gates, rows, log, links, commit.
 
 use crate::store::{Intent, Store};
-use crate::{idempotency, models};
+use crate::{idempotency, models, privacy};
 use athena_core::{Ctx, Error, ModelId, ProjectId, Result};
 use athena_db::{BoxFuture, Executor, Tx, TxOptions, params};
 use athena_search::{ItemRef, Record, record};
@@ -149,8 +149,10 @@ impl Write<'_> {
 ///
 /// # Errors
 ///
-/// What a gate refuses, what `change` fails with, and
-/// [`Code::NewerStore`](athena_core::Code::NewerStore) when a newer version has migrated the store.
+/// What a gate refuses, what `change` fails with,
+/// [`Code::NewerStore`](athena_core::Code::NewerStore) when a newer version has migrated the store,
+/// and [`Code::InvalidState`](athena_core::Code::InvalidState) when its personal data is tokenised
+/// with a key that this process does not hold.
 pub async fn write<T, F>(ctx: &Ctx, intent: Intent, change: F) -> Result<T>
 where
     T: Serialize + DeserializeOwned + Send,
@@ -189,7 +191,8 @@ where
     T: Serialize + DeserializeOwned + Send,
     F: for<'w> Fn(&'w Write<'w>) -> BoxFuture<'w, Result<T>> + Send + Sync,
 {
-    store.schema.check(tx).await?;
+    let fingerprint = store.schema.check(tx).await?;
+    store.privacy.check(ctx, tx, fingerprint).await?;
     if let Some(idempotency) = ctx.idempotency()
         && let Some(answer) = idempotency::claim(tx, ctx, idempotency).await?
     {
@@ -206,6 +209,7 @@ where
     for gate in &store.gates {
         gate.check(&write, &intent).await?;
     }
+    privacy::keep_values(&write, &store.privacy).await?;
     let value = change(&write).await?;
     let written = write.written();
     for link in &store.links {

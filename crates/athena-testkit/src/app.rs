@@ -4,6 +4,8 @@ use crate::{FixedClock, TestStore};
 use athena_core::{Ctx, Env, Error, Registry};
 use athena_db::Database;
 use athena_embed::BuiltinEmbedder;
+use athena_privacy::{Detector, Keyring, Masking, Policy};
+use athena_store::Privacy;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -111,5 +113,16 @@ fn ids(recalled: &Value) -> Vec<i64> {
 
 fn environment(db: Database, clock: &Arc<FixedClock>) -> Arc<Env> {
     let clock = Arc::clone(clock);
-    athena_memory::wire(Env::builder(db, Arc::new(BuiltinEmbedder)).clock(clock)).build()
+    let env = Env::builder(db, Arc::new(BuiltinEmbedder)).clock(clock);
+    athena_memory::wire(env, privacy(Policy::Standard)).build()
+}
+
+/// The key of every test's store.
+const KEY: &str = "5eb1a0c4d7f3926b8e0d41a7c95f36e2b4780d1f6ca3e95d27f8b04a613ce97d";
+
+/// Returns privacy with a policy and the key of the tests.
+#[must_use]
+pub fn privacy(policy: Policy) -> Arc<Privacy> {
+    let keyring = || Keyring::given("the key of the tests", KEY);
+    Privacy::new(Masking::new(Detector::default(), policy), keyring, true)
 }

@@ -9,6 +9,8 @@ use crate::project;
 use athena_core::{Code, Ctx, Embedder, Env, Error, Registry, Result};
 use athena_db::{Builder, Database, Durability, MigrationSet, sqlite_url};
 use athena_embed::{EmbedderConfig, Secret};
+use athena_privacy::{Detector, Keyring, Masking, Policy};
+use athena_store::Privacy;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -41,17 +43,19 @@ impl Store {
     /// Settings that cannot work, a database that cannot be reached (unless the fallback was
     /// asked for), and a store of a newer version.
     pub(crate) async fn open(settings: &Settings) -> Result<Self> {
+        let privacy = privacy(settings)?;
         let embedder = embedder(&settings.embedder)?;
         let db = open_or_fall_back(settings).await?;
         let directory = std::env::current_dir().unwrap_or_default();
         Ok(Self::wire(
             db,
             embedder,
+            privacy,
             project::choose(settings, &directory).name,
         ))
     }
 
-    /// Opens a store in a file, whatever the settings say.
+    /// Opens a store in a file, whatever the settings say, with a key that is kept nowhere.
     ///
     /// # Errors
     ///
@@ -60,6 +64,7 @@ impl Store {
         path: &Path,
         durability: Durability,
         embedder: Arc<dyn Embedder>,
+        policy: Policy,
         project: &str,
     ) -> Result<Self> {
         let db = Database::builder(&sqlite_url(path))
@@ -67,11 +72,17 @@ impl Store {
             .open()
             .await?;
         migrate(&db).await?;
-        Ok(Self::wire(db, embedder, project.to_owned()))
+        let privacy = Privacy::passing(Masking::new(Detector::default(), policy))?;
+        Ok(Self::wire(db, embedder, privacy, project.to_owned()))
     }
 
-    fn wire(db: Database, embedder: Arc<dyn Embedder>, project: String) -> Self {
-        let env = athena_memory::wire(Env::builder(db, embedder)).build();
+    fn wire(
+        db: Database,
+        embedder: Arc<dyn Embedder>,
+        privacy: Arc<Privacy>,
+        project: String,
+    ) -> Self {
+        let env = athena_memory::wire(Env::builder(db, embedder), privacy).build();
         Self { env, project }
     }
 
@@ -213,6 +224,23 @@ async fn migrate(db: &Database) -> Result<()> {
         db.migrations(set).up().await?;
     }
     Ok(())
+}
+
+/// The variable that holds the key of privacy in place of the file.
+pub(crate) const KEY_VARIABLE: &str = "ATHENA_PII_KEY";
+
+/// Makes privacy as the settings ask for it. The keyring is read when it is needed first.
+fn privacy(settings: &Settings) -> Result<Arc<Privacy>> {
+    let masking = Masking::new(Detector::default(), Policy::default());
+    let file = settings.home.join("pii.key");
+    let given = std::env::var(KEY_VARIABLE)
+        .ok()
+        .filter(|key| !key.trim().is_empty());
+    let keyring = move || match &given {
+        Some(key) => Keyring::given(KEY_VARIABLE, key),
+        None => Keyring::file(&file),
+    };
+    Ok(Privacy::new(masking, keyring, true))
 }
 
 /// Makes the embedder that the settings ask for.

@@ -19,9 +19,11 @@ use std::sync::Arc;
 pub struct Create {
     /// A name for it, unique among the projects that exist.
     #[schemars(length(min = 1, max = 255), regex(pattern = r"\S"))]
+    #[schemars(extend("x-text" = "project"))]
     pub name: String,
-    /// The folder it lives in, unique likewise.
+    /// The folder it lives in, unique likewise. Somebody's home is kept as `~`.
     #[schemars(length(min = 1, max = 700))]
+    #[schemars(extend("x-text" = "path"))]
     pub path: Option<String>,
     /// What it is about.
     #[schemars(length(max = 10_000))]
@@ -98,6 +100,7 @@ async fn taken(db: &impl Executor, create: &Create) -> Result<Error> {
 pub struct Get {
     /// Its name.
     #[schemars(length(min = 1, max = 255))]
+    #[schemars(extend("x-text" = "project"))]
     pub name: String,
 }
 
@@ -119,6 +122,7 @@ impl Operation for Get {
 pub struct GetByPath {
     /// The folder, as it was given when the project was created.
     #[schemars(length(min = 1, max = 700))]
+    #[schemars(extend("x-text" = "path"))]
     pub path: String,
 }
 
@@ -182,6 +186,7 @@ impl Operation for List {
 pub struct UpdateAccess {
     /// Its name.
     #[schemars(length(min = 1, max = 255))]
+    #[schemars(extend("x-text" = "project"))]
     pub name: String,
 }
 
@@ -221,6 +226,7 @@ impl Operation for UpdateAccess {
 pub struct Delete {
     /// Its name.
     #[schemars(length(min = 1, max = 255))]
+    #[schemars(extend("x-text" = "project"))]
     pub name: String,
 }
 
@@ -336,4 +342,9 @@ pub(crate) async fn for_reading(
 /// Returns how wide the vectors are that callers may bring to a project.
 pub(crate) async fn embedding_dim(db: &impl Executor, id: ProjectId) -> Result<u32> {
     sql::embedding_dim(db, id).await
+}
+
+/// Returns the name of a project that exists.
+pub(crate) async fn name(db: &impl Executor, id: ProjectId) -> Result<String> {
+    sql::name(db, id).await
 }

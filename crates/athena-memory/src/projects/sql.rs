@@ -152,3 +152,13 @@ pub(super) async fn embedding_dim(db: &impl Executor, id: ProjectId) -> Result<u
         .await?;
     Ok(dim)
 }
+
+pub(super) async fn name(db: &impl Executor, id: ProjectId) -> Result<String> {
+    let Scalar(name) = db
+        .fetch_one(
+            "SELECT name FROM projects WHERE id = :id",
+            params! { id: id },
+        )
+        .await?;
+    Ok(name)
+}

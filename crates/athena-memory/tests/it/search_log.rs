@@ -117,7 +117,14 @@ impl Gate for HeldGate {
 /// Opens the app's store again, with a gate.
 async fn gated(app: &TestApp, gate: HeldGate) -> Arc<Env> {
     Env::builder(app.store.open().await, Arc::clone(app.env.embedder()))
-        .part(Store::new(&[&athena_store::MIGRATIONS, &athena_memory::MIGRATIONS]).with_gate(gate))
+        .part(
+            Store::new(
+                &[&athena_store::MIGRATIONS, &athena_memory::MIGRATIONS],
+                athena_memory::COLUMN_CLASSES,
+                athena_testkit::privacy(athena_privacy::Policy::Standard),
+            )
+            .with_gate(gate),
+        )
         .part(Retrievals::default())
         .build()
 }

@@ -14,6 +14,7 @@ use athena_core::{Code, Error};
 use athena_db::Durability;
 use athena_db::sqlite_url;
 use athena_embed::EmbedderConfig;
+use athena_privacy::Policy;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -84,7 +85,8 @@ struct Shown {
 
 async fn show(session: &Session, path: &Path) -> Outcome<Shown> {
     let embedder = athena_embed::build(&EmbedderConfig::default())?;
-    let store = Store::open_file(path, Durability::Full, embedder, PROJECT).await?;
+    let store =
+        Store::open_file(path, Durability::Full, embedder, Policy::default(), PROJECT).await?;
     let ctx = store.ctx("cli");
     let records: Vec<Value> = CONVERSATION
         .lines()

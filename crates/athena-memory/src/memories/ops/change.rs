@@ -1,9 +1,10 @@
 //! Changing: new versions, forgetting and restoring.
 
 use super::remember::{Draft, identity, whole_microseconds};
-use super::{changed, existing, locked};
+use super::{changed, existing, home_of_memory, locked};
 use crate::memories::{ConsolidationState, Memory, MemoryType, indexing, quality, sql};
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, Result, Spec};
+use athena_db::BoxFuture;
 use athena_store::{Intent, Write, write};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -80,6 +81,10 @@ impl Operation for Update {
             Code::EmbeddingMismatch,
         ]);
     type Output = Updated;
+
+    fn home<'a>(ctx: &'a Ctx, input: &'a Value) -> BoxFuture<'a, Result<Option<String>>> {
+        home_of_memory(ctx, input)
+    }
 
     async fn call(self, ctx: &Ctx) -> Result<Updated> {
         let old = existing(ctx.db(), MemoryId(self.id)).await?;
@@ -233,6 +238,10 @@ impl Operation for Forget {
         .short(&[("reason", 'r')])
         .errors(&[Code::InvalidState]);
     type Output = Forgotten;
+
+    fn home<'a>(ctx: &'a Ctx, input: &'a Value) -> BoxFuture<'a, Result<Option<String>>> {
+        home_of_memory(ctx, input)
+    }
 
     async fn call(self, ctx: &Ctx) -> Result<Forgotten> {
         let forget = Arc::new(self);

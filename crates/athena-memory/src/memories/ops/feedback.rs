@@ -1,11 +1,13 @@
 //! Whether memories proved useful.
 
-use super::locked;
+use super::{home_of_memory, locked};
 use crate::memories::sql;
 use athena_core::{Ctx, MemoryId, Operation, Result, Spec};
+use athena_db::BoxFuture;
 use athena_store::{Intent, Write, write};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Says whether a memory was useful. Votes make its usefulness: the share of useful ones.
@@ -38,6 +40,10 @@ impl Operation for Feedback {
         .command(&["feedback"])
         .positional(&["id", "useful"]);
     type Output = FeedbackGiven;
+
+    fn home<'a>(ctx: &'a Ctx, input: &'a Value) -> BoxFuture<'a, Result<Option<String>>> {
+        home_of_memory(ctx, input)
+    }
 
     async fn call(self, ctx: &Ctx) -> Result<FeedbackGiven> {
         let feedback = Arc::new(self);

@@ -32,14 +32,27 @@ pub use state::{
 use super::{Memory, indexing, sql};
 use crate::projects;
 use athena_core::{Ctx, Error, MemoryId, ProjectId, Result};
-use athena_db::Executor;
+use athena_db::{BoxFuture, Executor};
 use athena_store::Write;
+use serde_json::Value;
 
 /// Returns the memory, or says that it does not exist.
 pub(super) async fn existing(db: &impl Executor, id: MemoryId) -> Result<Memory> {
     sql::by_id(db, id)
         .await?
         .ok_or_else(|| Error::not_found(format_args!("memory `{id}`")).with_field("id"))
+}
+
+/// Returns the project of the memory that an input names by `id`.
+pub(super) fn home_of_memory<'a>(
+    ctx: &'a Ctx,
+    input: &'a Value,
+) -> BoxFuture<'a, Result<Option<String>>> {
+    Box::pin(async move {
+        let id = MemoryId(input["id"].as_i64().unwrap_or_default());
+        let memory = existing(ctx.db(), id).await?;
+        projects::name(ctx.db(), memory.project_id).await.map(Some)
+    })
 }
 
 /// Locks a memory against other writers until the commit, and returns it as it is then.

@@ -1,12 +1,14 @@
 //! How memories are related.
 
-use super::existing;
 use super::read::remembered;
+use super::{existing, home_of_memory};
 use crate::memories::sql;
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, Page, Result, Spec};
+use athena_db::BoxFuture;
 use athena_store::{Intent, Write, write};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Relates one memory to another, such as "contradicts", "follows" or "explains". Relating the same
@@ -55,6 +57,10 @@ impl Operation for Relate {
         .command(&["relate"])
         .positional(&["id", "to"]);
     type Output = Related;
+
+    fn home<'a>(ctx: &'a Ctx, input: &'a Value) -> BoxFuture<'a, Result<Option<String>>> {
+        home_of_memory(ctx, input)
+    }
 
     async fn call(self, ctx: &Ctx) -> Result<Related> {
         let relate = Arc::new(self);

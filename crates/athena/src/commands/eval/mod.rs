@@ -14,6 +14,7 @@ use crate::compose::{self, Store};
 use crate::outcome::{Outcome, at_path};
 use athena_core::{Code, Ctx, Error, Registry, Result};
 use athena_db::Durability;
+use athena_privacy::Policy;
 use athena_search::{DEFAULT_MIN_MATCH, Kind};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -75,6 +76,14 @@ pub(crate) fn command() -> Command {
                 .value_parser(value_parser!(f64))
                 .help("The floor on `match` for own and foreign questions [default: the one that hooks use]"),
         )
+        .arg(
+            Arg::new("privacy")
+                .long("privacy")
+                .value_name("POLICY")
+                .value_parser(PossibleValuesParser::new(Policy::ALL.map(Policy::as_str)))
+                .default_value(Policy::Standard.as_str())
+                .help("The privacy policy of the temporary store; `debug` lets everything through"),
+        )
         .arg(Arg::new("save").long("save").value_name("FILE").help("Keep this run, question by question"))
         .arg(Arg::new("against").long("against").value_name("FILE").help("Compare with a run that was kept"))
 }
@@ -85,6 +94,7 @@ struct Plan {
     depth: u32,
     foreign: usize,
     floor: f64,
+    policy: Policy,
 }
 
 /// What was measured.
@@ -178,6 +188,10 @@ impl Plan {
             depth: matches.get_one::<u32>("depth").copied().unwrap_or(100),
             foreign: usize::try_from(foreign).unwrap_or(usize::MAX),
             floor,
+            policy: matches
+                .get_one::<String>("privacy")
+                .and_then(|policy| policy.parse().ok())
+                .unwrap_or_default(),
         })
     }
 }
@@ -193,6 +207,7 @@ async fn measure(session: &Session, plan: &Plan, collection: &Collection) -> Out
         &folder.path().join("eval.db"),
         Durability::Normal,
         embedder,
+        plan.policy,
         "eval",
     )
     .await?;

@@ -341,6 +341,7 @@ mod tests {
             depth: 100,
             foreign: 0,
             floor: 0.3,
+            policy: Default::default(),
         };
         answer("set.jsonl", &plan, &Collection::default(), run)
     }

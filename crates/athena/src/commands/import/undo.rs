@@ -151,9 +151,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let embedder = athena_embed::build(&EmbedderConfig::default()).unwrap();
         let path = folder.path().join("undo.db");
-        let store = Store::open_file(&path, Durability::Normal, embedder, "p")
-            .await
-            .unwrap();
+        let store = Store::open_file(
+            &path,
+            Durability::Normal,
+            embedder,
+            athena_privacy::Policy::default(),
+            "p",
+        )
+        .await
+        .unwrap();
         let (registry, ctx) = (compose::registry(), store.ctx("cli"));
         let remember = async |content: &str| {
             registry
