@@ -283,6 +283,13 @@ impl Spec {
         self
     }
 
+    /// Needs the admin scope.
+    #[must_use]
+    pub const fn admin(mut self) -> Self {
+        self.scope = Scope::Admin;
+        self
+    }
+
     /// Marks it as safe to repeat.
     #[must_use]
     pub const fn idempotent(mut self) -> Self {

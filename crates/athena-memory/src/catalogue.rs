@@ -1,6 +1,6 @@
 //! Everything this crate offers, in one list.
 
-use crate::{memories, projects};
+use crate::{memories, privacy, projects};
 use athena_core::{EnvBuilder, Registry};
 use athena_db::{MigrationFile, MigrationSet};
 use athena_store::{ColumnClass, Privacy, Store, TableClasses};
@@ -53,6 +53,9 @@ pub fn catalogue(registry: Registry) -> Registry {
         .with::<projects::List>()
         .with::<projects::UpdateAccess>()
         .with::<projects::Delete>()
+        .with::<privacy::Scan>()
+        .with::<privacy::Reveal>()
+        .with::<privacy::Status>()
 }
 
 /// Puts what these operations need into an environment: the store, its chores, the counters, and

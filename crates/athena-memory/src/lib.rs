@@ -9,6 +9,7 @@
 
 mod catalogue;
 pub mod memories;
+pub mod privacy;
 pub mod projects;
 
 pub use catalogue::{COLUMN_CLASSES, MIGRATIONS, catalogue, wire};

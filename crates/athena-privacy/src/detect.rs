@@ -51,3 +51,10 @@ pub fn normalise<'a>(kind: &Kind, value: &'a str) -> Cow<'a, str> {
         _ => Cow::Borrowed(value),
     }
 }
+
+pub fn character_ranges(text: &str, findings: &[Finding]) -> Vec<Range<usize>> {
+    findings
+        .iter()
+        .map(|f| text[..f.range.start].chars().count()..text[..f.range.end].chars().count())
+        .collect()
+}

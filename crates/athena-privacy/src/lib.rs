@@ -17,7 +17,7 @@ mod policy;
 mod token;
 mod vault;
 
-pub use detect::{Detector, home_prefix, normalise, tokens};
+pub use detect::{Detector, character_ranges, home_prefix, normalise, tokens};
 pub use key::{Keys, Secret, SecretError, TokenKey};
 pub use keyring::{Keyring, KeyringError};
 pub use kind::{Finding, Kind};

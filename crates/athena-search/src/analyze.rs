@@ -6,6 +6,9 @@
 //! are written without spaces give pairs of neighbouring characters. Nothing in a text is syntax:
 //! quotes, `-word`, `word*` and SQL are words like others.
 //!
+//! `[email:0123456789abcdef]`, a token that stands for something personal, is one term, the text
+//! between its brackets: the name of its kind is no word that was said.
+//!
 //! Documents keep their stop words, so that "who are you" can be found; they do not count towards a
 //! document's length, and a query drops them unless nothing else is left of it.
 
@@ -99,7 +102,11 @@ pub fn terms(text: &str) -> Vec<Term> {
         } else {
             Case::Small
         };
-        analysis.chunk(chunk);
+        if gap.ends_with('[') && after.starts_with(']') && is_token(chunk) {
+            analysis.push(chunk.to_owned(), Role::Word);
+        } else {
+            analysis.chunk(chunk);
+        }
         rest = after;
     }
     analysis.terms
@@ -162,6 +169,20 @@ fn count_in_order(all: Vec<Term>) -> Vec<QueryTerm> {
         }
     }
     counted
+}
+
+/// Whether the text between two brackets makes them a token: a kind, and 16 hexadecimal digits.
+fn is_token(chunk: &str) -> bool {
+    chunk.rsplit_once(':').is_some_and(|(kind, code)| {
+        code.len() == 16
+            && code
+                .bytes()
+                .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+            && kind.starts_with(|first: char| first.is_ascii_lowercase())
+            && kind
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    })
 }
 
 /// A chunk is a run of words with single connectors between them: `src/main.rs`, `2024-03-15`.

@@ -4,6 +4,7 @@
 use crate::analyze::QueryTerm;
 use crate::index::Index;
 use crate::math::{ln, log_count};
+use crate::query::Query;
 
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
@@ -70,7 +71,7 @@ pub(crate) struct KeywordQuery {
 }
 
 impl KeywordQuery {
-    pub(crate) fn new(indexes: &[&Index], words: &[QueryTerm]) -> Self {
+    pub(crate) fn new(indexes: &[&Index], words: &[QueryTerm], query: &Query) -> Self {
         let (mut items, mut passages, mut length) = (0, 0, 0);
         for index in indexes {
             let counts = index.counts();
@@ -81,7 +82,10 @@ impl KeywordQuery {
         let mut ceiling = 0.0;
         let mut terms = Vec::with_capacity(words.len());
         for word in words {
-            let postings = indexes.iter().filter_map(|it| it.postings(&word.text));
+            let postings = indexes
+                .iter()
+                .enumerate()
+                .filter_map(|(number, it)| it.postings(query.spelt(number, &word.text)));
             let (with_items, with_passages) = postings.fold((0, 0), |(items, passages), it| {
                 (
                     items + u64::from(it.items),

@@ -1,5 +1,7 @@
 //! What is asked, and what is answered.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use crate::record::{ItemRef, Kind};
@@ -9,6 +11,9 @@ use crate::record::{ItemRef, Kind};
 pub struct Query {
     /// The words. Nothing in them is syntax.
     pub text: String,
+    /// Words that some of the searched indexes spell in their own way, by index: the analysed word of
+    /// `text`, and that index's. Shorter than the list of indexes, or empty, where all spell alike.
+    pub spellings: Vec<HashMap<String, String>>,
     /// The same question as a vector.
     pub vector: Option<QueryVector>,
     /// Which arms rank.
@@ -25,6 +30,16 @@ pub struct Query {
     pub min_score: Option<f64>,
     /// Whether each hit says how it came by its score.
     pub explain: bool,
+}
+
+impl Query {
+    /// Returns how an index spells a word.
+    pub(crate) fn spelt<'a>(&'a self, index: usize, word: &'a str) -> &'a str {
+        self.spellings
+            .get(index)
+            .and_then(|spelling| spelling.get(word))
+            .map_or(word, String::as_str)
+    }
 }
 
 /// A question as a vector.

@@ -148,18 +148,22 @@ impl<'a> Ranking<'a> {
         };
         let mut ranking = Self {
             query,
-            keyword: KeywordQuery::new(indexes, &words),
+            keyword: KeywordQuery::new(indexes, &words, query),
             vector,
             scopes: Vec::new(),
         };
-        ranking.scopes = indexes.iter().map(|index| ranking.scope(index)).collect();
+        ranking.scopes = indexes
+            .iter()
+            .enumerate()
+            .map(|(number, index)| ranking.scope(number, index))
+            .collect();
         ranking
     }
 
-    fn scope(&self, index: &'a Index) -> Scope<'a> {
+    fn scope(&self, number: usize, index: &'a Index) -> Scope<'a> {
         let passes = passing(index, &self.query.filter);
         Scope {
-            keyword: self.score_words(index, &passes),
+            keyword: self.score_words(number, index, &passes),
             semantic: self.score_vectors(index, &passes),
             index,
             passes,
@@ -169,13 +173,13 @@ impl<'a> Ranking<'a> {
     /// BM25 of every item: the whole text's, and the best passage's.
     ///
     /// Each sum grows in the order of the query's words, so slots have no say in it.
-    fn score_words(&self, index: &Index, passes: &[bool]) -> Vec<Keyword> {
+    fn score_words(&self, number: usize, index: &Index, passes: &[bool]) -> Vec<Keyword> {
         let mut scores = vec![Keyword::default(); index.items.len()];
         let mut by_passage = vec![Gain::default(); index.passages.len()];
         let mut whole_tf = vec![0_u32; index.items.len()];
         let mut touched = Vec::new();
         for term in &self.keyword.terms {
-            let Some(postings) = index.postings(&term.text) else {
+            let Some(postings) = index.postings(self.query.spelt(number, &term.text)) else {
                 continue;
             };
             for &(passage, tf) in &postings.list {
@@ -420,7 +424,8 @@ impl<'a> Ranking<'a> {
         let best = scope.keyword[candidate.slot].n;
         let mut matches = Vec::new();
         for term in &self.keyword.terms {
-            let Some(postings) = scope.index.postings(&term.text) else {
+            let spelt = self.query.spelt(candidate.scope, &term.text);
+            let Some(postings) = scope.index.postings(spelt) else {
                 continue;
             };
             let mut tf = 0_u32;

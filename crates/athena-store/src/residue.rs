@@ -32,7 +32,7 @@ pub fn owed_after_purge(dialect: Dialect) -> Vec<String> {
     let mut owed = match dialect {
         Dialect::Sqlite => Vec::new(),
         Dialect::Postgres => vec![
-            "dead row versions until a `VACUUM` of the whole database".to_owned(),
+            "dead row versions until a `VACUUM FULL` of the whole database".to_owned(),
             "write-ahead log segments until the server recycles or archives them".to_owned(),
         ],
         Dialect::MySql => vec![

@@ -690,6 +690,20 @@ pub(super) async fn purge_version(db: &impl Executor, id: MemoryId) -> Result<Pu
     })
 }
 
+/// Returns the texts that belong to a version and are not in its row.
+pub(super) async fn texts_beside(db: &impl Executor, id: MemoryId) -> Result<Vec<String>> {
+    let texts: Vec<Scalar<String>> = db
+        .fetch_all(
+            "SELECT note FROM memory_feedback WHERE memory_id = :id AND note IS NOT NULL
+             UNION ALL
+             SELECT relationship_type FROM memory_relationships
+             WHERE from_memory_id = :id OR to_memory_id = :id",
+            params! { id: id },
+        )
+        .await?;
+    Ok(texts.into_iter().map(|Scalar(text)| text).collect())
+}
+
 /// How many rows went with a version.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PurgedRows {

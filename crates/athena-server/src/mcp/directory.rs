@@ -66,6 +66,12 @@ fn call_input() -> Value {
     }})
 }
 
+/// Returns the operations that agents may call.
+pub(super) fn entries(registry: &Registry) -> impl Iterator<Item = &Entry> {
+    let entries = registry.entries().iter();
+    entries.filter(|entry| entry.spec.for_agents)
+}
+
 /// Finds the operations whose name and description share most words with the query.
 pub(super) fn search(registry: &Registry, mut arguments: Value) -> Result<Value> {
     schema::accept(&search_input(), registry.components(), &mut arguments)?;
@@ -76,11 +82,9 @@ pub(super) fn search(registry: &Registry, mut arguments: Value) -> Result<Value>
     let query = arguments["query"].as_str().unwrap_or("");
     let wanted: Vec<String> = words(query).collect();
     if wanted.is_empty() {
-        return Ok(json!({"operations": registry.entries().iter().map(brief).collect::<Vec<_>>()}));
+        return Ok(json!({"operations": entries(registry).map(brief).collect::<Vec<_>>()}));
     }
-    let mut ranked: Vec<(usize, &Entry)> = registry
-        .entries()
-        .iter()
+    let mut ranked: Vec<(usize, &Entry)> = entries(registry)
         .map(|entry| (score(entry, &wanted), entry))
         .filter(|(score, _)| *score > 0)
         .collect();

@@ -23,20 +23,16 @@ pub(super) fn all(registry: &Registry) -> Vec<Tool> {
     let named = entries
         .iter()
         .filter_map(|entry| Some(tool(registry, entry, entry.spec.tool?)));
-    let has_others = entries.iter().any(|entry| entry.spec.tool.is_none());
+    let has_others = directory::entries(registry).any(|entry| entry.spec.tool.is_none());
     named
         .chain(has_others.then(directory::tools).into_iter().flatten())
         .collect()
 }
 
-/// Finds an operation by its name or that of its tool.
+/// Finds an operation that agents may call by its name or that of its tool.
 pub(super) fn entry<'a>(registry: &'a Registry, name: &str) -> Option<&'a Entry> {
-    registry.get(name).or_else(|| {
-        registry
-            .entries()
-            .iter()
-            .find(|entry| entry.spec.tool == Some(name))
-    })
+    directory::entries(registry)
+        .find(|entry| entry.spec.name == name || entry.spec.tool == Some(name))
 }
 
 fn tool(registry: &Registry, entry: &Entry, name: &'static str) -> Tool {

@@ -33,6 +33,14 @@ pub async fn forget_values(
     Ok(forgotten)
 }
 
+/// Returns the tokens in a text.
+#[must_use]
+pub fn tokens_in(text: &str) -> BTreeSet<String> {
+    athena_privacy::tokens(text)
+        .map(|range| text[range].to_owned())
+        .collect()
+}
+
 async fn is_mentioned(write: &Write<'_>, classes: &[TableClasses], token: &str) -> Result<bool> {
     for table in classes.iter().filter(|it| !OWN_TABLES.contains(&it.table)) {
         let Some(sql) = mentions(write.tx().dialect(), table) else {

@@ -9,14 +9,15 @@ mod sql;
 mod vault;
 
 pub use audit::{Audited, audit};
-pub use mentions::forget_values;
+pub use mentions::{forget_values, tokens_in};
 pub use vault::{VaultEntry, revealed, vault_sizes};
 
 use crate::Write;
 use athena_core::{Call, Code, Ctx, DEFAULT_PROJECT, Effect, Error, Masked, Masker, Result};
 use athena_db::{BoxFuture, Executor, Tx};
-use athena_privacy::{EVERYWHERE, Keyring, KeyringError, Keys, Masking, Replaced};
+use athena_privacy::{EVERYWHERE, Keyring, KeyringError, Keys, Masking, Replaced, tokens};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -255,6 +256,43 @@ pub(crate) async fn keep_values(write: &Write<'_>, privacy: &Privacy) -> Result<
         Some(replaced) if privacy.keeps_values => vault::keep(write, replaced).await,
         _ => Ok(()),
     }
+}
+
+/// The key of a store, as this process sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivacyState {
+    /// The fingerprint of the store's key; `None` before the first write.
+    pub fingerprint: Option<String>,
+    /// Whether this process holds it, or could claim the store with its own.
+    pub key_held: bool,
+}
+
+/// Returns which key a store has, and whether this process holds it. Nothing is made or changed.
+///
+/// # Errors
+///
+/// What the database fails with.
+pub async fn privacy_state(privacy: &Privacy, db: &impl Executor) -> Result<PrivacyState> {
+    let row = sql::key(db).await?;
+    Ok(PrivacyState {
+        key_held: match &row {
+            Some(row) => privacy.unlock(row).is_ok(),
+            None => privacy.keyring().is_ok(),
+        },
+        fingerprint: row.map(|row| row.fingerprint),
+    })
+}
+
+/// Returns how the terms of a text's tokens are spelt in another project: for words of a question
+/// that is asked of both.
+#[must_use]
+pub fn spelling(ctx: &Ctx, text: &str, from: &str, to: &str) -> HashMap<String, String> {
+    let term = |token: &str| token.trim_matches(['[', ']']).to_owned();
+    tokens(text)
+        .map(|range| &text[range])
+        .map(|token| (term(token), term(&respelt(ctx, token, from, to))))
+        .filter(|(here, there)| here != there)
+        .collect()
 }
 
 /// Returns a text with the tokens that the call made for its own project replaced by those of

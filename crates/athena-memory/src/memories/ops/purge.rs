@@ -2,12 +2,14 @@
 
 use super::locked;
 use crate::memories::{Memory, indexing, sql};
-use athena_core::{Ctx, MemoryId, Operation, Result, Spec};
+use crate::projects;
+use athena_core::{Ctx, Error, MemoryId, Operation, Result, Spec};
 use athena_db::Executor;
-use athena_store::{Intent, Write, remove_item, write};
+use athena_store::{Intent, Write, forget_values, remove_item, tokens_in, write};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Removes a memory for good, with all its versions, vectors, relations and traces in the search
@@ -39,6 +41,9 @@ pub struct PurgeReceipt {
     pub search_records: u64,
     /// How many kept answers to idempotent requests were removed.
     pub kept_answers: u64,
+    /// How many sealed personal values were removed that nothing else mentions.
+    #[serde(default)]
+    pub sealed_values: u64,
     /// What may still hold its bytes, and how to have that removed too.
     pub owed: Vec<String>,
 }
@@ -73,9 +78,13 @@ async fn purge_one(write: &Write<'_>, id: MemoryId) -> Result<PurgeReceipt> {
         feedback: 0,
         search_records: 0,
         kept_answers: sql::purge_answers(write.tx(), memory.lineage).await?,
+        sealed_values: 0,
         owed: athena_store::owed_after_purge(write.tx().dialect()),
     };
+    let project = projects::name(write.tx(), memory.project_id).await?;
+    let mut tokens = BTreeSet::new();
     for version in versions {
+        tokens.extend(tokens_of(write, &version).await?);
         receipt.search_records +=
             remove_item(write, version.project_id, indexing::item(version.id)).await?;
         let rows = sql::purge_version(write.tx(), version.id).await?;
@@ -84,7 +93,15 @@ async fn purge_one(write: &Write<'_>, id: MemoryId) -> Result<PurgeReceipt> {
         receipt.relations += rows.relations;
         receipt.feedback += rows.feedback;
     }
+    receipt.sealed_values = forget_values(write, &project, &tokens).await?;
     Ok(receipt)
+}
+
+/// Returns the tokens in everything that is removed with a version.
+async fn tokens_of(write: &Write<'_>, version: &Memory) -> Result<BTreeSet<String>> {
+    let mut texts = sql::texts_beside(write.tx(), version.id).await?;
+    texts.push(serde_json::to_string(version).map_err(Error::internal)?);
+    Ok(texts.iter().flat_map(|text| tokens_in(text)).collect())
 }
 
 /// Locks and returns all versions, those included that another writer adds meanwhile.

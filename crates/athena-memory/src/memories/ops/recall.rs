@@ -6,7 +6,7 @@ use crate::memories::{ConsolidationState, Memory, MemoryType, sql};
 use crate::projects;
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
 use athena_search::{Answer, Filter, Hit, Kind, Query, Weights};
-use athena_store::{Request, search};
+use athena_store::{Request, respelt, search, spelling};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -266,13 +266,20 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
     let weights = weights(recall);
     let projects = projects::for_reading(ctx, recall.project.as_deref(), &recall.projects).await?;
     let projects = comparable(ctx, recall, projects).await?;
+    let home = recall.project.as_deref().unwrap_or(ctx.project());
+    let spelling = |(_, name): &(ProjectId, String)| spelling(ctx, &recall.query, home, name);
+    let spellings: Vec<_> = projects.iter().map(spelling).collect();
+    let labels = labels(ctx, recall, home, &projects);
     let wanted = usize::try_from(recall.limit).unwrap_or(usize::MAX);
     let states = states(recall);
     let mut ask = wanted;
     loop {
         let request = Request {
-            projects: projects.clone(),
-            query: query(recall, weights, states.clone(), ask),
+            projects: projects.iter().map(|(id, _)| *id).collect(),
+            query: Query {
+                spellings: spellings.clone(),
+                ..query(recall, weights, states.clone(), labels.clone(), ask)
+            },
             own_vector: recall
                 .embedding
                 .clone()
@@ -300,7 +307,7 @@ async fn comparable(
     ctx: &Ctx,
     recall: &Recall,
     projects: Vec<(ProjectId, String)>,
-) -> Result<Vec<ProjectId>> {
+) -> Result<Vec<(ProjectId, String)>> {
     let mut fitting = Vec::with_capacity(projects.len());
     for (id, name) in projects {
         if let Some(embedding) = &recall.embedding {
@@ -315,7 +322,7 @@ async fn comparable(
                 fits => fits?,
             }
         }
-        fitting.push(id);
+        fitting.push((id, name));
     }
     Ok(fitting)
 }
@@ -367,8 +374,15 @@ fn states(recall: &Recall) -> Vec<String> {
         .collect()
 }
 
-fn query(recall: &Recall, weights: Option<Weights>, states: Vec<String>, limit: usize) -> Query {
+fn query(
+    recall: &Recall,
+    weights: Option<Weights>,
+    states: Vec<String>,
+    labels: Vec<Vec<String>>,
+    limit: usize,
+) -> Query {
     Query {
+        spellings: Vec::new(),
         text: recall.query.clone(),
         vector: None,
         mode: match recall.mode {
@@ -384,7 +398,7 @@ fn query(recall: &Recall, weights: Option<Weights>, states: Vec<String>, limit: 
         filter: Filter {
             kinds: vec![Kind::MEMORY],
             states,
-            labels: labels(recall),
+            labels,
             after: recall.after.map(Timestamp::as_microsecond),
             before: recall.before.map(Timestamp::as_microsecond),
         },
@@ -394,13 +408,22 @@ fn query(recall: &Recall, weights: Option<Weights>, states: Vec<String>, limit: 
     }
 }
 
-/// Returns the labels that a hit must have: one of each group.
-fn labels(recall: &Recall) -> Vec<Vec<String>> {
-    let mut groups: Vec<Vec<String>> = recall
-        .tags
-        .iter()
-        .map(|tag| vec![label("tag", tag)])
-        .collect();
+/// Returns the labels that a hit must have: one of each group, as the projects spell it.
+fn labels(
+    ctx: &Ctx,
+    recall: &Recall,
+    home: &str,
+    projects: &[(ProjectId, String)],
+) -> Vec<Vec<String>> {
+    let spelt = |name: &str, value: &str| -> Vec<String> {
+        let mut labels: Vec<String> = projects
+            .iter()
+            .map(|(_, project)| label(name, &respelt(ctx, value, home, project)))
+            .collect();
+        labels.dedup();
+        labels
+    };
+    let mut groups: Vec<Vec<String>> = recall.tags.iter().map(|tag| spelt("tag", tag)).collect();
     if !recall.types.is_empty() {
         groups.push(
             recall
@@ -418,7 +441,7 @@ fn labels(recall: &Recall) -> Vec<Vec<String>> {
     groups.extend(
         single
             .iter()
-            .filter_map(|(name, value)| Some(vec![label(name, value.as_deref()?)])),
+            .filter_map(|(name, value)| Some(spelt(name, value.as_deref()?))),
     );
     groups
 }
