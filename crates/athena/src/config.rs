@@ -9,6 +9,7 @@
 use crate::outcome::at_path;
 use athena_core::{Code, Error, Result};
 use athena_db::sqlite_url;
+use athena_privacy::Policy;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) embedder: EmbedderSettings,
     /// Where `serve` listens.
     pub(crate) server: ServerSettings,
+    /// What is personal, and what happens to it.
+    pub(crate) privacy: PrivacySettings,
     /// The project of calls that name none, when it was set.
     pub(crate) project: Option<String>,
     /// What is logged, as `warn` or `athena=debug`.
@@ -83,6 +86,21 @@ pub(crate) struct ServerSettings {
     pub(crate) host: String,
     /// The port; 0 takes a free one.
     pub(crate) port: u16,
+}
+
+/// What is personal, and what happens to it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PrivacySettings {
+    /// What happens to which field.
+    pub(crate) policy: Policy,
+    /// How sure a rule must be, 0 to 1.
+    pub(crate) threshold: f64,
+    /// Values that are never personal.
+    pub(crate) allow: Vec<String>,
+    /// Regular expressions for further kinds, by the kind's name.
+    pub(crate) patterns: BTreeMap<String, String>,
+    /// Whether the values that tokens stand for are kept, sealed.
+    pub(crate) keeps_values: bool,
 }
 
 /// One setting as it is shown.
@@ -151,12 +169,27 @@ enum Kind {
         minimum: u64,
         maximum: u64,
     },
+    /// A number from 0 to 1.
+    Share,
+    Switch,
+    /// Texts: an array in the file, commas in the environment, a JSON array in between.
+    List,
+    /// Texts with names: a table in the file, a JSON object in the environment and in between.
+    Table,
 }
 
 const PROVIDERS: &[&str] = &["builtin", "ollama", "llamacpp", "openai"];
 /// The schemes of servers.
 const SERVERS: &[&str] = &["postgres", "postgresql", "mysql", "mariadb"];
 const DURABILITIES: &[&str] = &["full", "normal"];
+const POLICIES: &[&str] = &[
+    Policy::Standard.as_str(),
+    Policy::Compliance.as_str(),
+    Policy::Debug.as_str(),
+];
+/// How a switch is written; in the file it may be a boolean.
+const ON: &str = "on";
+const OFF: &str = "off";
 const ONE_OR_MORE: Kind = Kind::Integer {
     minimum: 1,
     maximum: 10_000,
@@ -290,7 +323,41 @@ const KEYS: &[Key] = &[
         },
         default: Some("7717"),
     },
+    Key {
+        path: "privacy.policy",
+        variable: "ATHENA_PII_FIELD_POLICY_MODE",
+        kind: Kind::Choice(POLICIES),
+        default: Some(Policy::Standard.as_str()),
+    },
+    Key {
+        path: "privacy.threshold",
+        variable: "ATHENA_PII_CONFIDENCE_THRESHOLD",
+        kind: Kind::Share,
+        default: Some("0.7"),
+    },
+    Key {
+        path: "privacy.allow",
+        variable: "ATHENA_PII_ALLOW",
+        kind: Kind::List,
+        default: None,
+    },
+    Key {
+        path: "privacy.patterns",
+        variable: "ATHENA_PII_CUSTOM_PATTERNS",
+        kind: Kind::Table,
+        default: None,
+    },
+    Key {
+        path: "privacy.vault",
+        variable: "ATHENA_PII_VAULT",
+        kind: Kind::Switch,
+        default: Some(ON),
+    },
 ];
+
+/// The variable that holds the key of privacy in place of the file. It is no setting: it is read
+/// where it is needed, and never shown.
+pub(crate) const PRIVACY_KEY: &str = "ATHENA_PII_KEY";
 
 /// Variables that are read besides those of [`KEYS`].
 const OTHER_VARIABLES: &[&str] = &[
@@ -304,6 +371,7 @@ const OTHER_VARIABLES: &[&str] = &[
     "ATHENA_POSTGRES_DBNAME",
     "ATHENA_POSTGRES_USER",
     "ATHENA_POSTGRES_PASSWORD",
+    PRIVACY_KEY,
 ];
 
 /// What the command line sets, by the key or by `home` and `config`.
@@ -434,17 +502,11 @@ fn assemble(
         source: home_source,
     }];
     report.extend(KEYS.iter().map(|key| {
-        let (value, source) =
-            values
-                .get(key.path)
-                .map_or((None, Source::Default), |(value, source)| {
-                    let shown = if matches!(key.kind, Kind::Url) {
-                        redact(value)
-                    } else {
-                        value.clone()
-                    };
-                    (Some(shown), source.clone())
-                });
+        let (value, source) = values
+            .get(key.path)
+            .map_or((None, Source::Default), |(value, source)| {
+                (Some(shown(key.kind, value)), source.clone())
+            });
         Setting {
             key: key.path,
             value,
@@ -477,6 +539,21 @@ fn assemble(
             port: number("server.port")
                 .and_then(|number| u16::try_from(number).ok())
                 .unwrap_or_default(),
+        },
+        privacy: PrivacySettings {
+            policy: text("privacy.policy")
+                .and_then(|policy| policy.parse().ok())
+                .unwrap_or_default(),
+            threshold: text("privacy.threshold")
+                .and_then(|share| share.parse().ok())
+                .unwrap_or(1.0),
+            allow: text("privacy.allow")
+                .and_then(|list| texts(&list))
+                .unwrap_or_default(),
+            patterns: text("privacy.patterns")
+                .and_then(|table| named_texts(&table))
+                .unwrap_or_default(),
+            keeps_values: text("privacy.vault").as_deref() != Some(OFF),
         },
         project: text("project"),
         log: text("log").unwrap_or_default(),
@@ -569,10 +646,15 @@ fn read_file(path: &Path, values: &mut Values) -> Result<()> {
         let Some(key) = KEYS.iter().find(|key| key.path == name) else {
             return Err(unknown_key(&name, path));
         };
-        let value = scalar(value).ok_or_else(|| {
+        let value = from_file(key.kind, value).ok_or_else(|| {
+            let wanted = match key.kind {
+                Kind::List => "an array of texts",
+                Kind::Table => "a table of texts",
+                _ => "a single value",
+            };
             Error::invalid(
                 key.path,
-                format_args!("in `{}` must be a single value", path.display()),
+                format_args!("in `{}` must be {wanted}", path.display()),
             )
         })?;
         values.insert(key.path, (value, Source::File(path.to_owned())));
@@ -604,13 +686,52 @@ fn flatten<'a>(prefix: &str, table: &'a toml::Table, leaves: &mut Vec<(String, &
     }
 }
 
-fn scalar(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Boolean(flag) => Some(flag.to_string()),
+/// Returns a value of the file as [`Values`] hold it.
+fn from_file(kind: Kind, value: &toml::Value) -> Option<String> {
+    match (kind, value) {
+        (Kind::List, toml::Value::Array(_)) | (Kind::Table, toml::Value::Table(_)) => {
+            serde_json::to_string(value).ok()
+        }
+        (Kind::List | Kind::Table, _) => None,
+        (Kind::Switch, toml::Value::Boolean(flag)) => Some(if *flag { ON } else { OFF }.to_owned()),
+        (_, toml::Value::String(text)) => Some(text.clone()),
+        (_, toml::Value::Integer(number)) => Some(number.to_string()),
+        (_, toml::Value::Float(number)) => Some(number.to_string()),
+        (_, toml::Value::Boolean(flag)) => Some(flag.to_string()),
         _ => None,
     }
+}
+
+/// Returns a value of the environment as [`Values`] hold it.
+fn from_environment(kind: Kind, value: &str) -> String {
+    match kind {
+        Kind::List => {
+            let items: Vec<&str> = value.split(',').map(str::trim).collect();
+            serde_json::json!(items).to_string()
+        }
+        _ => value.to_owned(),
+    }
+}
+
+/// Returns a value without what others should not read in it.
+fn shown(kind: Kind, value: &str) -> String {
+    match kind {
+        Kind::Url => redact(value),
+        Kind::List => format!("{} values", texts(value).map_or(0, |texts| texts.len())),
+        Kind::Table => {
+            let names = named_texts(value).unwrap_or_default();
+            names.into_keys().collect::<Vec<_>>().join(", ")
+        }
+        _ => value.to_owned(),
+    }
+}
+
+fn texts(list: &str) -> Option<Vec<String>> {
+    serde_json::from_str(list).ok()
+}
+
+fn named_texts(table: &str) -> Option<BTreeMap<String, String>> {
+    serde_json::from_str(table).ok()
 }
 
 fn unknown_key(name: &str, path: &Path) -> Error {
@@ -636,10 +757,8 @@ fn unknown_key(name: &str, path: &Path) -> Error {
 fn read_environment(environment: &Environment, home: &Path, values: &mut Values) -> Result<()> {
     for key in KEYS {
         if let Some(value) = environment.get(key.variable) {
-            values.insert(
-                key.path,
-                (value.to_owned(), Source::Environment(key.variable.into())),
-            );
+            let value = from_environment(key.kind, value);
+            values.insert(key.path, (value, Source::Environment(key.variable.into())));
         }
     }
     if environment.get("ATHENA_DATABASE_URL").is_none()
@@ -787,6 +906,25 @@ fn check(key: &Key, value: &str, source: &Source) -> Result<()> {
         Kind::Integer { minimum, maximum } => match value.parse::<u64>() {
             Ok(number) if (minimum..=maximum).contains(&number) => Ok(()),
             _ => refuse(format!("is `{value}`; allowed: {minimum} to {maximum}")),
+        },
+        Kind::Share => match value.parse::<f64>() {
+            Ok(share) if (0.0..=1.0).contains(&share) => Ok(()),
+            _ => refuse(format!("is `{value}`; allowed: 0 to 1")),
+        },
+        Kind::Switch if [ON, OFF].contains(&value) => Ok(()),
+        Kind::Switch => refuse(format!("is `{value}`; allowed: `{ON}`, `{OFF}`")),
+        Kind::List => match texts(value) {
+            Some(texts) if texts.iter().all(|text| !text.trim().is_empty()) => Ok(()),
+            Some(_) => refuse("holds an empty value".into()),
+            None => refuse("must hold nothing but texts".into()),
+        },
+        Kind::Table => match named_texts(value) {
+            Some(_) => Ok(()),
+            None => refuse(
+                "must be texts with names, in the environment as a JSON object such as \
+                 `{\"employee\": \"E[0-9]{6}\"}`"
+                    .into(),
+            ),
         },
     }
 }
@@ -1031,6 +1169,98 @@ mod tests {
             error.to_string().ends_with("(set by ATHENA_EMBEDDER)"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn privacy_is_set_alike_in_the_file_and_in_the_environment() {
+        let home = home_with(
+            "[privacy]\npolicy = \"compliance\"\nthreshold = 0.5\nallow = [\"a, b\", \"@shop.test\"]\n\
+             vault = false\n[privacy.patterns]\nemployee = \"E[0-9]{6}\"",
+        );
+        let home = [("home", home.path().to_str().unwrap())];
+        let of_file = settings(&home, []).unwrap().privacy;
+        let expected = PrivacySettings {
+            policy: Policy::Compliance,
+            threshold: 0.5,
+            allow: vec!["a, b".into(), "@shop.test".into()],
+            patterns: BTreeMap::from([("employee".into(), "E[0-9]{6}".into())]),
+            keeps_values: false,
+        };
+        assert_eq!(of_file, expected);
+        let environment = [
+            ("ATHENA_PII_FIELD_POLICY_MODE", "debug"),
+            ("ATHENA_PII_CONFIDENCE_THRESHOLD", "1"),
+            ("ATHENA_PII_ALLOW", "a, @shop.test"),
+            ("ATHENA_PII_CUSTOM_PATTERNS", r#"{"badge": "B[0-9]+"}"#),
+            ("ATHENA_PII_VAULT", "on"),
+        ];
+        let expected = PrivacySettings {
+            policy: Policy::Debug,
+            threshold: 1.0,
+            allow: vec!["a".into(), "@shop.test".into()],
+            patterns: BTreeMap::from([("badge".into(), "B[0-9]+".into())]),
+            keeps_values: true,
+        };
+        assert_eq!(settings(&home, environment).unwrap().privacy, expected);
+    }
+
+    #[test]
+    fn mistakes_in_the_settings_of_privacy_are_told() {
+        let wrong = |name, value| {
+            let environment = [("HOME", "/h"), (name, value)];
+            settings(&[], environment).unwrap_err().to_string()
+        };
+        for (name, value, problem) in [
+            (
+                "ATHENA_PII_FIELD_POLICY_MODE",
+                "strict",
+                "`privacy.policy` is `strict`; allowed: `standard`, `compliance`, `debug`",
+            ),
+            (
+                "ATHENA_PII_CONFIDENCE_THRESHOLD",
+                "1.5",
+                "`privacy.threshold` is `1.5`; allowed: 0 to 1",
+            ),
+            (
+                "ATHENA_PII_CONFIDENCE_THRESHOLD",
+                "NaN",
+                "`privacy.threshold` is `NaN`; allowed: 0 to 1",
+            ),
+            (
+                "ATHENA_PII_ALLOW",
+                "a,,b",
+                "`privacy.allow` holds an empty value",
+            ),
+            (
+                "ATHENA_PII_CUSTOM_PATTERNS",
+                "E[0-9]",
+                "`privacy.patterns` must be texts with names",
+            ),
+            (
+                "ATHENA_PII_VAULT",
+                "yes",
+                "`privacy.vault` is `yes`; allowed: `on`, `off`",
+            ),
+        ] {
+            let told = wrong(name, value);
+            assert!(told.starts_with(problem), "{told}");
+            assert!(told.ends_with(&format!("(set by {name})")), "{told}");
+        }
+        assert_eq!(
+            refusal("[privacy]\nallow = \"a\""),
+            "`privacy.allow` in `HOME/config.toml` must be an array of texts"
+        );
+        assert!(
+            refusal("[privacy.patterns]\nage = 3").starts_with("`privacy.patterns` must be texts")
+        );
+    }
+
+    #[test]
+    fn what_is_allowed_is_counted_and_not_shown() {
+        let environment = [("HOME", "/h"), ("ATHENA_PII_ALLOW", "ada@lovelace.org,b")];
+        let report = settings(&[], environment).unwrap().report;
+        let allow = report.iter().find(|it| it.key == "privacy.allow").unwrap();
+        assert_eq!(allow.value.as_deref(), Some("2 values"));
     }
 
     #[test]
