@@ -1,5 +1,11 @@
 //! The log: to standard error, so that standard output stays the answer's alone.
+//!
+//! Whatever is logged, by Athena or by a library, passes [`Redacted`]: no line holds personal data.
 
+use athena_privacy::Masking;
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
@@ -11,9 +17,11 @@ pub(crate) fn start(wanted: &str, colour: bool) {
         eprintln!("warning: `{wanted}` is no log level; using `warn`");
         EnvFilter::new("warn")
     });
+    // What the settings allow in the store is not meant for the log.
+    let masking = Arc::new(Masking::default());
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(move || Redacted::new(Arc::clone(&masking), io::stderr()))
         .with_ansi(colour)
         .with_timer(SystemTime)
         .try_init();
@@ -33,9 +41,91 @@ pub(crate) fn level(setting: &str, quiet: bool, verbose: u8) -> String {
     }
 }
 
+/// One entry of the log, which is written when it is whole: a value may come in parts.
+struct Redacted<W: Write> {
+    masking: Arc<Masking>,
+    entry: Vec<u8>,
+    out: W,
+}
+
+impl<W: Write> Redacted<W> {
+    fn new(masking: Arc<Masking>, out: W) -> Self {
+        Self {
+            masking,
+            entry: Vec::new(),
+            out,
+        }
+    }
+}
+
+impl<W: Write> Write for Redacted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.entry.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<W: Write> Drop for Redacted<W> {
+    fn drop(&mut self) {
+        let entry = String::from_utf8_lossy(&self.entry);
+        let redacted = redacted(&self.masking, &entry);
+        // Nobody is left to be told when standard error is closed.
+        let _ = self.out.write_all(redacted.as_bytes());
+    }
+}
+
+/// Hides what is personal in an entry of the log. An entry with something to hide loses its colours,
+/// whose escape sequences stand in the way of what is looked for.
+fn redacted<'a>(masking: &Masking, entry: &'a str) -> Cow<'a, str> {
+    let plain = without_colours(entry);
+    match masking.redact(&plain) {
+        Cow::Borrowed(_) => Cow::Borrowed(entry),
+        Cow::Owned(redacted) => Cow::Owned(redacted),
+    }
+}
+
+/// Removes the escape sequences of colours, `ESC [ … m`.
+fn without_colours(entry: &str) -> Cow<'_, str> {
+    let mut parts = entry.split("\x1b[");
+    let first = parts.next().unwrap_or_default();
+    if first.len() == entry.len() {
+        return Cow::Borrowed(entry);
+    }
+    let rest = parts.map(|part| match part.split_once('m') {
+        Some((codes, rest)) if codes.bytes().all(|it| it.is_ascii_digit() || it == b';') => rest,
+        _ => part,
+    });
+    Cow::Owned(std::iter::once(first).chain(rest).collect())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::level;
+    use super::*;
+
+    #[test]
+    fn an_entry_is_redacted_as_a_whole() {
+        let masking = Arc::new(Masking::default());
+        let mut out = Vec::new();
+        let mut entry = Redacted::new(Arc::clone(&masking), &mut out);
+        entry.write_all(b"asked for ada@love").unwrap();
+        entry.write_all(b"lace.org\n").unwrap();
+        drop(entry);
+        assert_eq!(String::from_utf8(out).unwrap(), "asked for [email]\n");
+    }
+
+    #[test]
+    fn colours_do_not_hide_a_value() {
+        let masking = Masking::default();
+        let coloured = "\x1b[32m INFO\x1b[0m \x1b[3mto\x1b[0m\x1b[2m=\x1b[0mada@lovelace.org";
+        assert_eq!(redacted(&masking, coloured), " INFO to=[email]");
+        let harmless = "\x1b[32m INFO\x1b[0m started";
+        assert_eq!(redacted(&masking, harmless), harmless);
+        assert_eq!(without_colours(harmless), " INFO started");
+    }
 
     #[test]
     fn options_are_stronger_than_the_setting() {
