@@ -3,16 +3,16 @@
 //! Opening is kept cheap, because a one-shot command does it for every call: one connection, the
 //! migration ledger, nothing else. Whatever can wait for the first use waits.
 
-use crate::config::{DatabaseSettings, EmbedderSettings, Settings};
+use crate::config::{DatabaseSettings, EmbedderSettings, PRIVACY_KEY, Settings};
 use crate::outcome::at_path;
 use crate::project;
 use athena_core::{Code, Ctx, Embedder, Env, Error, Registry, Result};
 use athena_db::{Builder, Database, Durability, MigrationSet, sqlite_url};
 use athena_embed::{EmbedderConfig, Secret};
-use athena_privacy::{Detector, Keyring, Masking, Policy};
+use athena_privacy::{Detector, Keyring, KeyringError, Masking, Policy};
 use athena_store::Privacy;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +44,7 @@ impl Store {
     /// asked for), and a store of a newer version.
     pub(crate) async fn open(settings: &Settings) -> Result<Self> {
         let privacy = privacy(settings)?;
+        warn_of_debug(settings);
         let embedder = embedder(&settings.embedder)?;
         let db = open_or_fall_back(settings).await?;
         let directory = std::env::current_dir().unwrap_or_default();
@@ -226,21 +227,54 @@ async fn migrate(db: &Database) -> Result<()> {
     Ok(())
 }
 
-/// The variable that holds the key of privacy in place of the file.
-pub(crate) const KEY_VARIABLE: &str = "ATHENA_PII_KEY";
-
 /// Makes privacy as the settings ask for it. The keyring is read when it is needed first.
-fn privacy(settings: &Settings) -> Result<Arc<Privacy>> {
-    let masking = Masking::new(Detector::default(), Policy::default());
-    let file = settings.home.join("pii.key");
-    let given = std::env::var(KEY_VARIABLE)
-        .ok()
-        .filter(|key| !key.trim().is_empty());
-    let keyring = move || match &given {
-        Some(key) => Keyring::given(KEY_VARIABLE, key),
-        None => Keyring::file(&file),
-    };
-    Ok(Privacy::new(masking, keyring, true))
+///
+/// # Errors
+///
+/// As for [`detector`].
+pub(crate) fn privacy(settings: &Settings) -> Result<Arc<Privacy>> {
+    let masking = Masking::new(detector(settings)?, settings.privacy.policy);
+    let file = key_file(settings);
+    let keyring = move || keyring(&file);
+    Ok(Privacy::new(
+        masking,
+        keyring,
+        settings.privacy.keeps_values,
+    ))
+}
+
+/// Makes the detector that the settings ask for.
+///
+/// # Errors
+///
+/// [`Code::InvalidInput`] for a pattern that cannot be used.
+pub(crate) fn detector(_settings: &Settings) -> Result<Detector> {
+    Ok(Detector::default())
+}
+
+/// Opens the keyring: what the environment holds, or else the file.
+pub(crate) fn keyring(file: &Path) -> std::result::Result<Keyring, KeyringError> {
+    match std::env::var(PRIVACY_KEY) {
+        Ok(keys) if !keys.trim().is_empty() => Keyring::given(PRIVACY_KEY, &keys),
+        _ => Keyring::file(file),
+    }
+}
+
+/// Returns the file that holds the keys of privacy.
+pub(crate) fn key_file(settings: &Settings) -> PathBuf {
+    settings.home.join("pii.key")
+}
+
+/// Tells that personal data reaches the store, if it does.
+fn warn_of_debug(settings: &Settings) {
+    if settings.privacy.policy == Policy::Debug {
+        // Not a matter of log levels: whoever writes with it must see it every time.
+        eprintln!(
+            "WARNING: the privacy policy is `debug` (set by {}): personal data reaches the store as it is. \
+             Set privacy.policy to `standard` before you keep anything real.",
+            settings.source("privacy.policy")
+        );
+    }
 }
 
 /// Makes the embedder that the settings ask for.

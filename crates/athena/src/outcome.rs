@@ -36,7 +36,7 @@ pub(crate) const EXIT_STATUSES: [(u8, &str, &[Code]); 9] = [
     (0, "success", &[]),
     (
         1,
-        "a fault in Athena, or a check of `doctor` that failed",
+        "a fault in Athena, a check of `doctor` that failed, or findings of `pii scan`",
         &[Code::Internal],
     ),
     (
@@ -152,7 +152,7 @@ pub(crate) fn conclude(outcome: Outcome, as_json: bool) -> ExitCode {
 }
 
 /// Writes an error to standard error: one line, or a JSON object.
-fn tell(error: &Error, as_json: bool) {
+pub(crate) fn tell(error: &Error, as_json: bool) {
     if error.code() == Code::Internal {
         tracing::error!(cause = causes(error), "{error}");
     } else {

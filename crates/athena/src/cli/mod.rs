@@ -80,7 +80,8 @@ impl Needed {
     }
 }
 
-/// Makes the whole command: the operations' and `others`, which win where words collide.
+/// Makes the whole command: the operations' and `others`, which win where words collide. A group of
+/// `others` takes up the operations whose words begin with its name.
 ///
 /// `others` comes with the heading that each stands under in the help. Commands that are not needed
 /// have a name and a summary only.
@@ -89,10 +90,6 @@ pub(crate) fn command(
     others: Vec<(&'static str, Command)>,
     needed: &Needed,
 ) -> Command {
-    let taken: Vec<String> = others
-        .iter()
-        .map(|(_, command)| command.get_name().to_owned())
-        .collect();
     let mut root = Command::new("athena")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Memory for AI agents: remembers what they learn and recalls what matters now")
@@ -103,23 +100,28 @@ pub(crate) fn command(
     let mut groups = help::Groups::default();
     for entry in registry.entries() {
         let words = entry.spec.cli.command;
-        let Some(first) = words
-            .first()
-            .filter(|first| !taken.iter().any(|taken| taken == *first))
-        else {
+        let Some(first) = words.first() else {
             continue;
         };
+        let other = others
+            .iter()
+            .find(|(_, command)| command.get_name() == *first);
+        if other.is_some_and(|(_, command)| is_taken(command, words)) {
+            continue;
+        }
         let command = if needed.command(words) {
             generate::command(entry, registry.components())
         } else {
             generate::summary(entry)
         };
-        groups.add(
-            &help::heading(entry),
-            first,
-            words.len() > 1,
-            &entry.summary,
-        );
+        if other.is_none() {
+            groups.add(
+                &help::heading(entry),
+                first,
+                words.len() > 1,
+                &entry.summary,
+            );
+        }
         root = put(root, words, command);
     }
     for (heading, command) in others {
@@ -128,7 +130,7 @@ pub(crate) fn command(
             .map(ToString::to_string)
             .unwrap_or_default();
         groups.add(heading, command.get_name(), false, &about);
-        root = root.subcommand(command);
+        root = join(root, command);
     }
     if needed.list() {
         let list = groups.text();
@@ -156,6 +158,27 @@ fn put(parent: Command, words: &[&'static str], command: Command) -> Command {
         return parent.subcommand(put(group, rest, command));
     }
     parent.mut_subcommand(first, |group| put(group, rest, command))
+}
+
+/// Whether a command that is no operation stands where one with these words would.
+fn is_taken(other: &Command, words: &[&str]) -> bool {
+    match words {
+        [_, second, ..] if other.has_subcommands() => other.find_subcommand(second).is_some(),
+        _ => true,
+    }
+}
+
+/// Puts a command that is no operation beside the others; a group takes up the operations that
+/// stand where it belongs.
+fn join(root: Command, command: Command) -> Command {
+    let name = command.get_name().to_owned();
+    match root.find_subcommand(&name) {
+        None => root.subcommand(command),
+        Some(group) => {
+            let command = command.subcommands(group.get_subcommands().cloned());
+            root.mut_subcommand(name, |_| command)
+        }
+    }
 }
 
 /// Finds the operation that was asked for, and its matches.

@@ -438,6 +438,28 @@ fn operations_without_words_are_not_shown_and_collisions_are_the_binarys() {
     }
 }
 
+#[test]
+fn a_group_of_the_binary_takes_up_operations() {
+    let group = Command::new("picture")
+        .about("About pictures")
+        .subcommand(Command::new("hang").about("By the binary"))
+        .subcommand(Command::new("burn").about("By the binary"));
+    let mut root = command(&registry(), vec![("Art", group)]);
+    let help = root.render_help().to_string();
+    assert!(help.contains("Art:\n  picture  About pictures\n"), "{help}");
+    let picture = root.find_subcommand("picture").unwrap();
+    let about = |name| {
+        picture
+            .find_subcommand(name)?
+            .get_about()
+            .map(ToString::to_string)
+    };
+    assert_eq!(about("hang").as_deref(), Some("By the binary"));
+    assert_eq!(about("burn").as_deref(), Some("By the binary"));
+    assert_eq!(about("paint").as_deref(), Some("Paints a picture"));
+    assert_eq!(picture.get_subcommands().count(), 3);
+}
+
 /// Calls `check` with every command and its full name.
 fn each_command(command: &mut Command, name: &str, check: &mut dyn FnMut(&str, &mut Command)) {
     check(name, command);

@@ -11,6 +11,7 @@ pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod mcp;
+pub(crate) mod pii;
 pub(crate) mod quickstart;
 pub(crate) mod serve;
 
@@ -54,6 +55,7 @@ pub(crate) fn others() -> Vec<(&'static str, Command)> {
         ("Data", backup::restore_command()),
         ("Data", eval::command()),
         ("Data", db::command()),
+        ("Privacy", pii::command()),
         ("Serving", serve::command()),
         ("Serving", mcp::command()),
         ("Set-up", quickstart::command()),
@@ -75,6 +77,7 @@ pub(crate) fn run(session: Session, matches: &ArgMatches) -> Outcome {
         Some(("backup", matches)) => backup::backup(&session, matches),
         Some(("restore", matches)) => backup::restore(&session, matches),
         Some(("db", matches)) => db::run(&session, matches),
+        Some(("pii", matches)) => pii::run(&session, matches),
         Some(("serve", _)) => serve::run(session),
         Some(("mcp", _)) => mcp::run(session),
         Some(("quickstart", matches)) => quickstart::run(&session, matches),

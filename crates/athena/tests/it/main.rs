@@ -6,5 +6,6 @@ mod athena;
 mod db;
 mod exits;
 mod moving;
+mod privacy;
 mod serving;
 mod using;
