@@ -476,6 +476,26 @@ mod tests {
     }
 
     #[test]
+    fn a_token_is_one_term() {
+        check(
+            "[email:0123456789abcdef][domain:00ff00ff00ff00ff], said",
+            "email:0123456789abcdef domain:00ff00ff00ff00ff said",
+        );
+        check("[us_ssn:0123456789abcdef]", "us_ssn:0123456789abcdef");
+        // Anything else in brackets is text.
+        check("[email:0123]", "email 0123 <email:0123>");
+        check(
+            "email:0123456789abcdef",
+            "email 0123456789abcdef <email:0123456789abcdef>",
+        );
+        assert_eq!(
+            document_terms("by [email:0123456789abcdef]").len,
+            1,
+            "it counts as one word"
+        );
+    }
+
+    #[test]
     fn words_are_folded_and_stemmed() {
         check("Running RUNS ran", "run run ran");
         check("Café Ærø Straße naïve", "cafe aero strass naiv");

@@ -25,6 +25,9 @@ pub const DEFAULT_MIN_MATCH: f64 = 0.12;
 /// of its arms (recall@10 and nDCG@10) and up to 2 points above it.
 pub const LEXICAL_WEIGHT: f64 = 0.3;
 
+/// The least cosine that is a likeness: half a step of the scores.
+const LEAST_COSINE: f64 = 0.5e-7;
+
 /// Scopes with fewer vectors than this say nothing about how far a cosine stands out.
 const LEAST_FOR_RULE: usize = 20;
 const WEIGHT_IN_SMALL_SCOPE: f64 = 0.6;
@@ -256,7 +259,13 @@ impl<'a> Ranking<'a> {
         for (number, scope) in self.scopes.iter().enumerate() {
             for (slot, item) in scope.index.items.iter().enumerate() {
                 let keyword = scope.keyword[slot].total().score;
-                let semantic = scope.semantic[slot].map_or(0.0, |it| it.rank.max(0.0));
+                let semantic = scope.semantic[slot].map_or(0.0, |it| it.rank);
+                // Square to the query, but for rounding.
+                let semantic = if semantic < LEAST_COSINE {
+                    0.0
+                } else {
+                    semantic
+                };
                 if keyword > 0.0 || semantic > 0.0 {
                     candidates.push(Candidate {
                         scope: number,
