@@ -20,6 +20,8 @@ pub struct Ctx {
     project: Option<String>,
     idempotency: Option<Idempotency>,
     masked: Option<Arc<dyn Any + Send + Sync>>,
+    /// Whether there is no input that could still hold personal data.
+    is_masked: bool,
 }
 
 /// Who calls.
@@ -50,6 +52,16 @@ impl Ctx {
             project: None,
             idempotency: None,
             masked: None,
+            is_masked: false,
+        }
+    }
+
+    /// Makes the context of work that Athena does by itself, with no input from outside.
+    #[must_use]
+    pub fn for_own_work(env: Arc<Env>) -> Self {
+        Self {
+            is_masked: true,
+            ..Self::for_caller(env, "athena")
         }
     }
 
@@ -70,7 +82,16 @@ impl Ctx {
     /// Keeps what was replaced in the input of the call.
     pub(crate) fn with_masked(mut self, values: Option<Arc<dyn Any + Send + Sync>>) -> Self {
         self.masked = values;
+        self.is_masked = true;
         self
+    }
+
+    /// Whether the input of the call went through the [`Registry`](crate::Registry), which masks it.
+    ///
+    /// An operation that is called past it may read, and is not let write.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.is_masked
     }
 
     /// Returns what the [`Masker`] kept of the values that it replaced in the input of the call.

@@ -3,7 +3,7 @@
 use crate::{Secret, SecretError};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The secrets of an installation, the newest first.
@@ -191,6 +191,7 @@ impl Keyring {
         if !self.secrets.is_empty() {
             return Ok(self);
         }
+        make_folder(path).map_err(|error| unusable(path, error))?;
         match write_new(path, &[new_secret(&self.place())?]) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 Err(unusable(path, error))
@@ -269,6 +270,17 @@ fn write_new(path: &Path, secrets: &[Secret]) -> io::Result<()> {
     written?;
     removed?;
     sync_folder(path)
+}
+
+/// Makes the folder of a file, for its owner alone.
+fn make_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder),
+        _ => Ok(()),
+    }
 }
 
 fn replace(path: &Path, secrets: &[Secret]) -> io::Result<()> {

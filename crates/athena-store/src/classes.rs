@@ -30,7 +30,18 @@ pub struct TableClasses {
     pub columns: &'static [(&'static str, ColumnClass)],
 }
 
-use ColumnClass::{Derived, Plain, Sealed, Tokenised};
+impl TableClasses {
+    /// Returns the columns that hold text with tokens.
+    pub fn texts(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let tokenised = |class| matches!(class, Tokenised | HomeRelative);
+        self.columns
+            .iter()
+            .filter(move |(_, class)| tokenised(*class))
+            .map(|(name, _)| *name)
+    }
+}
+
+use ColumnClass::{Derived, HomeRelative, Plain, Sealed, Tokenised};
 
 /// The classes of this crate's own columns.
 pub const COLUMN_CLASSES: &[TableClasses] = &[

@@ -108,6 +108,13 @@ impl Store {
         }
     }
 
+    /// Returns the columns that hold text with tokens, with their tables.
+    pub fn text_columns(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.classes
+            .iter()
+            .flat_map(|table| table.texts().map(|column| (table.table, column)))
+    }
+
     /// Returns what the process knows of privacy.
     #[must_use]
     pub fn privacy(&self) -> &Arc<Privacy> {

@@ -158,6 +158,11 @@ where
     T: Serialize + DeserializeOwned + Send,
     F: for<'w> Fn(&'w Write<'w>) -> BoxFuture<'w, Result<T>> + Send + Sync,
 {
+    if !ctx.is_masked() {
+        return Err(Error::internal(
+            "an operation that writes was called past the registry, with its input unmasked",
+        ));
+    }
     let store: &Store = ctx.part();
     let change = &change;
     let (value, long) = ctx

@@ -37,7 +37,12 @@ impl TestApp {
 
     /// Opens the same store again, as another process would.
     pub async fn another(&self) -> (Arc<Env>, Ctx) {
-        let env = environment(self.store.open().await, &self.clock);
+        self.another_with(privacy(Policy::Standard)).await
+    }
+
+    /// Opens the same store again, as a process with another key or policy would.
+    pub async fn another_with(&self, privacy: Arc<Privacy>) -> (Arc<Env>, Ctx) {
+        let env = environment(self.store.open().await, &self.clock, privacy);
         (
             Arc::clone(&env),
             Ctx::for_caller(env, "another").with_project("test"),
@@ -45,7 +50,7 @@ impl TestApp {
     }
 
     fn wire(store: TestStore, db: Database, clock: Arc<FixedClock>) -> Self {
-        let env = environment(db, &clock);
+        let env = environment(db, &clock, privacy(Policy::Standard));
         let ctx = Ctx::for_caller(Arc::clone(&env), "test").with_project("test");
         let registry = Arc::new(athena_memory::catalogue(Registry::new()));
         Self {
@@ -111,10 +116,10 @@ fn ids(recalled: &Value) -> Vec<i64> {
     hits.iter().map(|hit| hit["id"].as_i64().unwrap()).collect()
 }
 
-fn environment(db: Database, clock: &Arc<FixedClock>) -> Arc<Env> {
+fn environment(db: Database, clock: &Arc<FixedClock>, privacy: Arc<Privacy>) -> Arc<Env> {
     let clock = Arc::clone(clock);
     let env = Env::builder(db, Arc::new(BuiltinEmbedder)).clock(clock);
-    athena_memory::wire(env, privacy(Policy::Standard)).build()
+    athena_memory::wire(env, privacy).build()
 }
 
 /// The key of every test's store.
@@ -123,6 +128,13 @@ const KEY: &str = "5eb1a0c4d7f3926b8e0d41a7c95f36e2b4780d1f6ca3e95d27f8b04a613ce
 /// Returns privacy with a policy and the key of the tests.
 #[must_use]
 pub fn privacy(policy: Policy) -> Arc<Privacy> {
-    let keyring = || Keyring::given("the key of the tests", KEY);
+    privacy_with_keys(policy, KEY)
+}
+
+/// Returns privacy with a policy and keys, the newest first, with commas between them.
+#[must_use]
+pub fn privacy_with_keys(policy: Policy, keys: &str) -> Arc<Privacy> {
+    let keys = keys.to_owned();
+    let keyring = move || Keyring::given("the key of the tests", &keys);
     Privacy::new(Masking::new(Detector::default(), policy), keyring, true)
 }

@@ -9,7 +9,7 @@
 mod app;
 mod clock;
 
-pub use app::{TestApp, privacy};
+pub use app::{TestApp, privacy, privacy_with_keys};
 pub use athena_core::Code;
 pub use athena_testdb::{TestStore, mysql_url, postgres_url};
 pub use clock::FixedClock;

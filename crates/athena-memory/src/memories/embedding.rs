@@ -18,7 +18,7 @@ pub struct EmbedPending;
 impl Chore for EmbedPending {
     fn run<'a>(&'a self, env: &'a Arc<Env>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let ctx = Ctx::for_caller(Arc::clone(env), "athena");
+            let ctx = Ctx::for_own_work(Arc::clone(env));
             for item in due(ctx.db(), Kind::MEMORY, ctx.now(), BATCH).await? {
                 embed_due(&ctx, &item).await?;
             }

@@ -7,6 +7,7 @@ mod exchange;
 mod idempotency;
 mod lifecycle;
 mod parity;
+mod privacy;
 mod recall;
 mod schema;
 mod search_log;

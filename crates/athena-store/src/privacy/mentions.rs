@@ -2,7 +2,7 @@
 
 use super::{audit, sql};
 use crate::Write;
-use crate::classes::{ColumnClass, TableClasses};
+use crate::classes::TableClasses;
 use crate::store::Store;
 use athena_core::Result;
 use athena_db::{Dialect, Executor, Scalar, params};
@@ -59,7 +59,8 @@ async fn is_mentioned(write: &Write<'_>, classes: &[TableClasses], token: &str) 
 
 /// Asks whether a table mentions `:pattern`; `None` if it holds no text that could.
 fn mentions(dialect: Dialect, table: &TableClasses) -> Option<String> {
-    let conditions: Vec<String> = texts(table)
+    let conditions: Vec<String> = table
+        .texts()
         .map(|column| match dialect {
             Dialect::Postgres => format!("CAST({column} AS TEXT) LIKE :pattern"),
             Dialect::Sqlite | Dialect::MySql => format!("{column} LIKE :pattern"),
@@ -68,13 +69,4 @@ fn mentions(dialect: Dialect, table: &TableClasses) -> Option<String> {
     let conditions = (!conditions.is_empty()).then(|| conditions.join(" OR "))?;
     let table = table.table;
     Some(format!("SELECT 1 FROM {table} WHERE {conditions} LIMIT 1"))
-}
-
-/// Returns the columns of a table that hold text with tokens.
-pub(super) fn texts(table: &TableClasses) -> impl Iterator<Item = &'static str> {
-    table
-        .columns
-        .iter()
-        .filter(|(_, class)| matches!(class, ColumnClass::Tokenised | ColumnClass::HomeRelative))
-        .map(|(name, _)| *name)
 }

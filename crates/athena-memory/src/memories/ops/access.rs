@@ -90,7 +90,7 @@ impl Chore for FlushRetrievals {
             if counts.is_empty() {
                 return Ok(());
             }
-            let ctx = Ctx::for_caller(Arc::clone(env), "athena");
+            let ctx = Ctx::for_own_work(Arc::clone(env));
             let intent = Intent::new("memory.count_retrievals").of_items(counts.len());
             write(&ctx, intent, move |write| {
                 let counts = Arc::clone(&counts);
