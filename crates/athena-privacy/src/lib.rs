@@ -13,15 +13,17 @@ mod key;
 mod keyring;
 mod kind;
 mod mask;
+mod normalise;
 mod policy;
 mod token;
 mod vault;
 
-pub use detect::{Detector, character_ranges, home_prefix, normalise, tokens};
+pub use detect::{Detector, PatternError, character_ranges, home_prefix, tokens};
 pub use key::{Keys, Secret, SecretError, TokenKey};
 pub use keyring::{Keyring, KeyringError};
 pub use kind::{Finding, Kind};
 pub use mask::{EVERYWHERE, Masking, PersonalName, Plan, Replaced, TokenValue};
+pub use normalise::normalise;
 pub use policy::{Policy, Strategy, UnknownPolicy};
 pub use token::{DOMAIN, FURTHER_KINDS, NAME, TEXT, token_kind};
 pub use vault::SealError;

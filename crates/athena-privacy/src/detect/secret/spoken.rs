@@ -1,0 +1,208 @@
+//! Secrets in sentences and commands: `the password is …`, `Bearer …`, `--token …`.
+
+use std::ops::Range;
+
+use super::super::scan::{Scan, is_word};
+use super::assigned::{RULE, bare_end, report};
+use super::name::Strength;
+use super::value::{self, Style};
+use crate::kind::Kind;
+
+/// How many words may stand between `password` and `is`.
+const REACH: usize = 7;
+
+/// Reports the secret that a word announces.
+#[inline]
+pub(super) fn find(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let word = &scan.bytes[start..end];
+    match (word.len(), word[0] | 0x20) {
+        (6, b'b') if word.eq_ignore_ascii_case(b"bearer") => bearer(scan, end),
+        (5, b'b') if word == b"Basic" || word == b"basic" => basic(scan, end),
+        (3..=10, b'p' | b't' | b's' | b'k' | b'c' | b'a') => {
+            if let Some(strength) = announced(scan, start..end) {
+                announcement(scan, end, strength);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Reports the value after the name of an option.
+pub(super) fn option_value(scan: &mut Scan<'_>, start: usize, strength: Strength) {
+    let quote = scan.at(start);
+    if matches!(quote, b'"' | b'\'') {
+        let end = scan.end_of(start + 1, value::LONGEST, |b| b != quote && b != b'\n');
+        report(scan, start + 1..end, strength, Style::Quoted);
+    } else if quote != b'-' {
+        let end = bare_end(scan, start);
+        report(scan, start..end, strength, Style::Setting);
+    }
+}
+
+fn announced(scan: &Scan<'_>, range: Range<usize>) -> Option<Strength> {
+    let mut buffer = [0; 10];
+    let word = buffer.get_mut(..range.len())?;
+    word.copy_from_slice(&scan.bytes[range.clone()]);
+    word.make_ascii_lowercase();
+    match &*word {
+        b"password" | b"passwd" | b"pwd" | b"passphrase" | b"passwort" | b"passcode" | b"pw" => {
+            Some(Strength::Password)
+        }
+        b"token" | b"secret" | b"apikey" | b"credential" => Some(Strength::Token),
+        b"key" => {
+            let before = scan.text[..range.start].trim_end_matches([' ', '-']);
+            let qualified = [
+                "API",
+                "api",
+                "Api",
+                "access",
+                "secret",
+                "private",
+                "Secret",
+                "Access",
+                "license",
+                "encryption",
+                "master",
+            ];
+            qualified
+                .iter()
+                .any(|word| before.ends_with(word))
+                .then_some(Strength::Token)
+        }
+        _ => None,
+    }
+}
+
+/// Reports the value after `is` within the sentence, or right after the word.
+fn announcement(scan: &mut Scan<'_>, end: usize, strength: Strength) {
+    if scan.at(end) != b' ' {
+        return;
+    }
+    let mut position = end + 1;
+    for distance in 0..=REACH {
+        let word = scan.end_of(position, 48, |b| b.is_ascii_graphic());
+        if distance == 0 && said(scan, position, strength) {
+            return;
+        }
+        let text = &scan.bytes[position..word];
+        if matches!(
+            text,
+            b"is"
+                | b"was"
+                | b"is:"
+                | b"as"
+                | b"to"
+                | b"ist"
+                | b"lautet"
+                | b"es"
+                | b"est"
+                | b"="
+                | b"->"
+                | b"=>"
+                | b"are"
+                | b"of"
+                | b"with"
+        ) && scan.at(word) == b' '
+            && said(scan, scan.end_of(word, 4, |b| b == b' '), strength)
+        {
+            return;
+        }
+        let ends = text.is_empty() || matches!(text[text.len() - 1], b'.' | b'!' | b'?' | b';');
+        if ends || scan.at(word) != b' ' {
+            return;
+        }
+        position = word + 1;
+    }
+}
+
+/// Reports the value at a position of a sentence, and returns whether there was one.
+fn said(scan: &mut Scan<'_>, start: usize, strength: Strength) -> bool {
+    let start = scan.end_of(start, 2, |b| b == b'*');
+    let quote = scan.at(start);
+    let before = scan.found();
+    if matches!(quote, b'"' | b'\'' | b'`') {
+        let end = scan.end_of(start + 1, 128, |b| b != quote && b != b'\n');
+        if scan.at(end) == quote {
+            report(scan, start + 1..end, strength, Style::Quoted);
+        }
+    } else {
+        let end = bare_end(scan, start);
+        let end = if scan.before(end) == b'!'
+            && !scan.text[start..end].bytes().any(|b| b.is_ascii_digit())
+        {
+            end - 1
+        } else {
+            end
+        };
+        if !is_measure(&scan.text[start..end]) {
+            report(scan, start..end, strength, Style::Prose);
+        }
+    }
+    scan.found() > before
+}
+
+/// Whether a word of a sentence is a number with a unit or a name rather than a secret.
+fn is_measure(word: &str) -> bool {
+    let letters =
+        word.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | '-' | '/'));
+    let ordinal = letters.len() < word.len() && letters.len() <= 3 || letters.contains("-char");
+    let hyphenated = word.split('-').all(|part| {
+        part.bytes().all(|b| b.is_ascii_lowercase()) || part.bytes().all(|b| b.is_ascii_digit())
+    });
+    ordinal && word.len() < 8
+        || letters.starts_with("-")
+        || hyphenated && word.contains('-') && word.len() < 16
+}
+
+/// Reports the token after `Bearer`.
+fn bearer(scan: &mut Scan<'_>, end: usize) {
+    if scan.at(end) != b' ' {
+        return;
+    }
+    let token = scan.end_of(end + 1, value::LONGEST, |b| {
+        is_word(b) || matches!(b, b'-' | b'.' | b'~' | b'+' | b'/' | b'=')
+    });
+    let token = scan.start_of(token, 2, |b| b == b'.');
+    let padding = scan.start_of(token, 2, |b| b == b'=');
+    if token > end + 16 && !scan.bytes[end..padding].contains(&b'=') {
+        report(scan, end + 1..token, Strength::Token, Style::Quoted);
+    }
+}
+
+/// Reports the credentials after `Basic`: base64 of a name, a colon and a password.
+fn basic(scan: &mut Scan<'_>, end: usize) {
+    let token = scan.end_of(end + 1, value::LONGEST, |b| {
+        b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')
+    });
+    if scan.at(end) == b' ' && token > end + 8 && decodes_to_pair(&scan.bytes[end + 1..token]) {
+        scan.report(Kind::Secret, RULE, end + 1..token, 0.9);
+    }
+}
+
+/// Whether base64 decodes to printable text with a colon in it.
+fn decodes_to_pair(text: &[u8]) -> bool {
+    let sextet = |b: &u8| match b {
+        b'A'..=b'Z' => Some(b - b'A'),
+        b'a'..=b'z' => Some(b - b'a' + 26),
+        b'0'..=b'9' => Some(b - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    };
+    let mut bits = 0_u32;
+    let mut count = 0;
+    let mut colon = false;
+    for value in text.iter().map_while(sextet) {
+        bits = (bits << 6 | u32::from(value)) & 0xFFFF;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            let byte = (bits >> count) & 0xFF;
+            if byte < 32 || byte == 127 {
+                return false;
+            }
+            colon |= byte == u32::from(b':');
+        }
+    }
+    colon
+}
