@@ -55,6 +55,29 @@ pub(crate) fn parts<'a>(kind: &'a Kind, value: &'a str) -> Vec<(&'a str, &'a str
     }
 }
 
+/// Returns a text with the values of its tokens in their place, as far as `value` knows them. The
+/// token of a domain goes with the address that it follows.
+pub fn with_values<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> String {
+    let mut revealed = String::with_capacity(text.len());
+    let mut rest = 0;
+    let mut address_end = None;
+    for range in crate::tokens(text) {
+        let token = &text[range.clone()];
+        let kind = token_kind(token);
+        let value = match kind {
+            Some(DOMAIN) if address_end == Some(range.start) => Some(""),
+            _ => value(token),
+        };
+        let Some(value) = value else { continue };
+        revealed.push_str(&text[rest..range.start]);
+        revealed.push_str(value);
+        rest = range.end;
+        address_end = (kind == Some(Kind::Email.as_str())).then_some(range.end);
+    }
+    revealed.push_str(&text[rest..]);
+    revealed
+}
+
 /// Returns the kind of a token, if the text is one.
 #[must_use]
 pub fn token_kind(text: &str) -> Option<&str> {
@@ -63,4 +86,26 @@ pub fn token_kind(text: &str) -> Option<&str> {
         .then(|| text[1..].split_once(':'))
         .flatten()
         .map(|(kind, _)| kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_take_the_place_of_tokens() {
+        let text = "to [email:00000000000000aa][domain:00000000000000bb], [phone:00000000000000cc]; \
+                    at [domain:00000000000000bb] [domain:00000000000000dd]";
+        let value = |token: &str| match token_kind(token)? {
+            "email" => Some("ada@lovelace.org"),
+            "domain" if token.contains('b') => Some("lovelace.org"),
+            _ => None,
+        };
+        assert_eq!(
+            with_values(text, value),
+            "to ada@lovelace.org, [phone:00000000000000cc]; at lovelace.org [domain:00000000000000dd]"
+        );
+        let unknown = "[email:00000000000000aa][domain:00000000000000bb]";
+        assert_eq!(with_values(unknown, |_| None), unknown);
+    }
 }

@@ -10,7 +10,7 @@ mod vault;
 
 pub use audit::{Audited, audit};
 pub use mentions::{forget_values, tokens_in};
-pub use vault::{VaultEntry, revealed, vault_sizes};
+pub use vault::{VaultEntry, all_revealed, revealed, vault_sizes};
 
 use crate::Write;
 use athena_core::{Call, Code, Ctx, DEFAULT_PROJECT, Effect, Error, Masked, Masker, Result};

@@ -88,16 +88,17 @@ pub(super) async fn keep(db: &impl Executor, rows: Vec<SealedRow>, now: Timestam
     Ok(())
 }
 
+/// Returns the sealed values of tokens in either of two projects.
 pub(super) async fn sealed(
     db: &impl Executor,
-    project: &str,
-    token: &str,
-) -> Result<Option<SealedRow>> {
+    [project, other]: [&str; 2],
+    tokens: &[String],
+) -> Result<Vec<SealedRow>> {
     Ok(db
-        .fetch_opt(
+        .fetch_all(
             "SELECT project, token, fingerprint, sealed FROM pii_vault
-             WHERE project = :project AND token = :token",
-            params! { project: project, token: token },
+             WHERE project IN (:project, :other) AND token IN (:tokens)",
+            params! { project: project, other: other, tokens: tokens },
         )
         .await?)
 }

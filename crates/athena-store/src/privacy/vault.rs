@@ -4,9 +4,10 @@ use super::{Privacy, sql};
 use crate::Write;
 use athena_core::{Error, Result};
 use athena_db::Executor;
-use athena_privacy::{EVERYWHERE, Replaced};
+use athena_privacy::{EVERYWHERE, Keys, Replaced};
 use sql::SealedRow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// What a token stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub(super) async fn keep(write: &Write<'_>, replaced: &Replaced) -> Result<()> {
     }
 }
 
+/// Tokens that one statement asks for.
+const BATCH: usize = 500;
+
 /// Returns what a token of a project stands for; `None` if it is no token of this project, or one
 /// whose value was not kept.
 ///
@@ -49,21 +53,44 @@ pub async fn revealed(
     project: &str,
     token: &str,
 ) -> Result<Option<VaultEntry>> {
-    let row = match sql::sealed(db, project, token).await? {
-        Some(row) => row,
-        None => match sql::sealed(db, EVERYWHERE, token).await? {
-            Some(row) => row,
-            None => return Ok(None),
-        },
-    };
-    let keys = privacy.sealed_with(db, &row.fingerprint).await?;
-    let value = keys
-        .open(&row.project, &row.token, &row.sealed)
-        .map_err(Error::internal)?;
-    let kind = athena_privacy::token_kind(token)
-        .unwrap_or_default()
-        .to_owned();
-    Ok(Some(VaultEntry { kind, value }))
+    let asked = BTreeSet::from([token.to_owned()]);
+    let mut values = all_revealed(privacy, db, project, &asked).await?;
+    Ok(values.remove(token).map(|value| VaultEntry {
+        kind: athena_privacy::token_kind(token)
+            .unwrap_or_default()
+            .to_owned(),
+        value,
+    }))
+}
+
+/// Returns what tokens of a project stand for, by the token; those whose values are not kept are
+/// left out.
+///
+/// # Errors
+///
+/// As for [`revealed`].
+pub async fn all_revealed(
+    privacy: &Privacy,
+    db: &impl Executor,
+    project: &str,
+    tokens: &BTreeSet<String>,
+) -> Result<BTreeMap<String, String>> {
+    let tokens: Vec<String> = tokens.iter().cloned().collect();
+    let mut keys: HashMap<String, Arc<Keys>> = HashMap::new();
+    let mut values = BTreeMap::new();
+    for tokens in tokens.chunks(BATCH) {
+        for row in sql::sealed(db, [project, EVERYWHERE], tokens).await? {
+            if !keys.contains_key(&row.fingerprint) {
+                let of_row = privacy.sealed_with(db, &row.fingerprint).await?;
+                keys.insert(row.fingerprint.clone(), of_row);
+            }
+            let value = keys[&row.fingerprint]
+                .open(&row.project, &row.token, &row.sealed)
+                .map_err(Error::internal)?;
+            values.insert(row.token, value);
+        }
+    }
+    Ok(values)
 }
 
 /// Returns how many values are kept, by kind.
