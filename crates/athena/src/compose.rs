@@ -3,13 +3,13 @@
 //! Opening is kept cheap, because a one-shot command does it for every call: one connection, the
 //! migration ledger, nothing else. Whatever can wait for the first use waits.
 
-use crate::config::{DatabaseSettings, EmbedderSettings, PRIVACY_KEY, Settings};
+use crate::config::{DatabaseSettings, EmbedderSettings, PRIVACY_KEY, PrivacySettings, Settings};
 use crate::outcome::at_path;
 use crate::project;
 use athena_core::{Code, Ctx, Embedder, Env, Error, Registry, Result};
 use athena_db::{Builder, Database, Durability, MigrationSet, sqlite_url};
 use athena_embed::{EmbedderConfig, Secret};
-use athena_privacy::{Detector, Keyring, KeyringError, Masking, Policy};
+use athena_privacy::{Detector, Keyring, KeyringError, Masking, PatternError, Policy};
 use athena_store::Privacy;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -248,8 +248,35 @@ pub(crate) fn privacy(settings: &Settings) -> Result<Arc<Privacy>> {
 /// # Errors
 ///
 /// [`Code::InvalidInput`] for a pattern that cannot be used.
-pub(crate) fn detector(_settings: &Settings) -> Result<Detector> {
-    Ok(Detector::default())
+pub(crate) fn detector(settings: &Settings) -> Result<Detector> {
+    let PrivacySettings {
+        threshold,
+        allow,
+        patterns,
+        ..
+    } = &settings.privacy;
+    let detector = Detector::new()
+        .with_threshold(*threshold)
+        .allowing(allow.iter().cloned());
+    patterns
+        .iter()
+        .try_fold(detector, |detector, (name, regex)| {
+            let refused = |error| refused_pattern(name, &error, settings);
+            detector.with_pattern(name, regex).map_err(refused)
+        })
+}
+
+fn refused_pattern(name: &str, error: &PatternError, settings: &Settings) -> Error {
+    // A regular expression's own message shows it and points below it; its last line says why.
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    let cause = cause.as_deref().and_then(|cause| cause.lines().last());
+    let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+    let source = settings.source("privacy.patterns");
+    Error::new(
+        Code::InvalidInput,
+        format!("`privacy.patterns`: {error}{cause} (set by {source})"),
+    )
+    .with_field(format!("privacy.patterns.{name}"))
 }
 
 /// Opens the keyring: what the environment holds, or else the file.
