@@ -3,6 +3,8 @@
 //! Looks without touching: no store is made, no migration applied, nothing written. Every finding
 //! that is not well names the way out. A failed check ends with status 1.
 
+mod privacy;
+
 use super::{Session, told};
 use crate::compose::{self, MIGRATIONS};
 use crate::config::{Settings, redact};
@@ -40,8 +42,8 @@ const NETWORK_FILE_SYSTEMS: [(u64, &str); 4] = [
 /// Makes the command.
 pub(crate) fn command() -> Command {
     Command::new("doctor").about("Show the settings in force and check that everything works").long_about(
-        "Show the settings in force and where each came from, and check database, schema, embedder, disk and \
-         permissions. Nothing is changed. Ends with status 1 when a check fails.",
+        "Show the settings in force and where each came from, and check database, schema, privacy, embedder, \
+         disk and permissions. Nothing is changed. Ends with status 1 when a check fails.",
     )
 }
 
@@ -128,6 +130,8 @@ async fn examine(session: &Session) -> Vec<Finding> {
     findings.extend(misspelt(session));
     findings.extend(database(settings).await);
     findings.push(disk(settings));
+    findings.push(privacy::policy(settings));
+    findings.extend(privacy::key(settings));
     findings.extend(embedder(settings).await);
     findings
 }
@@ -264,7 +268,12 @@ async fn inside(db: &Database, settings: &Settings) -> Vec<Finding> {
             "look at the database's own log",
         )),
     }
-    findings.extend(schema(db).await);
+    let schema = schema(db).await;
+    let is_current = schema.iter().all(|finding| finding.status == Status::Ok);
+    findings.extend(schema);
+    if is_current {
+        findings.extend(privacy::store_key(db, settings).await);
+    }
     findings.push(writable(db).await);
     findings.push(durability(db, settings).await);
     if db.dialect() == Dialect::Postgres {
