@@ -65,6 +65,13 @@ impl Ctx {
         }
     }
 
+    /// Names who asked for that work.
+    #[must_use]
+    pub fn asked_by(mut self, principal: impl Into<String>) -> Self {
+        self.caller.principal = principal.into();
+        self
+    }
+
     /// Sets the project of calls that name none.
     #[must_use]
     pub fn with_project(mut self, name: impl Into<String>) -> Self {

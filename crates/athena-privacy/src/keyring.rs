@@ -162,6 +162,16 @@ impl Keyring {
             .find(|secret| secret.fingerprint() == fingerprint)
     }
 
+    /// Returns which secret has a fingerprint, counted from the newest, which is 1.
+    #[must_use]
+    pub fn number_of(&self, fingerprint: &str) -> Option<usize> {
+        let place = self
+            .secrets
+            .iter()
+            .position(|secret| secret.fingerprint() == fingerprint)?;
+        Some(place + 1)
+    }
+
     /// Returns where the secrets are, in words.
     #[must_use]
     pub fn place(&self) -> String {
@@ -338,6 +348,7 @@ mod tests {
         let old = old.newest().unwrap();
         assert_ne!(new.newest(), Some(old));
         assert_eq!(new.with_fingerprint(&old.fingerprint()), Some(old));
+        assert_eq!(new.number_of(&old.fingerprint()), Some(2));
         assert_eq!(Keyring::file(&path).unwrap().newest(), new.newest());
     }
 

@@ -97,6 +97,11 @@ impl Store {
         &self.project
     }
 
+    /// Returns what is known of privacy here.
+    pub(crate) fn privacy(&self) -> &Arc<Privacy> {
+        self.env.part::<athena_store::Store>().privacy()
+    }
+
     /// Makes the context of calls by `principal`.
     pub(crate) fn ctx(&self, principal: &str) -> Ctx {
         Ctx::for_caller(Arc::clone(&self.env), principal).with_project(self.project.clone())

@@ -9,6 +9,7 @@ mod lifecycle;
 mod parity;
 mod privacy;
 mod recall;
+mod rotation;
 mod schema;
 mod search_log;
 mod seed_004;

@@ -87,15 +87,23 @@ story! {
 
 /// Where a held write and the test meet.
 #[derive(Default)]
-struct Held {
-    begun: Notify,
-    go: Notify,
+pub(crate) struct Held {
+    pub(crate) begun: Notify,
+    pub(crate) go: Notify,
 }
 
 /// Holds a write open, in its transaction, until it is let go.
-struct HeldGate {
+pub(crate) struct HeldGate {
     held: Arc<Held>,
     wait: bool,
+}
+
+impl HeldGate {
+    /// Waits to be let go on every backend.
+    pub(crate) fn waiting(held: &Arc<Held>) -> Self {
+        let held = Arc::clone(held);
+        Self { held, wait: true }
+    }
 }
 
 impl Gate for HeldGate {

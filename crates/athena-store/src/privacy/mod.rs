@@ -5,11 +5,13 @@
 
 mod audit;
 mod mentions;
+mod rotation;
 mod sql;
 mod vault;
 
 pub use audit::{Audited, audit};
 pub use mentions::{forget_values, tokens_in};
+pub use rotation::{Progress, Rotated, RotationState, rotate, rotation_state};
 pub use vault::{VaultEntry, all_revealed, revealed, vault_sizes};
 
 use crate::Write;
@@ -145,8 +147,9 @@ impl Privacy {
             Some(stored) => stored,
             None => self.claim(ctx, tx).await?,
         };
-        let masked = ctx.masked::<Replaced>();
-        if masked.is_some_and(|replaced| replaced.keys().fingerprint() != stored) {
+        if let Some(replaced) = ctx.masked::<Replaced>()
+            && replaced.keys().fingerprint() != sql::hold_key(tx).await?.fingerprint
+        {
             return Err(Error::new(
                 Code::Busy,
                 "the key of this store was changed a moment ago; try again",

@@ -1,7 +1,7 @@
 //! Statements and rows of keys and sealed values.
 
 use athena_core::{Error, Result};
-use athena_db::{Executor, FromRow, Row, params};
+use athena_db::{Executor, FromRow, Row, Scalar, params};
 use jiff::Timestamp;
 
 /// The key of a store.
@@ -11,6 +11,10 @@ pub(super) struct KeyRow {
     pub(super) fingerprint: String,
     /// The key of the tokens, sealed, where it came from an older secret.
     pub(super) token_key: Option<Vec<u8>>,
+    /// The fingerprint that a rotation under way moves from.
+    pub(super) previous: Option<String>,
+    /// Whether that rotation makes new tokens too.
+    pub(super) retokenise: bool,
 }
 
 impl FromRow for KeyRow {
@@ -18,6 +22,8 @@ impl FromRow for KeyRow {
         Ok(Self {
             fingerprint: row.get("fingerprint")?,
             token_key: row.get("token_key")?,
+            previous: row.get("previous")?,
+            retokenise: row.get("retokenise")?,
         })
     }
 }
@@ -28,10 +34,77 @@ const KEY: i64 = 1;
 pub(super) async fn key(db: &impl Executor) -> Result<Option<KeyRow>> {
     Ok(db
         .fetch_opt(
-            "SELECT fingerprint, token_key FROM privacy_key WHERE id = :id",
+            "SELECT fingerprint, token_key, previous, retokenise FROM privacy_key WHERE id = :id",
             params! { id: KEY },
         )
         .await?)
+}
+
+/// Keeps the key as it is until the commit, and returns it.
+///
+/// Nothing needs to be locked on SQLite, where whoever writes is alone.
+pub(super) async fn hold_key(db: &impl Executor) -> Result<KeyRow> {
+    macro_rules! select {
+        ($lock:literal) => {
+            concat!(
+                "SELECT fingerprint, token_key, previous, retokenise FROM privacy_key WHERE id = :id",
+                $lock
+            )
+        };
+    }
+    let sql = athena_db::sql! {
+        sqlite: select!(""),
+        postgres: select!(" FOR SHARE"),
+        mysql: select!(" LOCK IN SHARE MODE"),
+    };
+    Ok(db.fetch_one(sql, params! { id: KEY }).await?)
+}
+
+/// Waits for those who hold the key, and makes others wait until the commit.
+pub(super) async fn lock_key(db: &impl Executor) -> Result<()> {
+    db.execute(
+        "UPDATE privacy_key SET fingerprint = fingerprint WHERE id = :id",
+        params! { id: KEY },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Replaces the key, if it is still the one that `from` names; says whether it was.
+pub(super) async fn replace_key(
+    db: &impl Executor,
+    from: &str,
+    row: &KeyRow,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = db
+        .execute(
+            "UPDATE privacy_key
+             SET fingerprint = :fingerprint, token_key = :token_key, previous = :previous,
+                 retokenise = :retokenise, changed_at = :now
+             WHERE id = :id AND fingerprint = :from",
+            params! {
+                id: KEY,
+                fingerprint: &row.fingerprint,
+                token_key: row.token_key.clone(),
+                previous: row.previous.as_deref(),
+                retokenise: row.retokenise,
+                now: now,
+                from: from,
+            },
+        )
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Notes that nothing is left of the previous key.
+pub(super) async fn forget_previous(db: &impl Executor, now: Timestamp) -> Result<()> {
+    db.execute(
+        "UPDATE privacy_key SET previous = NULL, retokenise = FALSE, changed_at = :now WHERE id = :id",
+        params! { now: now, id: KEY },
+    )
+    .await?;
+    Ok(())
 }
 
 /// Records a key unless there is one, and returns the fingerprint of the one that there is.
@@ -99,6 +172,74 @@ pub(super) async fn sealed(
             "SELECT project, token, fingerprint, sealed FROM pii_vault
              WHERE project IN (:project, :other) AND token IN (:tokens)",
             params! { project: project, other: other, tokens: tokens },
+        )
+        .await?)
+}
+
+/// Returns up to `limit` values that are sealed with another key, those after a project's token, in
+/// the order of the table.
+pub(super) async fn sealed_otherwise(
+    db: &impl Executor,
+    fingerprint: &str,
+    (project, token): (&str, &str),
+    limit: u32,
+) -> Result<Vec<SealedRow>> {
+    Ok(db
+        .fetch_all(
+            "SELECT project, token, fingerprint, sealed FROM pii_vault
+             WHERE project >= :project AND (project > :project OR token > :token)
+               AND fingerprint <> :fingerprint
+             ORDER BY project, token
+             LIMIT :limit",
+            params! {
+                project: project,
+                token: token,
+                fingerprint: fingerprint,
+                limit: i64::from(limit),
+            },
+        )
+        .await?)
+}
+
+/// Returns how many values are sealed with another key.
+pub(super) async fn count_sealed_otherwise(db: &impl Executor, fingerprint: &str) -> Result<i64> {
+    let Scalar(count) = db
+        .fetch_one(
+            "SELECT COUNT(*) FROM pii_vault WHERE fingerprint <> :fingerprint",
+            params! { fingerprint: fingerprint },
+        )
+        .await?;
+    Ok(count)
+}
+
+/// A value that is sealed anew.
+#[derive(Debug, Clone)]
+pub(super) struct Resealed {
+    /// The row as it becomes.
+    pub(super) row: SealedRow,
+    /// The fingerprint that it is sealed with until now.
+    pub(super) from: String,
+    /// The token that takes the place of its own.
+    pub(super) renewed: Option<String>,
+}
+
+/// Seals values anew, those that are still as they were; returns how many.
+pub(super) async fn reseal(db: &impl Executor, rows: &[Resealed]) -> Result<u64> {
+    let rows = rows.iter().map(|Resealed { row, from, renewed }| {
+        params! {
+            fingerprint: &row.fingerprint,
+            sealed: row.sealed.clone(),
+            renewed: renewed.as_deref(),
+            project: &row.project,
+            token: &row.token,
+            from: from,
+        }
+    });
+    Ok(db
+        .execute_many(
+            "UPDATE pii_vault SET fingerprint = :fingerprint, sealed = :sealed, renewed = :renewed
+             WHERE project = :project AND token = :token AND fingerprint = :from",
+            rows.collect(),
         )
         .await?)
 }

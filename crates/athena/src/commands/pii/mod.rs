@@ -4,6 +4,7 @@
 //! operations whose commands begin with its name, such as `pii reveal`.
 
 mod eval;
+mod rotate;
 mod scan;
 
 use super::Session;
@@ -14,12 +15,13 @@ use clap::{ArgMatches, Command};
 /// Makes the group of commands.
 pub(crate) fn command() -> Command {
     Command::new("pii")
-        .about("Find personal data in files; see what the store keeps of it, and reveal it")
+        .about("Find personal data in files; see what the store keeps of it, reveal it, rotate its key")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommand(scan::command())
         .subcommand(eval::command())
+        .subcommand(rotate::command())
 }
 
 /// Runs the command that was asked for.
@@ -27,6 +29,7 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     match matches.subcommand() {
         Some(("scan", matches)) => scan::run(session, matches),
         Some(("eval", matches)) => eval::run(session, matches),
+        Some(("rotate", matches)) => rotate::run(session, matches),
         _ => Err(Error::new(
             Code::InvalidInput,
             "this is no command; `athena pii --help` lists them",

@@ -1,0 +1,350 @@
+//! Moving a store to another key: what stays, who is refused, and what a cut in the middle leaves.
+
+use crate::search_log::{Held, HeldGate};
+use athena_core::{Ctx, Env, EnvBuilder, Error, Operation, Registry, Result, Spec};
+use athena_db::{BoxFuture, Executor, Scalar, params};
+use athena_memory::memories::Retrievals;
+use athena_privacy::{Detector, Keyring, KeyringError, Masking, Policy};
+use athena_store::{
+    Gate, Intent, Privacy, Rotated, Store, Write, revealed, rotate, rotation_state, write,
+};
+use athena_testkit::{Code, TestApp, json, story};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+story! {
+    /// Values open with the new key, tokens stay, and the old key alone is good for nothing.
+    async fn the_store_moves_to_a_new_key(app: TestApp) {
+        let keys = KeyFile::new();
+        let process = Process::start(app, keys.opener()).await;
+        let id = process.remember("Ask ann@corp.io or bob@corp.io").await;
+        let values = process.values().await;
+        assert_eq!(values.len(), 3);
+        let old = keys.lines();
+
+        let rotated = process.rotate().await.unwrap();
+        assert_eq!((rotated.resealed, rotated.unopened), (3, 0));
+        assert_eq!(keys.lines()[1..], old);
+        assert_eq!(process.values().await, values);
+        assert_eq!(process.recall("bob@corp.io").await, [id]);
+        let again = process.call("memory.remember", json!({"content": "Ask ann@corp.io or bob@corp.io"})).await;
+        assert_eq!(again.unwrap()["id"], id, "its tokens are the same");
+
+        let late = Process::start(app, given(&old[0])).await;
+        let refused = late.call("memory.remember", json!({"content": "Ask carl@corp.io"})).await;
+        assert_eq!(refused.unwrap_err().code(), Code::InvalidState);
+        let refused = late.call("memory.forget", json!({"id": id})).await;
+        assert_eq!(refused.unwrap_err().code(), Code::InvalidState);
+        let token = values.keys().next().unwrap();
+        assert!(late.reveal(token).await.is_err());
+        let early = Process::start(app, given(&keys.lines()[0])).await;
+        assert_eq!(early.values().await, values);
+        assert_eq!(outcomes(app).await, ["begun", "finished"]);
+        for process in [process, late, early] {
+            process.end().await;
+        }
+    }
+
+    /// A rotation that is cut off between any two of its transactions is taken up where it was.
+    async fn a_cut_anywhere_is_made_good(app: TestApp) {
+        let keys = KeyFile::new();
+        let process = Process::start(app, keys.opener()).await;
+        // More values than one batch has.
+        let addresses: Vec<String> = (0..600).map(|number| format!("a{number}@corp.io")).collect();
+        process.remember(&addresses.join(" ")).await;
+        let values = process.values().await;
+        assert_eq!(values.len(), 601);
+        let mut cuts = 0;
+        loop {
+            let cut = Process::gated(app, keys.opener(), CutAfter::transactions(cuts)).await;
+            let held = keys.lines();
+            let ended = cut.rotate().await;
+            cut.end().await;
+            if ended.is_ok() {
+                break;
+            }
+            assert_eq!(process.values().await, values, "cut after {cuts}");
+            assert_eq!(process.recall("a7@corp.io").await.len(), 1, "cut after {cuts}");
+            process.rotate().await.unwrap();
+            assert_eq!(keys.lines().len(), held.len() + 1, "one secret for one rotation");
+            assert_eq!(process.values().await, values, "cut after {cuts}");
+            assert_eq!(rotation_state(app.env.db()).await.unwrap(), None);
+            assert_eq!(fingerprints(app).await, 1, "cut after {cuts}");
+            cuts += 1;
+        }
+        assert_eq!(cuts, 5, "look, take, seal, seal, finish");
+        process.end().await;
+    }
+
+    /// A key that was given cannot be added to: whoever gives it puts the new one in front.
+    async fn a_given_key_is_rotated_by_its_giver(app: TestApp) {
+        let (old, new) = ("0f".repeat(31) + "aa", "1e".repeat(31) + "bb");
+        let process = Process::start(app, given(&old)).await;
+        process.remember("Ask ann@corp.io").await;
+        let values = process.values().await;
+        let refused = process.rotate().await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidState);
+        assert!(refused.message().contains("in front of it"), "{refused}");
+        let next = Process::start(app, given(&format!("{new},{old}"))).await;
+        next.rotate().await.unwrap();
+        let alone = Process::start(app, given(&new)).await;
+        assert_eq!(alone.values().await, values);
+        for process in [process, next, alone] {
+            process.end().await;
+        }
+    }
+
+    /// A server goes on over a rotation by another process: an input that was masked before is
+    /// refused once, and may be sent again.
+    async fn a_server_goes_on(app: TestApp) {
+        let keys = KeyFile::new();
+        let held = Arc::new(Held::default());
+        let server = Process::start(app, keys.opener()).await;
+        server.remember("Ask ann@corp.io").await;
+        let registry = Registry::new().with::<SlowNote>();
+        let env = environment(app, keys.opener(), |store| store).await;
+        let env = env.part(Arc::clone(&held)).build();
+        let ctx = Ctx::for_caller(env, "slow").with_project("test");
+        let slow = tokio::spawn(async move {
+            let input = json!({"content": "Ask bob@corp.io"});
+            let first = registry.call("test.slow_note", &ctx, input.clone(), None).await;
+            let second = registry.call("test.slow_note", &ctx, input, None).await;
+            ctx.db().close().await.unwrap();
+            (first, second)
+        });
+        held.begun.notified().await;
+        let other = Process::start(app, keys.opener()).await;
+        other.rotate().await.unwrap();
+        held.go.notify_one();
+        held.begun.notified().await;
+        held.go.notify_one();
+        let (first, second) = slow.await.unwrap();
+        assert_eq!(first.unwrap_err().code(), Code::Busy);
+        second.unwrap();
+        server.remember("Ask carl@corp.io").await;
+        assert_eq!(fingerprints(app).await, 1);
+        server.end().await;
+        other.end().await;
+    }
+
+    /// A rotation waits for those who write with the old key: nothing is sealed with it afterwards.
+    async fn writers_are_waited_for(app: TestApp) {
+        let keys = KeyFile::new();
+        let held = Arc::new(Held::default());
+        let gate = HeldGate::waiting(&held);
+        let process = Process::start(app, keys.opener()).await;
+        process.remember("Ask ann@corp.io").await;
+        let writer = Process::gated(app, keys.opener(), gate).await;
+        let writing = tokio::spawn(async move {
+            writer.remember("Ask bob@corp.io").await;
+            writer.end().await;
+        });
+        held.begun.notified().await;
+        let mut rotation = Box::pin(process.rotate());
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut rotation).await;
+        assert!(early.is_err(), "it waits");
+        held.go.notify_one();
+        rotation.await.unwrap();
+        writing.await.unwrap();
+        assert_eq!(fingerprints(app).await, 1);
+        assert_eq!(process.values().await.len(), 3);
+        process.end().await;
+    }
+}
+
+/// A key file of a test's own.
+struct KeyFile {
+    folder: tempfile::TempDir,
+}
+
+impl KeyFile {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("pii.key")
+    }
+
+    fn opener(&self) -> Opener {
+        let path = self.path();
+        Box::new(move || Keyring::file(&path))
+    }
+
+    /// The secrets, the newest first.
+    fn lines(&self) -> Vec<String> {
+        secrets(&self.path())
+    }
+}
+
+fn secrets(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(str::to_owned).collect()
+}
+
+type Opener = Box<dyn Fn() -> std::result::Result<Keyring, KeyringError> + Send + Sync>;
+
+fn given(secrets: &str) -> Opener {
+    let secrets = secrets.to_owned();
+    Box::new(move || Keyring::given("the key of the test", &secrets))
+}
+
+/// A process with a keyring of its own at the app's store.
+struct Process {
+    registry: Arc<Registry>,
+    ctx: Ctx,
+}
+
+impl Process {
+    async fn start(app: &TestApp, opener: Opener) -> Self {
+        Self::with(app, opener, |store| store).await
+    }
+
+    async fn gated(app: &TestApp, opener: Opener, gate: impl Gate + 'static) -> Self {
+        Self::with(app, opener, |store| store.with_gate(gate)).await
+    }
+
+    async fn with(app: &TestApp, opener: Opener, hooks: impl FnOnce(Store) -> Store) -> Self {
+        let env = environment(app, opener, hooks).await.build();
+        Self {
+            registry: Arc::clone(&app.registry),
+            ctx: Ctx::for_caller(env, "test").with_project("test"),
+        }
+    }
+
+    async fn call(&self, operation: &str, input: Value) -> Result<Value> {
+        self.registry.call(operation, &self.ctx, input, None).await
+    }
+
+    async fn remember(&self, content: &str) -> i64 {
+        let input = json!({"content": content});
+        let remembered = self.call("memory.remember", input).await.unwrap();
+        remembered["id"].as_i64().unwrap()
+    }
+
+    async fn recall(&self, query: &str) -> Vec<i64> {
+        let found = self.call("memory.recall", json!({"query": query})).await;
+        let found = found.unwrap();
+        let hits = found["hits"].as_array().unwrap().iter();
+        hits.map(|hit| hit["id"].as_i64().unwrap()).collect()
+    }
+
+    async fn rotate(&self) -> Result<Rotated> {
+        rotate(self.ctx.env(), "test", &|_| {}).await
+    }
+
+    async fn reveal(&self, token: &str) -> Result<Option<String>> {
+        let store: &Store = self.ctx.part();
+        let entry = revealed(store.privacy(), self.ctx.db(), "test", token).await?;
+        Ok(entry.map(|entry| entry.value))
+    }
+
+    /// Every token with its value.
+    async fn values(&self) -> BTreeMap<String, String> {
+        let sql = "SELECT token FROM pii_vault ORDER BY token";
+        let tokens: Vec<Scalar<String>> = self.ctx.db().fetch_all(sql, params! {}).await.unwrap();
+        let mut values = BTreeMap::new();
+        for Scalar(token) in tokens {
+            let value = self.reveal(&token).await.unwrap().unwrap();
+            values.insert(token, value);
+        }
+        values
+    }
+
+    async fn end(self) {
+        self.ctx.db().close().await.unwrap();
+    }
+}
+
+async fn environment(
+    app: &TestApp,
+    opener: Opener,
+    hooks: impl FnOnce(Store) -> Store,
+) -> EnvBuilder {
+    let masking = Masking::new(Detector::default(), Policy::Standard);
+    let privacy = Privacy::new(masking, opener, true);
+    let known = [&athena_store::MIGRATIONS, &athena_memory::MIGRATIONS];
+    let store = Store::new(&known, athena_memory::COLUMN_CLASSES, Arc::clone(&privacy));
+    Env::builder(app.store.open().await, Arc::clone(app.env.embedder()))
+        .masker(privacy)
+        .part(hooks(store))
+        .part(Retrievals::default())
+}
+
+/// The fingerprints that values of the app's store are sealed with.
+async fn fingerprints(app: &TestApp) -> usize {
+    let sql = "SELECT DISTINCT fingerprint FROM pii_vault ORDER BY fingerprint";
+    let found: Vec<Scalar<String>> = app.env.db().fetch_all(sql, params! {}).await.unwrap();
+    found.len()
+}
+
+/// What the audit log says of rotations.
+async fn outcomes(app: &TestApp) -> Vec<String> {
+    let sql = "SELECT outcome FROM audit_log WHERE action = 'pii.rotate' ORDER BY id";
+    let found: Vec<Scalar<String>> = app.env.db().fetch_all(sql, params! {}).await.unwrap();
+    found.into_iter().map(|Scalar(outcome)| outcome).collect()
+}
+
+/// Ends a rotation before a transaction, as if the process had been killed there.
+struct CutAfter {
+    left: AtomicUsize,
+}
+
+impl CutAfter {
+    fn transactions(count: usize) -> Self {
+        let left = AtomicUsize::new(count);
+        Self { left }
+    }
+}
+
+impl Gate for CutAfter {
+    fn check<'w>(&'w self, _: &'w Write<'_>, intent: &'w Intent) -> BoxFuture<'w, Result<()>> {
+        assert_eq!(intent.operation, "pii.rotate");
+        let one_less = |left: usize| left.checked_sub(1);
+        let passed = self
+            .left
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        let cut = passed
+            .map(drop)
+            .map_err(|_| Error::new(Code::Denied, "cut off"));
+        Box::pin(std::future::ready(cut))
+    }
+}
+
+/// Takes a note, long after its input was masked.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct SlowNote {
+    content: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Noted {
+    content: String,
+}
+
+impl Operation for SlowNote {
+    const SPEC: Spec = Spec::create("test.slow_note", "/slow");
+    type Output = Noted;
+
+    async fn call(self, ctx: &Ctx) -> Result<Noted> {
+        let held: &Arc<Held> = ctx.part();
+        held.begun.notify_one();
+        held.go.notified().await;
+        let kept = write(ctx, Intent::new("test.slow_note"), |_| {
+            Box::pin(std::future::ready(Ok(())))
+        });
+        kept.await?;
+        Ok(Noted {
+            content: self.content,
+        })
+    }
+}
