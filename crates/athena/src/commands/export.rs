@@ -214,12 +214,21 @@ async fn record(ctx: &Ctx, entry: Arc<(String, String, String)>) -> Result<()> {
     .await
 }
 
-/// Calls `with` for every string in a record that is no key.
+/// Calls `with` for every string in a record, names of fields included.
 fn each_text(record: &mut Value, with: &mut dyn FnMut(&mut String)) {
     match record {
         Value::String(text) => with(text),
         Value::Array(items) => items.iter_mut().for_each(|item| each_text(item, with)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| each_text(field, with)),
+        Value::Object(fields) => {
+            let changed = std::mem::take(fields)
+                .into_iter()
+                .map(|(mut name, mut field)| {
+                    with(&mut name);
+                    each_text(&mut field, with);
+                    (name, field)
+                });
+            fields.extend(changed);
+        }
         _ => {}
     }
 }
