@@ -195,7 +195,8 @@ fn exported(athena: &Athena, options: &[&str]) -> (Vec<String>, String) {
 fn an_export_holds_values_only_for_a_reason() {
     let athena = Athena::new();
     let said = "ask ada@lovelace.org, or bob@corp.org";
-    athena.json(&["remember", said]);
+    let metadata = json!({"by": {ADDRESS: ["eve@snoop.org"]}}).to_string();
+    athena.json(&["remember", said, "--metadata-json", &metadata]);
     let (contents, _) = exported(&athena, &[]);
     assert!(contents[0].starts_with("ask [email:"), "{contents:?}");
     assert!(!contents[0].contains("lovelace"), "{contents:?}");
@@ -213,7 +214,7 @@ fn an_export_holds_values_only_for_a_reason() {
         "SELECT subject, reason, outcome FROM audit_log",
     ]);
     let entry = &audit[0];
-    assert_eq!(entry["subject"], "4 tokens of an export");
+    assert_eq!(entry["subject"], "6 tokens of an export");
     assert!(
         entry["reason"]
             .as_str()
@@ -224,8 +225,10 @@ fn an_export_holds_values_only_for_a_reason() {
 
     let file = athena.path("e.jsonl");
     let answer = athena.json(&[&["export", "--output", &file], &reveal[..]].concat());
-    assert_eq!(answer, json!({"file": file, "records": 1, "revealed": 4}));
-    assert!(std::fs::read_to_string(&file).unwrap().contains(said));
+    assert_eq!(answer, json!({"file": file, "records": 1, "revealed": 6}));
+    let record: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(record["content"], said);
+    assert_eq!(record["metadata"].to_string(), metadata);
 }
 
 #[test]
@@ -326,6 +329,25 @@ fn doctor_knows_whether_the_key_is_the_stores() {
     assert_eq!(
         held[0][..2],
         ["ok".to_owned(), format!("{fingerprint}, which is held")]
+    );
+    assert_eq!(held.len(), 1, "{held:?}");
+
+    // As a rotation leaves it that was cut off.
+    let cut_off = "UPDATE privacy_key SET previous = '0123456789abcdef'";
+    athena.json(&["db", "sql", cut_off, "--write"]);
+    let (status, moving) = check("store key");
+    let expected =
+        format!("the move from key 0123456789abcdef to key {fingerprint} is not complete");
+    assert_eq!(
+        (status, &moving[1]),
+        (
+            0,
+            &[
+                "warning".to_owned(),
+                expected,
+                "athena pii rotate".to_owned()
+            ]
+        )
     );
 
     std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use athena_core::Error;
 use athena_db::Database;
 use athena_privacy::{KeyringError, Policy};
-use athena_store::privacy_state;
+use athena_store::{RotationState, privacy_state, rotation_state};
 
 /// Says what happens to personal data.
 pub(super) fn policy(settings: &Settings) -> Finding {
@@ -93,11 +93,26 @@ pub(super) async fn store_key(db: &Database, settings: &Settings) -> Vec<Finding
             Ok(_) => format!("{fingerprint}, which is held"),
             Err(error) => return Ok(vec![not_held(CHECK, &error)]),
         };
-        Ok::<_, Error>(vec![Finding::ok(CHECK, detail)])
+        let mut findings = vec![Finding::ok(CHECK, detail)];
+        findings.extend(
+            rotation_state(db)
+                .await?
+                .map(|state| unfinished(CHECK, &state)),
+        );
+        Ok::<_, Error>(findings)
     };
     looked
         .await
         .unwrap_or_else(|error| vec![Finding::note(CHECK, format!("unknown: {error}"))])
+}
+
+fn unfinished(check: &'static str, state: &RotationState) -> Finding {
+    let RotationState { from, to, .. } = state;
+    Finding::warning(
+        check,
+        format!("the move from key {from} to key {to} is not complete"),
+        "athena pii rotate",
+    )
 }
 
 fn not_held(check: &'static str, error: &Error) -> Finding {
