@@ -56,7 +56,7 @@ impl Store {
         ))
     }
 
-    /// Opens a store in a file, whatever the settings say, with a key that is kept nowhere.
+    /// Opens a store in a file, whatever the settings say.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Store {
         path: &Path,
         durability: Durability,
         embedder: Arc<dyn Embedder>,
-        policy: Policy,
+        privacy: Arc<Privacy>,
         project: &str,
     ) -> Result<Self> {
         let db = Database::builder(&sqlite_url(path))
@@ -73,7 +73,6 @@ impl Store {
             .open()
             .await?;
         migrate(&db).await?;
-        let privacy = Privacy::passing(Masking::new(Detector::default(), policy))?;
         Ok(Self::wire(db, embedder, privacy, project.to_owned()))
     }
 
@@ -239,13 +238,29 @@ async fn migrate(db: &Database) -> Result<()> {
 /// As for [`detector`].
 pub(crate) fn privacy(settings: &Settings) -> Result<Arc<Privacy>> {
     let masking = Masking::new(detector(settings)?, settings.privacy.policy);
+    let keeps_values = settings.privacy.keeps_values;
+    Ok(Privacy::new(masking, keyring_of(settings), keeps_values))
+}
+
+/// Makes privacy as it is without settings, with the key that is at hand: for a store that stays.
+pub(crate) fn usual_privacy(settings: &Settings) -> Arc<Privacy> {
+    Privacy::new(Masking::default(), keyring_of(settings), true)
+}
+
+/// Makes privacy by a policy, with a key that is kept nowhere: for a store that ends with the process.
+///
+/// # Errors
+///
+/// When the operating system gives no random bytes.
+pub(crate) fn passing_privacy(policy: Policy) -> Result<Arc<Privacy>> {
+    Privacy::passing(Masking::new(Detector::default(), policy))
+}
+
+fn keyring_of(
+    settings: &Settings,
+) -> impl Fn() -> std::result::Result<Keyring, KeyringError> + Send + Sync + 'static {
     let file = key_file(settings);
-    let keyring = move || keyring(&file);
-    Ok(Privacy::new(
-        masking,
-        keyring,
-        settings.privacy.keeps_values,
-    ))
+    move || keyring(&file)
 }
 
 /// Makes the detector that the settings ask for.

@@ -15,9 +15,11 @@ use athena_db::Durability;
 use athena_db::sqlite_url;
 use athena_embed::EmbedderConfig;
 use athena_privacy::Policy;
+use athena_store::Privacy;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The conversation: memories as `athena export` writes them.
 const CONVERSATION: &str = include_str!("../../assets/quickstart.jsonl");
@@ -66,7 +68,11 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
         .as_ref()
         .map_or(session.settings.home.as_path(), |folder| folder.path());
     let path = folder.join("quickstart.db");
-    let shown = session.block_on(show(session, &path))?;
+    let privacy = match temporary {
+        Some(_) => compose::passing_privacy(Policy::default())?,
+        None => compose::usual_privacy(&session.settings),
+    };
+    let shown = session.block_on(show(session, &path, privacy))?;
     let launch = Launch::of(&session.settings);
     if session.as_json {
         let clients = launch.clients();
@@ -83,10 +89,9 @@ struct Shown {
     answers: Vec<Value>,
 }
 
-async fn show(session: &Session, path: &Path) -> Outcome<Shown> {
+async fn show(session: &Session, path: &Path, privacy: Arc<Privacy>) -> Outcome<Shown> {
     let embedder = athena_embed::build(&EmbedderConfig::default())?;
-    let store =
-        Store::open_file(path, Durability::Full, embedder, Policy::default(), PROJECT).await?;
+    let store = Store::open_file(path, Durability::Full, embedder, privacy, PROJECT).await?;
     let ctx = store.ctx("cli");
     let records: Vec<Value> = CONVERSATION
         .lines()

@@ -207,7 +207,7 @@ async fn measure(session: &Session, plan: &Plan, collection: &Collection) -> Out
         &folder.path().join("eval.db"),
         Durability::Normal,
         embedder,
-        plan.policy,
+        compose::passing_privacy(plan.policy)?,
         "eval",
     )
     .await?;

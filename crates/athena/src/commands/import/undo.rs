@@ -155,7 +155,7 @@ mod tests {
             &path,
             Durability::Normal,
             embedder,
-            athena_privacy::Policy::default(),
+            compose::passing_privacy(athena_privacy::Policy::default()).unwrap(),
             "p",
         )
         .await
