@@ -28,7 +28,7 @@ story! {
         assert!(metadata["stack_trace"].as_str().unwrap().contains("/projects/engine/auth.py\", line 3"));
         assert_eq!(metadata["diff"], "[diff redacted]");
         for personal in [ADDRESS, "ada.byron", "/home/ada", "Ada Byron"] {
-            assert!(!everything(&app).await.contains(personal), "{personal}");
+            assert!(!everything(app).await.contains(personal), "{personal}");
         }
         assert_eq!(app.recall(&format!("what did {ADDRESS} need?")).await.len(), 1);
     }
@@ -52,7 +52,7 @@ story! {
         assert_eq!(tokens[0].split_once("][").unwrap().1, tokens[3].split_once("][").unwrap().1);
 
         let (env, ctx) = app.another().await;
-        let elsewhere = registry_call(&app, &ctx, "memory.remember", json!({"content": ADDRESS})).await.unwrap();
+        let elsewhere = registry_call(app, &ctx, "memory.remember", json!({"content": ADDRESS})).await.unwrap();
         let kept = app.call("memory.get", json!({"id": elsewhere["id"]})).await;
         assert_eq!(kept["content"], tokens[0]);
         env.db().close().await.unwrap();
@@ -72,7 +72,7 @@ story! {
     /// A token that an agent writes back stays one token, wherever it writes it.
     async fn tokens_stay_tokens(app: TestApp) {
         let id = app.remember(&format!("Write to {ADDRESS}.")).await;
-        let text = content(&app, id).await;
+        let text = content(app, id).await;
         let again = app.call("memory.update", json!({
             "id": id, "content": format!("Not: {text}"), "reason": text, "metadata": {"git_author": &text[9..]},
         })).await;
@@ -109,7 +109,7 @@ story! {
         }
         let listed = app.call("memory.list", json!({"session": ADDRESS})).await;
         assert_eq!(listed["items"].as_array().unwrap().len(), 1);
-        assert!(!everything(&app).await.contains(ADDRESS));
+        assert!(!everything(app).await.contains(ADDRESS));
     }
 
     /// What a token stands for is revealed within its project, for a reason, and every attempt is on
@@ -117,7 +117,7 @@ story! {
     async fn reveals_are_audited(app: TestApp) {
         let id = app.remember(&format!("Write to {ADDRESS}.")).await;
         app.call("project.create", json!({"name": "other"})).await;
-        let text = content(&app, id).await;
+        let text = content(app, id).await;
         let token = &text["Write to ".len()..text.find("][").unwrap() + 1];
 
         let reveal = json!({"token": token, "reason": format!("to answer {ADDRESS}")});
@@ -148,14 +148,14 @@ story! {
         let purged = app.remember(&format!("{ADDRESS} met {OTHER}.")).await;
         app.call("memory.feedback", json!({"id": purged, "useful": true, "note": "call +44 20 7946 0958"})).await;
         let stays = app.remember(&format!("{OTHER} stays.")).await;
-        let text = content(&app, purged).await;
+        let text = content(app, purged).await;
         let token = &text[..text.find("][").unwrap() + 1];
         app.call("pii.reveal", json!({"token": token, "reason": "to see it"})).await;
 
         let receipt = app.call("memory.purge", json!({"id": purged})).await;
         assert!(receipt["sealed_values"].as_u64() >= Some(1), "{receipt}");
         assert_eq!(app.refused("pii.reveal", json!({"token": token, "reason": "again"})).await.code(), Code::NotFound);
-        let kept = content(&app, stays).await;
+        let kept = content(app, stays).await;
         let kept = &kept[..kept.find("][").unwrap() + 1];
         assert_eq!(app.call("pii.reveal", json!({"token": kept, "reason": "x"})).await["value"], OTHER);
         let subjects = app.env.db().fetch_all::<Scalar<String>>(
@@ -170,17 +170,17 @@ story! {
         let key = "a1".repeat(31) + "00";
         let (env, ctx) = app.another_with(privacy_with_keys(Policy::Standard, &key)).await;
         for content in ["nothing personal", ADDRESS] {
-            let error = registry_call(&app, &ctx, "memory.remember", json!({"content": content})).await.unwrap_err();
+            let error = registry_call(app, &ctx, "memory.remember", json!({"content": content})).await.unwrap_err();
             assert_eq!(error.code(), Code::InvalidState);
             let message = error.to_string();
             assert!(message.contains("ATHENA_PII_KEY") && message.contains("is tokenised with the key"), "{message}");
             assert!(!message.contains(&key), "{message}");
         }
-        let read = registry_call(&app, &ctx, "memory.get", json!({"id": id})).await.unwrap();
+        let read = registry_call(app, &ctx, "memory.get", json!({"id": id})).await.unwrap();
         assert!(read["content"].as_str().unwrap().starts_with("Write to [email:"));
-        let asked = registry_call(&app, &ctx, "memory.recall", json!({"query": ADDRESS})).await.unwrap_err();
+        let asked = registry_call(app, &ctx, "memory.recall", json!({"query": ADDRESS})).await.unwrap_err();
         assert_eq!(asked.code(), Code::InvalidState);
-        let status = registry_call(&app, &ctx, "pii.status", json!({})).await.unwrap();
+        let status = registry_call(app, &ctx, "pii.status", json!({})).await.unwrap();
         assert_eq!(status["key_held"], false);
         env.db().close().await.unwrap();
     }
@@ -190,41 +190,41 @@ story! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("home").join("pii.key");
         let (env, ctx) = app.another_with(in_file(&path)).await;
-        let remember = |content| registry_call(&app, &ctx, "memory.remember", json!({"content": content}));
-        assert!(registry_call(&app, &ctx, "memory.recall", json!({"query": ADDRESS})).await.is_ok());
+        let remember = |content| registry_call(app, &ctx, "memory.remember", json!({"content": content}));
+        assert!(registry_call(app, &ctx, "memory.recall", json!({"query": ADDRESS})).await.is_ok());
         assert!(!path.exists());
         remember(ADDRESS).await.unwrap();
         let kept = std::fs::read(&path).unwrap();
         env.db().close().await.unwrap();
 
-        let (app, path) = (&app, &path);
+        let path = &path;
         let refused = async |wanted: &'static str| {
-            let (env, ctx) = app.another_with(in_file(&path)).await;
-            let error = registry_call(&app, &ctx, "memory.remember", json!({"content": "x"})).await.unwrap_err();
+            let (env, ctx) = app.another_with(in_file(path)).await;
+            let error = registry_call(app, &ctx, "memory.remember", json!({"content": "x"})).await.unwrap_err();
             assert_eq!(error.code(), Code::InvalidState);
             assert!(error.to_string().contains(wanted), "{error}");
             env.db().close().await.unwrap();
         };
-        std::fs::remove_file(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
         refused("does not exist").await;
         assert!(!path.exists(), "a key of no use was made");
-        std::fs::write(&path, "what is this").unwrap();
+        std::fs::write(path, "what is this").unwrap();
         refused("others may read").await;
-        make_private(&path);
+        make_private(path);
         refused("has 12 characters").await;
-        std::fs::write(&path, &kept).unwrap();
-        let (env, ctx) = app.another_with(in_file(&path)).await;
-        registry_call(&app, &ctx, "memory.remember", json!({"content": OTHER})).await.unwrap();
+        std::fs::write(path, &kept).unwrap();
+        let (env, ctx) = app.another_with(in_file(path)).await;
+        registry_call(app, &ctx, "memory.remember", json!({"content": OTHER})).await.unwrap();
         env.db().close().await.unwrap();
     }
 
     /// `debug`, the named exception, lets content through; the answer says that nothing was masked.
     async fn debug_lets_content_through(app: TestApp) {
         let (env, ctx) = app.another_with(privacy(Policy::Debug)).await;
-        let answer = registry_call(&app, &ctx, "memory.remember", json!({"content": ADDRESS})).await.unwrap();
+        let answer = registry_call(app, &ctx, "memory.remember", json!({"content": ADDRESS})).await.unwrap();
         assert!(answer.get("masked").is_none());
-        assert_eq!(content(&app, answer["id"].as_i64().unwrap()).await, ADDRESS);
-        assert_eq!(registry_call(&app, &ctx, "pii.status", json!({})).await.unwrap()["policy"], "debug");
+        assert_eq!(content(app, answer["id"].as_i64().unwrap()).await, ADDRESS);
+        assert_eq!(registry_call(app, &ctx, "pii.status", json!({})).await.unwrap()["policy"], "debug");
         env.db().close().await.unwrap();
     }
 
@@ -233,8 +233,8 @@ story! {
         let key = "5eb1a0c4d7f3926b8e0d41a7c95f36e2b4780d1f6ca3e95d27f8b04a613ce97d";
         let one_way = Privacy::new(Masking::default(), || Keyring::given("test", key), false);
         let (env, ctx) = app.another_with(one_way).await;
-        let id = registry_call(&app, &ctx, "memory.remember", json!({"content": ADDRESS})).await.unwrap()["id"].clone();
-        let text = content(&app, id.as_i64().unwrap()).await;
+        let id = registry_call(app, &ctx, "memory.remember", json!({"content": ADDRESS})).await.unwrap()["id"].clone();
+        let text = content(app, id.as_i64().unwrap()).await;
         let token = &text[..text.find("][").unwrap() + 1];
         let error = app.refused("pii.reveal", json!({"token": token, "reason": "x"})).await;
         assert_eq!(error.code(), Code::NotFound);
@@ -250,7 +250,7 @@ story! {
         let first = call(ADDRESS).await.unwrap();
         assert_eq!(call("Ada.Byron@engines.io").await.unwrap(), first);
         assert_eq!(call(OTHER).await.unwrap_err().code(), Code::IdempotencyMismatch);
-        assert!(!everything(&app).await.contains("ada.byron"));
+        assert!(!everything(app).await.contains("ada.byron"));
     }
 
     /// Errors name the field and what it holds by kind, never the value.
@@ -270,7 +270,7 @@ story! {
         }
         let (env, ctx) = app.another().await;
         let ctx = ctx.with_project(ADDRESS);
-        let error = registry_call(&app, &ctx, "memory.list", json!({})).await.unwrap_err();
+        let error = registry_call(app, &ctx, "memory.list", json!({})).await.unwrap_err();
         assert!(error.to_string().contains("ATHENA_PROJECT"), "{error}");
         env.db().close().await.unwrap();
     }
