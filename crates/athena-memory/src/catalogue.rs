@@ -65,7 +65,8 @@ pub fn wire(env: EnvBuilder, privacy: Arc<Privacy>) -> EnvBuilder {
     let known = [&athena_store::MIGRATIONS, &MIGRATIONS];
     let store = Store::new(&known, COLUMN_CLASSES, Arc::clone(&privacy))
         .with_chore(memories::FlushRetrievals)
-        .with_chore(memories::EmbedPending);
+        .with_chore(memories::EmbedPending)
+        .with_derive(memories::DeriveMemories);
     env.masker(privacy)
         .part(store)
         .part(memories::Retrievals::default())

@@ -46,6 +46,13 @@ impl Kind {
         Self::Secret,
     ];
 
+    /// Returns the kind of that name: a built-in one, or that of a pattern.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        let built_in = Self::BUILT_IN.into_iter().find(|it| it.as_str() == name);
+        built_in.unwrap_or_else(|| Self::Custom(name.into()))
+    }
+
     /// Returns the name that tokens and reports use, such as `credit_card`.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -283,10 +283,8 @@ impl Replaced {
         for finding in findings {
             masked.push_str(&text[rest..finding.masked.start]);
             self.count(finding.kind.as_str());
-            for (kind, value, normalised) in
-                token::parts(&finding.kind, &text[finding.masked.clone()])
-            {
-                masked.push_str(&self.token(project, kind, value, normalised));
+            for (kind, value) in token::parts(&finding.kind, &text[finding.masked.clone()]) {
+                masked.push_str(&self.token(project, kind, value));
             }
             rest = finding.masked.end;
         }
@@ -307,9 +305,7 @@ impl Replaced {
             }
         };
         match leaf.max_length {
-            Some(most) if changed.chars().count() > most => {
-                self.token(project, TEXT, text, text.clone())
-            }
+            Some(most) if changed.chars().count() > most => self.token(project, TEXT, text),
             _ => changed,
         }
     }
@@ -374,11 +370,12 @@ impl Replaced {
         hashed.push_str(&text[..start]);
         self.count(NAME);
         let name = &text[start..end];
-        hashed.push_str(&self.token(project, NAME, name, name.to_lowercase()));
+        hashed.push_str(&self.token(project, NAME, name));
         hashed.push_str(&text[end..]);
     }
 
-    fn token(&mut self, project: &str, kind: &str, value: &str, normalised: String) -> String {
+    fn token(&mut self, project: &str, kind: &str, value: &str) -> String {
+        let normalised = token::normalised(kind, value);
         let token = token::token(&self.keys, project, kind, &normalised);
         self.values
             .entry((project.to_owned(), token.text.clone()))

@@ -42,16 +42,31 @@ pub(crate) fn token(keys: &Keys, project: &str, kind: &str, normalised: &str) ->
     }
 }
 
-/// Returns the parts of a finding that get tokens of their own: kind, value as it stands, value
-/// normalised.
-pub(crate) fn parts<'a>(kind: &'a Kind, value: &'a str) -> Vec<(&'a str, &'a str, String)> {
-    let normalised = normalise(kind, value).into_owned();
-    match (kind, value.rsplit_once('@'), normalised.rsplit_once('@')) {
-        (Kind::Email, Some((_, domain)), Some((_, normalised_domain))) => {
-            let domain = (DOMAIN, domain, normalised_domain.to_owned());
-            vec![(kind.as_str(), value, normalised), domain]
-        }
-        _ => vec![(kind.as_str(), value, normalised)],
+/// Returns the parts of a finding that get tokens of their own: kind, and value as it stands.
+pub(crate) fn parts<'a>(kind: &'a Kind, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    let whole = (kind.as_str(), value);
+    match (kind, value.rsplit_once('@')) {
+        (Kind::Email, Some((_, domain))) => vec![whole, (DOMAIN, domain)],
+        _ => vec![whole],
+    }
+}
+
+/// Returns a value as it is written once for the kind in its token.
+pub(crate) fn normalised(kind: &str, value: &str) -> String {
+    match kind {
+        DOMAIN => normalise(&Kind::Email, value).into_owned(),
+        NAME => value.to_lowercase(),
+        TEXT => value.to_owned(),
+        _ => normalise(&Kind::named(kind), value).into_owned(),
+    }
+}
+
+impl Keys {
+    /// Returns the token that stands for a value of a kind, in a project: for what was kept of it
+    /// under another key.
+    #[must_use]
+    pub fn token_of(&self, project: &str, kind: &str, value: &str) -> String {
+        token(self, project, kind, &normalised(kind, value)).text
     }
 }
 
@@ -91,6 +106,25 @@ pub fn token_kind(text: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Detector, EVERYWHERE, Replaced, Secret};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_value_that_was_kept_has_the_token_that_it_was_replaced_by() {
+        let secret = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+        let keys = Arc::new(Keys::of(&Secret::parse(secret).unwrap()));
+        let mut replaced = Replaced::with(Arc::clone(&keys));
+        let text = "Ask Ada@Lovelace.ORG or +44 20 7946 0958 x12, card 4111 1111 1111 1111";
+        let findings = Detector::new().find(text);
+        replaced.tokenise(text, &findings, EVERYWHERE);
+        assert!(replaced.values().count() >= 4, "{findings:?}");
+        for each in replaced.values() {
+            assert_eq!(
+                keys.token_of(each.project, each.kind, each.value),
+                each.token
+            );
+        }
+    }
 
     #[test]
     fn values_take_the_place_of_tokens() {

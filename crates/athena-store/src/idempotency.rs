@@ -88,6 +88,17 @@ pub(crate) async fn sweep(db: &impl Executor, now: Timestamp) -> Result<u64> {
         .await?)
 }
 
+/// Removes the answers to keys like a pattern: to those that hold tokens, when there are new ones,
+/// for the same keys are others then.
+pub(crate) async fn forget_like(db: &impl Executor, pattern: &str) -> Result<u64> {
+    Ok(db
+        .execute(
+            "DELETE FROM idempotency_keys WHERE idempotency_key LIKE :pattern",
+            params! { pattern: pattern },
+        )
+        .await?)
+}
+
 fn oldest(now: Timestamp) -> Timestamp {
     now.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN)
 }

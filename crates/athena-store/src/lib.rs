@@ -29,14 +29,14 @@ pub use classes::{COLUMN_CLASSES, ColumnClass, TableClasses};
 pub use embed_queue::{Due, claim, done, due, enqueue, pending, postpone};
 pub use models::{known_model_id, model, model_id};
 pub use privacy::{
-    Audited, Privacy, PrivacyState, Progress, Rotated, RotationState, VaultEntry, all_revealed,
-    audit, forget_values, privacy_state, respelt, revealed, rotate, rotation_state, spelling,
-    tokens_in, vault_sizes,
+    Audited, Privacy, PrivacyState, Progress, Retokenised, Rotated, RotationState, VaultEntry,
+    all_revealed, audit, forget_values, privacy_state, respelt, revealed, rotate, rotation_state,
+    spelling, tokens_in, vault_sizes,
 };
 pub use residue::{erase_residue, owed_after_purge};
 pub use seal::remove_item;
 pub use search::{Request, Searched, search};
-pub use store::{Chore, Gate, Intent, Link, Store};
+pub use store::{Chore, Derive, Gate, Intent, Link, Store};
 pub use write::{Write, Written, write};
 
 use athena_db::{MigrationFile, MigrationSet};

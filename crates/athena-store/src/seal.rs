@@ -2,12 +2,16 @@
 
 use crate::Write;
 use crate::index_cache::tail_records;
-use crate::store::Store;
-use crate::write::SEAL_AT;
-use athena_core::{Env, Error, ProjectId, Result};
-use athena_db::{Executor, Tx, TxOptions, params};
+use crate::store::{Intent, Store};
+use crate::write::{SEAL_AT, write};
+use athena_core::{Ctx, Env, Error, ProjectId, Result};
+use athena_db::{Executor, Scalar, Tx, TxOptions, params};
 use athena_search::{ItemRef, Record, segment};
+use std::collections::HashMap;
 use std::sync::Arc;
+
+/// Rows of the tail that one transaction blanks.
+const VOID_ROWS: usize = 500;
 
 /// Seals the tails that have grown long.
 pub(crate) async fn seal_wanted(env: &Arc<Env>) -> Result<()> {
@@ -146,6 +150,133 @@ async fn rewrite_chunks(tx: &Tx<'_>, project: ProjectId, item: ItemRef) -> Resul
         }
     }
     Ok(removed)
+}
+
+/// The projects that have a search log.
+pub(crate) async fn logged_projects(db: &impl Executor) -> Result<Vec<ProjectId>> {
+    let projects: Vec<Scalar<ProjectId>> = db
+        .fetch_all(
+            "SELECT project_id FROM search_heads ORDER BY project_id",
+            params! {},
+        )
+        .await?;
+    Ok(projects
+        .into_iter()
+        .map(|Scalar(project)| project)
+        .collect())
+}
+
+/// Takes out of the search log of a project what later records of the same items have made void, a
+/// chunk a transaction.
+pub(crate) async fn clear_void(ctx: &Ctx, intent: Intent, project: ProjectId) -> Result<()> {
+    // The tail first: what is sealed meanwhile is met again in its chunk.
+    let tail = tail_records(ctx.db(), project, 0).await?;
+    let begun = Arc::new(beginnings(ctx, project, &tail).await?);
+    let void = tail
+        .iter()
+        .filter(|(seq, record)| is_void(&begun, *seq, record));
+    let void: Vec<(i64, ItemRef)> = void.map(|(seq, record)| (*seq, record.item())).collect();
+    for rows in void.chunks(VOID_ROWS) {
+        let rows = Arc::new(rows.to_vec());
+        write(ctx, intent, move |write| {
+            let rows = Arc::clone(&rows);
+            Box::pin(async move { clear_rows(write.tx(), project, &rows).await })
+        })
+        .await?;
+    }
+    for first in chunk_numbers(ctx.db(), project).await? {
+        let begun = Arc::clone(&begun);
+        write(ctx, intent, move |write| {
+            let begun = Arc::clone(&begun);
+            Box::pin(async move { clear_chunk(write.tx(), project, first, &begun).await })
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Where each item was begun anew last: what stands before that is void.
+type Beginnings = HashMap<ItemRef, i64>;
+
+async fn beginnings(ctx: &Ctx, project: ProjectId, tail: &[(i64, Record)]) -> Result<Beginnings> {
+    let mut begun = Beginnings::new();
+    let mut note = |rows: &[(i64, Record)]| {
+        for (seq, record) in rows {
+            if let Record::Passage { item, n: 0, .. } = record {
+                begun.insert(*item, *seq);
+            }
+        }
+    };
+    for first in chunk_numbers(ctx.db(), project).await? {
+        note(&chunk(ctx.db(), project, first).await?);
+    }
+    note(tail);
+    Ok(begun)
+}
+
+fn is_void(begun: &Beginnings, seq: i64, record: &Record) -> bool {
+    let is_blank = matches!(record, Record::Remove { .. });
+    !is_blank && begun.get(&record.item()).is_some_and(|begun| seq < *begun)
+}
+
+async fn clear_rows(tx: &Tx<'_>, project: ProjectId, rows: &[(i64, ItemRef)]) -> Result<()> {
+    lock_head(tx, project).await?;
+    let rows = rows.iter().map(|(seq, item)| {
+        params! {
+            tombstone: athena_search::record::encode(&Record::Remove { item: *item }),
+            project: project,
+            seq: *seq,
+        }
+    });
+    tx.execute_many(
+        "UPDATE search_tail SET record = :tombstone WHERE project_id = :project AND seq = :seq",
+        rows.collect(),
+    )
+    .await?;
+    Ok(())
+}
+
+async fn clear_chunk(
+    tx: &Tx<'_>,
+    project: ProjectId,
+    first: i64,
+    begun: &Beginnings,
+) -> Result<()> {
+    lock_head(tx, project).await?;
+    let mut rows = chunk(tx, project, first).await?;
+    let mut cleared = false;
+    for (seq, record) in &mut rows {
+        if is_void(begun, *seq, record) {
+            *record = Record::Remove {
+                item: record.item(),
+            };
+            cleared = true;
+        }
+    }
+    match cleared {
+        true => store_chunk(tx, project, first, &rows).await,
+        false => Ok(()),
+    }
+}
+
+async fn chunk_numbers(db: &impl Executor, project: ProjectId) -> Result<Vec<i64>> {
+    let numbers: Vec<Scalar<i64>> = db
+        .fetch_all(
+            "SELECT first_seq FROM search_segments WHERE project_id = :project ORDER BY first_seq",
+            params! { project: project },
+        )
+        .await?;
+    Ok(numbers.into_iter().map(|Scalar(first)| first).collect())
+}
+
+async fn chunk(db: &impl Executor, project: ProjectId, first: i64) -> Result<Vec<(i64, Record)>> {
+    let Scalar(bytes): Scalar<Vec<u8>> = db
+        .fetch_one(
+            "SELECT chunk FROM search_segments WHERE project_id = :project AND first_seq = :first",
+            params! { project: project, first: first },
+        )
+        .await?;
+    segment::decode(&bytes).map_err(Error::internal)
 }
 
 async fn store_chunk(

@@ -19,6 +19,7 @@ pub struct Store {
     pub(crate) gates: Vec<Box<dyn Gate>>,
     pub(crate) links: Vec<Box<dyn Link>>,
     pub(crate) chores: Vec<Box<dyn Chore>>,
+    pub(crate) derives: Vec<Box<dyn Derive>>,
     pub(crate) indexes: IndexCache,
     pub(crate) schema: SchemaGuard,
     pub(crate) classes: Vec<TableClasses>,
@@ -39,6 +40,22 @@ pub trait Link: Send + Sync {
         &'w self,
         write: &'w Write<'_>,
         written: &'w [Written],
+    ) -> BoxFuture<'w, Result<()>>;
+}
+
+/// Makes anew what follows from the text of a table's rows: hashes, vectors, records of the search
+/// log. For rows whose tokens were replaced by others of the same length.
+pub trait Derive: Send + Sync {
+    /// The table, whose key is one whole number.
+    fn table(&self) -> &'static str;
+
+    /// Makes anew what follows from the row `id`, whose `columns` were changed, in their
+    /// transaction.
+    fn derive<'w>(
+        &'w self,
+        write: &'w Write<'_>,
+        id: i64,
+        columns: &'w [&'static str],
     ) -> BoxFuture<'w, Result<()>>;
 }
 
@@ -100,6 +117,7 @@ impl Store {
             gates: Vec::new(),
             links: Vec::new(),
             chores: Vec::new(),
+            derives: Vec::new(),
             indexes: IndexCache::default(),
             schema: SchemaGuard::knowing(known),
             classes: [COLUMN_CLASSES, classes].concat(),
@@ -139,6 +157,13 @@ impl Store {
     #[must_use]
     pub fn with_chore(mut self, chore: impl Chore + 'static) -> Self {
         self.chores.push(Box::new(chore));
+        self
+    }
+
+    /// Adds what follows from the rows of a table.
+    #[must_use]
+    pub fn with_derive(mut self, derive: impl Derive + 'static) -> Self {
+        self.derives.push(Box::new(derive));
         self
     }
 

@@ -2,7 +2,7 @@
 
 use super::indexing::{self, IndexedText, PassageVector};
 use super::{Memory, sql};
-use athena_core::{Ctx, Env, MemoryId, Result};
+use athena_core::{Code, Ctx, Env, Error, MemoryId, Result};
 use athena_db::BoxFuture;
 use athena_search::{Kind, Record};
 use athena_store::{Chore, Due, Intent, Write, claim, done, due, postpone, write};
@@ -63,6 +63,12 @@ pub(super) async fn embed_now(ctx: &Ctx, id: MemoryId) -> Result<()> {
 async fn store(write: &Write<'_>, memory: &Memory, vectors: &[PassageVector]) -> Result<()> {
     // Purged since: there is nothing to add to.
     let present = sql::by_id(write.tx(), memory.id).await?;
+    if present
+        .as_ref()
+        .is_some_and(|present| IndexedText::of(present) != IndexedText::of(memory))
+    {
+        return Err(Error::new(Code::Busy, "its text was changed meanwhile"));
+    }
     if present.is_some_and(|present| present.uid == memory.uid) {
         sql::put_vectors(write.tx(), memory.id, vectors).await?;
         for vector in vectors {

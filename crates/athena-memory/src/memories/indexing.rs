@@ -43,7 +43,7 @@ impl PassageVector {
 }
 
 /// The text of a memory as it is searched, and its passages.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct IndexedText {
     text: String,
     pub(super) ranges: Vec<Range<usize>>,

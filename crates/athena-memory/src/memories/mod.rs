@@ -8,6 +8,7 @@
 mod embedding;
 mod indexing;
 mod ops;
+mod retokenise;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 pub use embedding::EmbedPending;
 pub use ops::*;
+pub use retokenise::DeriveMemories;
 
 /// The largest text a memory may hold, in bytes.
 pub const MAX_CONTENT_BYTES: usize = 1024 * 1024;

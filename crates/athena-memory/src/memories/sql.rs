@@ -62,8 +62,8 @@ impl FromRow for Memory {
     }
 }
 
-/// Everything a [`Memory`] is read from, of projects that exist; further conditions follow.
-macro_rules! select {
+/// Everything a [`Memory`] is read from, of any project; further clauses follow.
+macro_rules! select_anywhere {
     ($($rest:literal),+) => {
         concat!(
             "SELECT m.id, m.project_id, m.uid, m.lineage, m.version, m.superseded_by, m.update_reason,
@@ -74,10 +74,16 @@ macro_rules! select {
                     m.consolidated_at, m.occurred_at, m.valid_from, m.valid_until, m.expires_at,
                     m.principal, m.created_at, m.updated_at, m.last_accessed, m.last_retrieved_at,
                     m.forgotten_at, m.forget_reason
-             FROM memory_vectors m
-             JOIN projects p ON p.id = m.project_id AND p.live_key = 1 ",
+             FROM memory_vectors m ",
             $($rest),+
         )
+    };
+}
+
+/// Everything a [`Memory`] is read from, of projects that exist; further conditions follow.
+macro_rules! select {
+    ($($rest:literal),+) => {
+        select_anywhere!("JOIN projects p ON p.id = m.project_id AND p.live_key = 1 ", $($rest),+)
     };
 }
 
@@ -185,6 +191,37 @@ pub(super) async fn by_id(db: &impl Executor, id: MemoryId) -> Result<Option<Mem
     Ok(db
         .fetch_opt(select!("WHERE m.id = :id"), params! { id: id })
         .await?)
+}
+
+/// Returns a version, in a project that was deleted too.
+pub(super) async fn anywhere(db: &impl Executor, id: MemoryId) -> Result<Option<Memory>> {
+    Ok(db
+        .fetch_opt(select_anywhere!("WHERE m.id = :id"), params! { id: id })
+        .await?)
+}
+
+/// Notes what makes a version the same as another one.
+pub(super) async fn set_content_hash(
+    db: &impl Executor,
+    id: MemoryId,
+    content_hash: &str,
+) -> Result<()> {
+    db.execute(
+        "UPDATE memory_vectors SET content_hash = :hash WHERE id = :id",
+        params! { hash: content_hash, id: id },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Removes the vectors of a version's passages; a caller's own embedding of it stays.
+pub(super) async fn remove_passage_vectors(db: &impl Executor, id: MemoryId) -> Result<()> {
+    db.execute(
+        "DELETE FROM memory_passages WHERE memory_id = :id AND n >= 0",
+        params! { id: id },
+    )
+    .await?;
+    Ok(())
 }
 
 /// Returns the version of that `uid` in a project.

@@ -319,7 +319,7 @@ async fn registry_call(
 }
 
 /// Returns every text and every byte string in the store that could be read as text.
-async fn everything(app: &TestApp) -> String {
+pub(crate) async fn everything(app: &TestApp) -> String {
     let store: &Store = app.ctx.part();
     let mut all = String::new();
     for (table, column) in store.text_columns() {

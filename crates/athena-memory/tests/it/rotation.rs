@@ -1,10 +1,12 @@
 //! Moving a store to another key: what stays, who is refused, and what a cut in the middle leaves.
 
+use crate::privacy::everything;
 use crate::search_log::{Held, HeldGate};
 use athena_core::{Ctx, Env, EnvBuilder, Error, Operation, Registry, Result, Spec};
 use athena_db::{BoxFuture, Executor, Scalar, params};
-use athena_memory::memories::Retrievals;
+use athena_memory::memories::{DeriveMemories, Retrievals};
 use athena_privacy::{Detector, Keyring, KeyringError, Masking, Policy};
+use athena_search::Record;
 use athena_store::{
     Gate, Intent, Privacy, Rotated, Store, Write, revealed, rotate, rotation_state, write,
 };
@@ -156,6 +158,187 @@ story! {
         assert_eq!(process.values().await.len(), 3);
         process.end().await;
     }
+
+    /// New tokens take the place of the old ones everywhere, wherever it is cut off; asking for a
+    /// value finds as much as before.
+    async fn new_tokens_take_the_place_of_old_ones(app: TestApp) {
+        let keys = KeyFile::new();
+        let process = Process::start(app, keys.opener()).await;
+        let id = fill(&process).await;
+        let mut values = process.values().await;
+        let mut cuts = 0;
+        loop {
+            let found = process.found().await;
+            let cut = Process::gated(app, keys.opener(), CutAfter::transactions(cuts)).await;
+            let ended = cut.retokenise().await;
+            cut.end().await;
+            if let Ok(rotated) = &ended {
+                let done = rotated.retokenised.unwrap();
+                assert_eq!((done.tokens, done.kept), (values.len() as u64, 1));
+                assert!(done.rows >= 6, "{done:?}");
+            } else {
+                process.retokenise().await.unwrap();
+            }
+            let renewed = process.values().await;
+            assert_eq!(sorted(&values), sorted(&renewed), "cut after {cuts}");
+            let everything = everything(app).await;
+            for old in values.keys() {
+                assert!(!everything.contains(&old[1..old.len() - 1]), "cut after {cuts}: {old}");
+            }
+            assert!(everything.contains("[email:0123456789abcdef]"));
+            assert_eq!(process.found().await, found, "cut after {cuts}");
+            assert_eq!(rotation_state(app.env.db()).await.unwrap(), None);
+            values = renewed;
+            if ended.is_ok() {
+                break;
+            }
+            cuts += 1;
+        }
+        assert!(cuts > 8, "{cuts} cuts");
+        let again = process.call("memory.remember", json!({"content": "Ask ann@corpora.io", "type": "decision"})).await;
+        assert_eq!(again.unwrap()["id"], id, "its hash is that of the new tokens");
+        let early = Process::start(app, given(&keys.lines()[0])).await;
+        assert_eq!(early.values().await, values, "the new key alone is enough");
+        for process in [process, early] {
+            process.end().await;
+        }
+    }
+
+    /// What was told again while new tokens are on their way is the same memory in the end.
+    async fn what_was_told_meanwhile_is_one_memory(app: TestApp) {
+        let keys = KeyFile::new();
+        let process = Process::start(app, keys.opener()).await;
+        let id = process.remember("Ask ann@corpora.io").await;
+        let cut = Process::gated(app, keys.opener(), CutAfter::transactions(2)).await;
+        cut.retokenise().await.unwrap_err();
+        let meanwhile = process.remember("Ask ann@corpora.io").await;
+        assert_ne!(meanwhile, id, "its token is another by now");
+        process.retokenise().await.unwrap();
+        assert_eq!(process.recall("ann@corpora.io").await, [id]);
+        assert_eq!(process.remember("Ask ann@corpora.io").await, id);
+        let gone = process.call("memory.get", json!({"id": meanwhile})).await.unwrap();
+        assert_eq!(gone["superseded_by"], id);
+        cut.end().await;
+        process.end().await;
+    }
+
+    /// Old tokens leave the sealed chunks of the search log too.
+    async fn old_tokens_leave_sealed_chunks(app: TestApp) {
+        let keys = KeyFile::new();
+        let process = Process::start(app, keys.opener()).await;
+        let id = process.remember("Ask ann@corpora.io").await;
+        for batch in 0..9 {
+            let memories: Vec<_> = (0..1_000)
+                .map(|index| json!({"content": format!("row {} of the ledger", batch * 1_000 + index)}))
+                .collect();
+            process.call("memory.remember_batch", json!({"memories": memories})).await.unwrap();
+        }
+        athena_store::flush(process.ctx.env()).await;
+        let old = process.values().await;
+        assert!(logged_terms(app).await.iter().any(|term| old.keys().any(|token| token.contains(term))));
+        process.retokenise().await.unwrap();
+        let terms = logged_terms(app).await;
+        for token in old.keys() {
+            let code = token.trim_end_matches(']').rsplit(':').next().unwrap();
+            assert!(!terms.iter().any(|term| term.contains(code)), "{token}");
+        }
+        let fresh = Process::start(app, keys.opener()).await;
+        assert_eq!(fresh.recall("ann@corpora.io").await[0], id);
+        assert_eq!(fresh.recall("ledger row 4242").await.len(), process.recall("ledger row 4242").await.len());
+        for process in [process, fresh] {
+            process.end().await;
+        }
+    }
+}
+
+/// Puts personal data into every table that may hold some, and returns a memory's id.
+async fn fill(process: &Process) -> i64 {
+    let input = json!({"content": "Ask ann@corpora.io", "type": "decision", "tags": ["ann@corpora.io"],
+                       "metadata": {"ann@corpora.io": ["bob@corpora.io"]}, "speaker": "bob@corpora.io"});
+    let id = process.call("memory.remember", input).await.unwrap()["id"].clone();
+    let same = json!({"content": "Ask ann@corpora.io", "type": "decision"});
+    let id_of_same = process.call("memory.remember", same).await.unwrap()["id"].clone();
+    let token = process.values().await.into_keys().next().unwrap();
+    let unknown = "[email:0123456789abcdef]";
+    let long = format!("{}carl@corpora.io {unknown}", "A long story. ".repeat(400));
+    let third = process
+        .call("memory.remember", json!({"content": long}))
+        .await
+        .unwrap()["id"]
+        .clone();
+    for (operation, input) in [
+        (
+            "memory.update",
+            json!({"id": id, "content": "Ask dan@corpora.io", "reason": "ann@corpora.io left"}),
+        ),
+        (
+            "memory.feedback",
+            json!({"id": third, "useful": true, "note": "ann@corpora.io says so"}),
+        ),
+        (
+            "memory.relate",
+            json!({"id": third, "to": id_of_same, "relation": "of ann@corpora.io"}),
+        ),
+        (
+            "project.create",
+            json!({"name": "other", "description": "Of eve@corpora.io"}),
+        ),
+        (
+            "pii.reveal",
+            json!({"token": token, "reason": "ann@corpora.io asked"}),
+        ),
+    ] {
+        process.call(operation, input).await.unwrap();
+    }
+    let forgotten = process.remember("Forget fred@corpora.io").await;
+    process
+        .call(
+            "memory.forget",
+            json!({"id": forgotten, "reason": "fred@corpora.io asked"}),
+        )
+        .await
+        .unwrap();
+    let key = Some("of ann@corpora.io".to_owned());
+    let input = json!({"content": "Once for gus@corpora.io"});
+    process
+        .registry
+        .call("memory.remember", &process.ctx, input, key)
+        .await
+        .unwrap();
+    id_of_same.as_i64().unwrap()
+}
+
+fn sorted(values: &BTreeMap<String, String>) -> Vec<&str> {
+    let mut values: Vec<&str> = values.values().map(String::as_str).collect();
+    values.sort_unstable();
+    values
+}
+
+/// Every term in the search log of the app's store, in its tail and in its chunks.
+async fn logged_terms(app: &TestApp) -> Vec<String> {
+    let db = app.env.db();
+    let tail: Vec<Scalar<Vec<u8>>> = db
+        .fetch_all("SELECT record FROM search_tail", params! {})
+        .await
+        .unwrap();
+    let chunks: Vec<Scalar<Vec<u8>>> = db
+        .fetch_all("SELECT chunk FROM search_segments", params! {})
+        .await
+        .unwrap();
+    assert!(!chunks.is_empty());
+    let tail = tail
+        .iter()
+        .map(|Scalar(bytes)| athena_search::record::decode(bytes).unwrap());
+    let sealed = chunks
+        .iter()
+        .flat_map(|Scalar(bytes)| athena_search::segment::decode(bytes).unwrap());
+    let mut terms = Vec::new();
+    for record in tail.chain(sealed.map(|(_, record)| record)) {
+        if let Record::Passage { terms: found, .. } = record {
+            terms.extend(found.into_iter().map(|(term, _)| term));
+        }
+    }
+    terms
 }
 
 /// A key file of a test's own.
@@ -239,12 +422,31 @@ impl Process {
     }
 
     async fn rotate(&self) -> Result<Rotated> {
-        rotate(self.ctx.env(), "test", &|_| {}).await
+        rotate(self.ctx.env(), "test", false, &|_| {}).await
+    }
+
+    async fn retokenise(&self) -> Result<Rotated> {
+        rotate(self.ctx.env(), "test", true, &|_| {}).await
+    }
+
+    /// What is found by values.
+    async fn found(&self) -> Vec<Vec<i64>> {
+        let mut found = Vec::new();
+        for name in ["ann", "carl", "dan", "gus"] {
+            let mut ids = self.recall(&format!("{name}@corpora.io")).await;
+            assert!(!ids.is_empty(), "{name}");
+            ids.sort_unstable();
+            found.push(ids);
+        }
+        found
     }
 
     async fn reveal(&self, token: &str) -> Result<Option<String>> {
         let store: &Store = self.ctx.part();
-        let entry = revealed(store.privacy(), self.ctx.db(), "test", token).await?;
+        let mut entry = revealed(store.privacy(), self.ctx.db(), "test", token).await?;
+        if entry.is_none() {
+            entry = revealed(store.privacy(), self.ctx.db(), "other", token).await?;
+        }
         Ok(entry.map(|entry| entry.value))
     }
 
@@ -276,7 +478,7 @@ async fn environment(
     let store = Store::new(&known, athena_memory::COLUMN_CLASSES, Arc::clone(&privacy));
     Env::builder(app.store.open().await, Arc::clone(app.env.embedder()))
         .masker(privacy)
-        .part(hooks(store))
+        .part(hooks(store.with_derive(DeriveMemories)))
         .part(Retrievals::default())
 }
 

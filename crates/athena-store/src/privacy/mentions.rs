@@ -59,6 +59,14 @@ async fn is_mentioned(write: &Write<'_>, classes: &[TableClasses], token: &str) 
 
 /// Asks whether a table mentions `:pattern`; `None` if it holds no text that could.
 fn mentions(dialect: Dialect, table: &TableClasses) -> Option<String> {
+    let conditions = mentioning(dialect, table)?;
+    let table = table.table;
+    Some(format!("SELECT 1 FROM {table} WHERE {conditions} LIMIT 1"))
+}
+
+/// Returns the condition on rows of a table that mention `:pattern`; `None` if it holds no text that
+/// could.
+pub(super) fn mentioning(dialect: Dialect, table: &TableClasses) -> Option<String> {
     let conditions: Vec<String> = table
         .texts()
         .map(|column| match dialect {
@@ -66,7 +74,5 @@ fn mentions(dialect: Dialect, table: &TableClasses) -> Option<String> {
             Dialect::Sqlite | Dialect::MySql => format!("{column} LIKE :pattern"),
         })
         .collect();
-    let conditions = (!conditions.is_empty()).then(|| conditions.join(" OR "))?;
-    let table = table.table;
-    Some(format!("SELECT 1 FROM {table} WHERE {conditions} LIMIT 1"))
+    (!conditions.is_empty()).then(|| conditions.join(" OR "))
 }

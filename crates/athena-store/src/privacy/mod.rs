@@ -5,12 +5,14 @@
 
 mod audit;
 mod mentions;
+mod retokenise;
 mod rotation;
 mod sql;
 mod vault;
 
 pub use audit::{Audited, audit};
 pub use mentions::{forget_values, tokens_in};
+pub use retokenise::Retokenised;
 pub use rotation::{Progress, Rotated, RotationState, rotate, rotation_state};
 pub use vault::{VaultEntry, all_revealed, revealed, vault_sizes};
 

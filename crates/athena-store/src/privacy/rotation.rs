@@ -5,18 +5,19 @@
 //! how far it is, and what is done is never done again: a rotation that was cut off anywhere goes on
 //! when it is asked for again.
 
+use super::retokenise::{self, Retokenised};
 use super::sql::{self, KeyRow, Resealed, SealedRow};
 use super::{Audited, Privacy, another_key, audit, unusable};
 use crate::store::{Intent, Store};
-use crate::{Write, write};
+use crate::{Write, erase_residue, write};
 use athena_core::{Code, Ctx, Env, Error, Result};
 use athena_db::Executor;
-use athena_privacy::{Keyring, Keys, Secret};
+use athena_privacy::{Keyring, Keys, Secret, token_kind};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What rotations are called in the audit log, and before gates.
-const ACTION: &str = "pii.rotate";
+pub(super) const ACTION: &str = "pii.rotate";
 
 /// Values that one transaction seals anew.
 const BATCH: u32 = 500;
@@ -46,6 +47,8 @@ pub struct Rotated {
     pub resealed: u64,
     /// How many values do not open with the key that they are said to be sealed with; they stay.
     pub unopened: u64,
+    /// What was done to the tokens, if there are new ones.
+    pub retokenised: Option<Retokenised>,
 }
 
 /// How far a step of a rotation is.
@@ -60,7 +63,7 @@ pub struct Progress {
 }
 
 /// Whoever wants to hear how far it is.
-type Told<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+pub(super) type Told<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
 /// Returns the rotation that is under way, if one is.
 ///
@@ -88,28 +91,39 @@ fn under_way(row: &KeyRow) -> Option<RotationState> {
 ///
 /// What the database fails with, [`Code::InvalidState`] when there is nothing to rotate or no
 /// secret to rotate to, and [`Code::Conflict`] when another process ends the rotation meanwhile.
-pub async fn rotate(env: &Arc<Env>, principal: &str, told: Told<'_>) -> Result<Rotated> {
+pub async fn rotate(
+    env: &Arc<Env>,
+    principal: &str,
+    retokenise: bool,
+    told: Told<'_>,
+) -> Result<Rotated> {
     let ctx = &Ctx::for_own_work(Arc::clone(env)).asked_by(principal);
     let store: &Store = ctx.part();
-    let rotation = Arc::new(begin(ctx, &store.privacy).await?);
-    let mut vault = Vault::new(&store.privacy, ctx, &rotation.to).await?;
+    let rotation = Arc::new(begin(ctx, &store.privacy, retokenise).await?);
+    let mut vault = Vault::new(&store.privacy, ctx, &rotation).await?;
     let (resealed, unopened) = vault.reseal(ctx, told).await?;
+    let retokenised = match rotation.retokenise {
+        true => Some(retokenise::retokenise(ctx, &rotation.to, told).await?),
+        false => None,
+    };
     finish(ctx, &rotation).await?;
+    erase_residue(ctx).await?;
     Ok(Rotated {
         from: rotation.from.clone(),
         to: rotation.to.clone(),
         resealed,
         unopened,
+        retokenised,
     })
 }
 
-async fn begin(ctx: &Ctx, privacy: &Privacy) -> Result<RotationState> {
+async fn begin(ctx: &Ctx, privacy: &Privacy, retokenise: bool) -> Result<RotationState> {
     let row = sql::key(ctx.db()).await?.ok_or_else(|| {
         let message = "nothing was written to this store yet, so it has no key to rotate";
         Error::new(Code::InvalidState, message)
     })?;
     if let Some(state) = under_way(&row) {
-        return Ok(state);
+        return going_on(state, retokenise);
     }
     // A store that cannot be written to must say so before a secret is added for it.
     write(ctx, Intent::new(ACTION), |write| {
@@ -121,7 +135,15 @@ async fn begin(ctx: &Ctx, privacy: &Privacy) -> Result<RotationState> {
     let next = keyring
         .newest()
         .ok_or_else(|| another_key(&keyring, &row.fingerprint))?;
-    take(ctx, &current, next).await
+    take(ctx, &current, next, retokenise).await
+}
+
+fn going_on(state: RotationState, retokenise: bool) -> Result<RotationState> {
+    if retokenise && !state.retokenise {
+        let message = "a rotation that keeps the tokens is under way; run `athena pii rotate` to end it, and then this";
+        return Err(Error::new(Code::InvalidState, message));
+    }
+    Ok(state)
 }
 
 /// Returns the keyring with a newest secret that is not the store's own.
@@ -141,16 +163,17 @@ fn with_next(keyring: Keyring, fingerprint: &str) -> Result<Keyring> {
     keyring.add().map_err(unusable)
 }
 
-/// Makes a secret the store's own. Its tokens stay: their key is handed on.
-async fn take(ctx: &Ctx, current: &Keys, next: &Secret) -> Result<RotationState> {
-    let token_key = Keys::of(next)
-        .seal_token_key(current.token_key())
-        .map_err(Error::internal)?;
+/// Makes a secret the store's own. Tokens that stay have their key handed on.
+async fn take(ctx: &Ctx, current: &Keys, next: &Secret, retokenise: bool) -> Result<RotationState> {
+    let handed_on = match retokenise {
+        true => None,
+        false => Some(Keys::of(next).seal_token_key(current.token_key())),
+    };
     let row = Arc::new(KeyRow {
         fingerprint: next.fingerprint(),
-        token_key: Some(token_key),
+        token_key: handed_on.transpose().map_err(Error::internal)?,
         previous: Some(current.fingerprint().to_owned()),
-        retokenise: false,
+        retokenise,
     });
     let state = under_way(&row).ok_or_else(|| Error::internal("a rotation without a start"))?;
     let from = state.from.clone();
@@ -193,7 +216,7 @@ async fn note(write: &Write<'_>, outcome: &'static str) -> Result<()> {
 }
 
 /// Makes sure that the store still moves to this key, and that it does so until the commit.
-async fn check_current(write: &Write<'_>, to: &str) -> Result<()> {
+pub(super) async fn check_current(write: &Write<'_>, to: &str) -> Result<()> {
     match under_way(&sql::hold_key(write.tx()).await?) {
         Some(state) if state.to == to => Ok(()),
         _ => Err(overtaken()),
@@ -207,22 +230,34 @@ fn overtaken() -> Error {
     )
 }
 
+pub(super) fn told_of(step: &'static str, done: usize, of: usize) -> Progress {
+    let count = |count| u64::try_from(count).unwrap_or(u64::MAX);
+    Progress {
+        step,
+        done: count(done),
+        of: count(of),
+    }
+}
+
 /// The values of a store, with the keys to open and to seal them.
 struct Vault<'a> {
     privacy: &'a Privacy,
     keys: Arc<Keys>,
+    /// Whether each value gets a new token too.
+    retokenise: bool,
     openers: HashMap<String, Arc<Keys>>,
 }
 
 impl<'a> Vault<'a> {
-    async fn new(privacy: &'a Privacy, ctx: &Ctx, to: &str) -> Result<Self> {
+    async fn new(privacy: &'a Privacy, ctx: &Ctx, rotation: &RotationState) -> Result<Self> {
         let keys = privacy.keys(ctx.db()).await?;
-        if keys.fingerprint() != to {
+        if keys.fingerprint() != rotation.to {
             return Err(overtaken());
         }
         Ok(Self {
             privacy,
             keys,
+            retokenise: rotation.retokenise,
             openers: HashMap::new(),
         })
     }
@@ -264,19 +299,31 @@ impl<'a> Vault<'a> {
             let Ok(value) = opener.open(&row.project, &row.token, &row.sealed) else {
                 continue;
             };
-            let sealed = self.keys.seal(&row.project, &row.token, &value);
-            batch.push(Resealed {
-                from: row.fingerprint,
-                renewed: None,
-                row: SealedRow {
-                    fingerprint: self.keys.fingerprint().to_owned(),
-                    sealed: sealed.map_err(Error::internal)?,
-                    project: row.project,
-                    token: row.token,
-                },
-            });
+            let from = row.fingerprint.clone();
+            let renewed = self.new_row(&row, &value)?;
+            let row = self.sealed(row.project, row.token, &value)?;
+            batch.push(Resealed { row, from, renewed });
         }
         Ok(batch)
+    }
+
+    /// Returns the row of the token that takes the place of another, if one does.
+    fn new_row(&self, old: &SealedRow, value: &str) -> Result<Option<SealedRow>> {
+        let Some(kind) = token_kind(&old.token).filter(|_| self.retokenise) else {
+            return Ok(None);
+        };
+        let token = self.keys.token_of(&old.project, kind, value);
+        self.sealed(old.project.clone(), token, value).map(Some)
+    }
+
+    fn sealed(&self, project: String, token: String, value: &str) -> Result<SealedRow> {
+        let sealed = self.keys.seal(&project, &token, value);
+        Ok(SealedRow {
+            fingerprint: self.keys.fingerprint().to_owned(),
+            sealed: sealed.map_err(Error::internal)?,
+            project,
+            token,
+        })
     }
 
     async fn opener(&mut self, ctx: &Ctx, fingerprint: &str) -> Result<Arc<Keys>> {
@@ -297,6 +344,10 @@ async fn store(ctx: &Ctx, batch: Vec<Resealed>, to: &str) -> Result<u64> {
         let batch = Arc::clone(&batch);
         Box::pin(async move {
             check_current(write, &batch.1).await?;
+            let new: Vec<SealedRow> = batch.0.iter().filter_map(|it| it.renewed.clone()).collect();
+            if !new.is_empty() {
+                sql::keep(write.tx(), new, write.now()).await?;
+            }
             sql::reseal(write.tx(), &batch.0).await
         })
     })

@@ -219,8 +219,8 @@ pub(super) struct Resealed {
     pub(super) row: SealedRow,
     /// The fingerprint that it is sealed with until now.
     pub(super) from: String,
-    /// The token that takes the place of its own.
-    pub(super) renewed: Option<String>,
+    /// The row of the token that takes the place of its own.
+    pub(super) renewed: Option<SealedRow>,
 }
 
 /// Seals values anew, those that are still as they were; returns how many.
@@ -229,7 +229,7 @@ pub(super) async fn reseal(db: &impl Executor, rows: &[Resealed]) -> Result<u64>
         params! {
             fingerprint: &row.fingerprint,
             sealed: row.sealed.clone(),
-            renewed: renewed.as_deref(),
+            renewed: renewed.as_ref().map(|row| row.token.as_str()),
             project: &row.project,
             token: &row.token,
             from: from,
@@ -242,6 +242,78 @@ pub(super) async fn reseal(db: &impl Executor, rows: &[Resealed]) -> Result<u64>
             rows.collect(),
         )
         .await?)
+}
+
+/// A token that another takes the place of.
+#[derive(Debug, Clone)]
+pub(super) struct RenewedRow {
+    pub(super) project: String,
+    pub(super) token: String,
+    pub(super) renewed: String,
+}
+
+impl FromRow for RenewedRow {
+    fn from_row(row: &Row) -> athena_db::Result<Self> {
+        Ok(Self {
+            project: row.get("project")?,
+            token: row.get("token")?,
+            renewed: row.get("renewed")?,
+        })
+    }
+}
+
+/// Returns up to `limit` tokens that others take the place of, those after a project's token, in the
+/// order of the table.
+pub(super) async fn renewed(
+    db: &impl Executor,
+    (project, token): (&str, &str),
+    limit: u32,
+) -> Result<Vec<RenewedRow>> {
+    Ok(db
+        .fetch_all(
+            "SELECT project, token, renewed FROM pii_vault
+             WHERE project >= :project AND (project > :project OR token > :token)
+               AND renewed IS NOT NULL
+             ORDER BY project, token
+             LIMIT :limit",
+            params! { project: project, token: token, limit: i64::from(limit) },
+        )
+        .await?)
+}
+
+/// Removes tokens that others have taken the place of; returns how many.
+pub(super) async fn remove_renewed(db: &impl Executor, rows: &[RenewedRow]) -> Result<u64> {
+    let rows = rows
+        .iter()
+        .map(|row| params! { project: &row.project, token: &row.token });
+    Ok(db
+        .execute_many(
+            "DELETE FROM pii_vault
+             WHERE project = :project AND token = :token AND renewed IS NOT NULL",
+            rows.collect(),
+        )
+        .await?)
+}
+
+/// Keeps tokens that others were to take the place of.
+pub(super) async fn keep_old(db: &impl Executor, tokens: &[String]) -> Result<()> {
+    db.execute(
+        "UPDATE pii_vault SET renewed = NULL WHERE token IN :tokens",
+        params! { tokens: tokens },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Returns how many of these tokens have a value that is kept.
+pub(super) async fn count_kept(db: &impl Executor, tokens: &[String]) -> Result<i64> {
+    let Scalar(count) = db
+        .fetch_one(
+            "SELECT COUNT(DISTINCT token) FROM pii_vault WHERE token IN :tokens",
+            params! { tokens: tokens },
+        )
+        .await?;
+    Ok(count)
 }
 
 pub(super) async fn remove(db: &impl Executor, project: &str, token: &str) -> Result<u64> {

@@ -22,9 +22,10 @@ pub use recall::{
     SemanticHit, SemanticSearch, SimilarMemories,
 };
 pub use relations::{Relate, Related, Relation, Relations};
-pub use remember::{Remember, RememberBatch, Remembered, RememberedBatch};
 #[cfg(test)]
-pub(super) use remember::{check_content, identity};
+pub(super) use remember::check_content;
+pub(super) use remember::identity;
+pub use remember::{Remember, RememberBatch, Remembered, RememberedBatch};
 pub use state::{
     LabileMemories, LabileMemory, ReconsolidationWindow, StateChanged, UpdateConsolidationState,
 };

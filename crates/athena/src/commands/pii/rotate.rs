@@ -6,9 +6,12 @@ use crate::outcome::Outcome;
 use crate::terminal::Style;
 use athena_privacy::Keyring;
 use athena_store::{Progress, Rotated};
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
+use std::fmt::Write;
+
+const RETOKENISE: &str = "retokenise";
 
 /// What an interruption means.
 const CONSEQUENCE: &str = "the rotation is not complete; `athena pii rotate` goes on with it";
@@ -22,15 +25,23 @@ pub(super) fn command() -> Command {
              others in the key file; with ATHENA_PII_KEY you put it there yourself, with a comma between them, and \
              then run this. The store takes the newest key as its own, and every value that is kept is sealed with \
              it. Servers that read the same key file need not be restarted. Older keys stay: other stores and \
-             backups may need them.",
+             backups may need them.\n\nTokens stay as they are. With --retokenise each token whose value is kept gets \
+             another in its place, everywhere in the store: for a key that somebody else may have seen.",
+        )
+        .arg(
+            Arg::new(RETOKENISE)
+                .long(RETOKENISE)
+                .action(ArgAction::SetTrue)
+                .help("Also replace every token whose value is kept, which rewrites what mentions it"),
         )
 }
 
 /// Rotates the key of the store.
-pub(super) fn run(session: &Session, _: &ArgMatches) -> Outcome {
+pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
+    let retokenise = matches.get_flag(RETOKENISE);
     let (rotated, keyring) = session.block_on_long(CONSEQUENCE, async {
         let store = Store::open(&session.settings).await?;
-        let rotated = rotate(session, &store).await;
+        let rotated = rotate(session, &store, retokenise).await;
         let keyring = store.privacy().keyring();
         store.close().await?;
         Ok((rotated?, keyring?))
@@ -40,9 +51,10 @@ pub(super) fn run(session: &Session, _: &ArgMatches) -> Outcome {
     })
 }
 
-async fn rotate(session: &Session, store: &Store) -> Outcome<Rotated> {
+async fn rotate(session: &Session, store: &Store, retokenise: bool) -> Outcome<Rotated> {
     let bar = progress(session, 0, "rotating");
-    let rotated = athena_store::rotate(store.env(), "cli", &|step| show(&bar, step)).await;
+    let told = |step| show(&bar, step);
+    let rotated = athena_store::rotate(store.env(), "cli", retokenise, &told).await;
     bar.finish_and_clear();
     Ok(rotated?)
 }
@@ -59,6 +71,8 @@ fn answer(rotated: &Rotated) -> Value {
         "to": rotated.to,
         "resealed": rotated.resealed,
         "unopened": rotated.unopened,
+        "retokenised": rotated.retokenised.map(|done| json!({"tokens": done.tokens, "rows": done.rows})),
+        "kept": rotated.retokenised.map(|done| done.kept),
     })
 }
 
@@ -69,21 +83,36 @@ fn render(rotated: &Rotated, keyring: &Keyring, style: Style) -> String {
         style.green("done"),
         rotated.resealed
     );
+    if let Some(done) = rotated.retokenised {
+        let _ = writeln!(
+            text,
+            "{} tokens have others in their place, in {} rows",
+            done.tokens, done.rows
+        );
+        if done.kept > 0 {
+            let _ = writeln!(
+                text,
+                "{} {} tokens stand for nothing that is kept: they stay, and asking for their values no longer finds them",
+                style.yellow("note"),
+                done.kept
+            );
+        }
+    }
     if rotated.unopened > 0 {
-        let line = format!(
-            "{} {} values do not open with the key that they are said to be sealed with, and stay as they are\n",
+        let _ = writeln!(
+            text,
+            "{} {} values do not open with the key that they are said to be sealed with, and stay as they are",
             style.yellow("note"),
             rotated.unopened
         );
-        text.push_str(&line);
     }
     if let Some(number) = keyring.number_of(from) {
-        let line = format!(
+        let _ = writeln!(
+            text,
             "Key {number} of {place} (the newest is key 1) is the old one. Other stores and backups may need it; remove \
-             it there by hand when none does.\n",
+             it there by hand when none does.",
             place = keyring.place()
         );
-        text.push_str(&line);
     }
     text
 }
