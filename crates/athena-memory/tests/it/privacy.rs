@@ -135,6 +135,9 @@ story! {
         assert!(!error.to_string().contains("ada"), "{error}");
         assert_eq!(app.refused("pii.reveal", json!({"token": token})).await.field(), Some("reason"));
 
+        let blank = app.refused("pii.reveal", json!({"token": token, "reason": " "})).await;
+        assert_eq!(blank.field(), Some("reason"));
+
         let log: Vec<(String, String, String)> = app.env.db().fetch_all(
             "SELECT project, outcome, reason FROM audit_log WHERE action = 'pii.reveal' ORDER BY id", params! {},
         ).await.unwrap();

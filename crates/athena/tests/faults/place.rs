@@ -11,6 +11,9 @@ use tempfile::TempDir;
 
 use crate::process::{self, Server};
 
+/// The key of all stores.
+const KEY: &str = "84d1f60b37c2e95a0f6b8e2d71a4c3950be8d72f16ac4093e5b7d8210f9c6ea3";
+
 /// A fresh store for real processes, removed with the test.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -99,7 +102,9 @@ impl Place {
         let mut command = bare_athena();
         command
             .env("ATHENA_HOME", &self.home)
-            .env("ATHENA_DATABASE_URL", &self.url);
+            .env("ATHENA_DATABASE_URL", &self.url)
+            // One installation: a store that is copied needs the key it came with.
+            .env("ATHENA_PII_KEY", KEY);
         command
     }
 
