@@ -8,6 +8,12 @@ use super::{card, ip, national, phone, secret, ssn};
 /// The most groups that are read together.
 const MOST_GROUPS: usize = 16;
 
+/// The most digits that are read together.
+const MOST_DIGITS: usize = 96;
+
+/// The fewest digits of anything that is found, but for addresses.
+const FEWEST_DIGITS: usize = 7;
+
 /// How many groups after its first a number is looked for in.
 const LOOK_AHEAD: usize = 8;
 
@@ -38,9 +44,12 @@ struct Group {
 
 /// Groups of digits with single separators between.
 struct Run {
-    digits: Vec<u8>,
-    groups: Vec<Group>,
-    gaps: Vec<Gap>,
+    digits: [u8; MOST_DIGITS],
+    groups: [Group; MOST_GROUPS],
+    counts: [usize; MOST_GROUPS],
+    gaps: [Gap; MOST_GROUPS],
+    /// How many groups there are.
+    length: usize,
     /// Where the run ends, and with it the word that its last group begins.
     end: usize,
     /// Whether the last group was dropped because letters follow its digits.
@@ -61,6 +70,9 @@ pub(super) fn find(scan: &mut Scan<'_>, start: usize, word_end: usize) -> usize 
     if word_end - start > 64 {
         return word_end;
     }
+    if word_end - start < FEWEST_DIGITS && word_end > start && gap(scan, word_end).is_none() {
+        return word_end;
+    }
     if secret::number(scan, start, word_end) {
         return word_end;
     }
@@ -68,18 +80,17 @@ pub(super) fn find(scan: &mut Scan<'_>, start: usize, word_end: usize) -> usize 
         return word_end.max(start + 1);
     };
     national::find_word(scan, start, word_end);
-    if run.groups.is_empty() || is_attached(scan, start) {
+    if run.length == 0 || is_attached(scan, start) {
         return run.end;
     }
-    let counts: Vec<usize> = run.groups.iter().map(|group| group.count).collect();
     let mut first = 0;
     let mut end = run.end;
-    while first < run.groups.len() {
-        if first > 0 && run.is_cut_off() && first + LOOK_AHEAD > run.groups.len() {
+    while first < run.length {
+        if first > 0 && run.is_cut_off() && first + LOOK_AHEAD > run.length {
             return run.groups[first].start;
         }
         let found;
-        (first, found) = run.look_at(scan, &counts, first);
+        (first, found) = run.look_at(scan, first);
         end = end.max(found);
     }
     end
@@ -120,42 +131,56 @@ impl Run {
     /// Reads a run, or nothing if its first group is too long.
     fn read(scan: &Scan<'_>, start: usize) -> Option<Self> {
         let mut run = Self {
-            digits: Vec::new(),
-            groups: Vec::new(),
-            gaps: Vec::new(),
+            digits: [0; MOST_DIGITS],
+            groups: [Group::default(); MOST_GROUPS],
+            counts: [0; MOST_GROUPS],
+            gaps: [Gap::Space; MOST_GROUPS],
+            length: 0,
             end: start,
             torn: false,
         };
         let mut position = start;
-        while run.groups.len() < MOST_GROUPS {
+        while run.length < MOST_GROUPS {
             let Some(group) = run.read_group(scan, position) else {
                 break;
             };
-            run.groups.push(group);
+            run.groups[run.length] = group;
+            run.counts[run.length] = group.count;
             run.end = group.end;
+            run.length += 1;
             let Some((gap, next)) = gap(scan, group.end) else {
                 break;
             };
-            run.gaps.push(gap);
+            run.gaps[run.length - 1] = gap;
             position = next;
         }
-        run.gaps.truncate(run.groups.len().saturating_sub(1));
         run.drop_torn(scan);
         (run.end > start).then_some(run)
     }
 
+    fn groups(&self) -> &[Group] {
+        &self.groups[..self.length]
+    }
+
+    fn gaps(&self) -> &[Gap] {
+        &self.gaps[..self.length.saturating_sub(1)]
+    }
+
     fn read_group(&mut self, scan: &Scan<'_>, start: usize) -> Option<Group> {
-        let first = self.digits.len();
+        let first = self
+            .length
+            .checked_sub(1)
+            .map_or(0, |last| self.groups[last].first + self.groups[last].count);
+        let mut count = 0;
         let mut end = start;
         while let Some((digit, length)) = digit_at(scan.bytes, end) {
-            self.digits.push(digit);
+            *self.digits.get_mut(first + count)? = digit;
+            count += 1;
             end += length;
-            if self.digits.len() - first > LONGEST_GROUP {
-                self.digits.truncate(first);
+            if count > LONGEST_GROUP {
                 return None;
             }
         }
-        let count = self.digits.len() - first;
         (count > 0).then_some(Group {
             start,
             end,
@@ -166,29 +191,28 @@ impl Run {
 
     /// Drops a last group that is the beginning of a word with letters, unless of an extension.
     fn drop_torn(&mut self, scan: &Scan<'_>) {
-        let Some(last) = self.groups.last() else {
+        let Some(last) = self.groups().last().copied() else {
             return;
         };
         if !is_word(scan.at(last.end)) || phone::extension(scan, last.end) > last.end {
             return;
         }
         self.end = scan.end_of(last.end, usize::MAX, is_word);
-        self.groups.pop();
-        if let Some(earlier) = self.groups.last() {
+        self.length -= 1;
+        if let Some(earlier) = self.groups().last() {
             self.end = earlier.end;
+            self.torn = self.gaps[self.length - 1] != Gap::Space;
         }
-        let gap = self.gaps.pop();
-        self.torn = gap.is_some_and(|gap| gap != Gap::Space);
     }
 
     /// Whether more groups may follow than were read.
     fn is_cut_off(&self) -> bool {
-        self.groups.len() == MOST_GROUPS
+        self.length == MOST_GROUPS
     }
 
     /// Looks at the numbers that begin with a group, and returns the group to go on with and the end
     /// of what was found.
-    fn look_at(&self, scan: &mut Scan<'_>, counts: &[usize], first: usize) -> (usize, usize) {
+    fn look_at(&self, scan: &mut Scan<'_>, first: usize) -> (usize, usize) {
         if first > 0 && !self.is_cut(first - 1) {
             return (first + 1, 0);
         }
@@ -199,13 +223,16 @@ impl Run {
         if self.is_quad(first) {
             return ip::v4(scan, start).map_or((first + 1, 0), |end| (self.after(end), end));
         }
+        if self.digits_from(first) < FEWEST_DIGITS {
+            return (first + 1, 0);
+        }
         if first > 0 {
             national::find_word(scan, start, self.groups[first].end);
         }
-        let lasts = (first..counts.len().min(first + LOOK_AHEAD))
+        let lasts = (first..self.length.min(first + LOOK_AHEAD))
             .rev()
             .filter(|last| self.is_end(scan, *last));
-        let slices: Vec<Slice<'_>> = lasts.map(|last| self.slice(counts, first, last)).collect();
+        let slices: Vec<Slice<'_>> = lasts.map(|last| self.slice(first, last)).collect();
         for slice in &slices {
             if find_fixed(scan, slice) {
                 return (self.after(slice.range.end), slice.range.end);
@@ -214,19 +241,25 @@ impl Run {
         phone::find(scan, &slices).map_or((first + 1, 0), |end| (self.after(end), end))
     }
 
-    fn slice<'r>(&'r self, counts: &'r [usize], first: usize, last: usize) -> Slice<'r> {
+    fn slice(&self, first: usize, last: usize) -> Slice<'_> {
         let (from, to) = (&self.groups[first], &self.groups[last]);
         Slice {
             digits: &self.digits[from.first..to.first + to.count],
-            counts: &counts[first..=last],
+            counts: &self.counts[first..=last],
             gaps: &self.gaps[first..last],
             range: from.start..to.end,
         }
     }
 
+    /// Returns how many digits there are from a group on.
+    fn digits_from(&self, first: usize) -> usize {
+        self.counts[first..self.length].iter().sum()
+    }
+
     /// Returns the first group that begins at or after a position.
     fn after(&self, position: usize) -> usize {
-        self.groups.partition_point(|group| group.start < position)
+        self.groups()
+            .partition_point(|group| group.start < position)
     }
 
     /// Whether one number may end and another begin at a gap.
@@ -235,7 +268,7 @@ impl Run {
     }
 
     fn is_end(&self, scan: &Scan<'_>, last: usize) -> bool {
-        if last + 1 < self.groups.len() {
+        if last + 1 < self.length {
             return matches!(self.gaps[last], Gap::Space | Gap::Open | Gap::Close);
         }
         let end = self.groups[last].end;
@@ -258,8 +291,8 @@ impl Run {
 
     /// Returns the number of groups of a date that begins with a group.
     fn date(&self, first: usize) -> Option<usize> {
-        let groups = self.groups.get(first..first + 3)?;
-        let gaps = &self.gaps[first..first + 2];
+        let groups = self.groups().get(first..first + 3)?;
+        let gaps = &self.gaps()[first..first + 2];
         if gaps[0] != gaps[1] || matches!(gaps[0], Gap::Open | Gap::Close) {
             return None;
         }
@@ -278,13 +311,13 @@ impl Run {
 
     /// Whether four groups have the form of an address of version 4.
     fn is_quad(&self, first: usize) -> bool {
-        let dots = self.gaps.get(first..first + 3);
+        let dots = self.gaps().get(first..first + 3);
         dots.is_some_and(|gaps| gaps.iter().all(|gap| *gap == Gap::Dot))
             && self.groups[first..first + 4]
                 .iter()
                 .all(|group| group.count <= 3)
             && (first..first + 4).all(|group| self.number(group) < 256)
-            && self.gaps.get(first + 3) != Some(&Gap::Dot)
+            && self.gaps().get(first + 3) != Some(&Gap::Dot)
     }
 }
 

@@ -218,38 +218,54 @@ static FORMATS: [Format; 178] = [
     ("eyJrIjoi", "grafana_key", Base64, 70, 400),
 ];
 
-/// A bit for each pair of first bytes that a format has.
-static STARTS: [u64; 256] = starts();
+/// The end of a list in [`INDEX`].
+const NONE: u8 = u8::MAX;
 
-const fn starts() -> [u64; 256] {
-    let mut table = [0; 256];
-    let mut index = 0;
-    while index < FORMATS.len() {
-        let prefix = FORMATS[index].0.as_bytes();
-        let pair = pair(prefix[0], prefix[1]);
-        table[pair / 64] |= 1 << (pair % 64);
-        index += 1;
-    }
-    let pair = pair(b'e', b'y');
-    table[pair / 64] |= 1 << (pair % 64);
-    table
+/// Lists of formats by their first two bytes.
+static INDEX: Index = index();
+
+/// Where each list begins, and for each format the next of its list.
+struct Index {
+    first: [u8; 1024],
+    next: [u8; FORMATS.len()],
 }
 
-const fn pair(first: u8, second: u8) -> usize {
-    ((first & 0x7F) as usize) << 7 | (second & 0x7F) as usize
+const fn index() -> Index {
+    let mut index = Index {
+        first: [NONE; 1024],
+        next: [NONE; FORMATS.len()],
+    };
+    let mut format = FORMATS.len();
+    while format > 0 {
+        format -= 1;
+        let prefix = FORMATS[format].0.as_bytes();
+        let slot = slot(prefix[0], prefix[1]);
+        index.next[format] = index.first[slot];
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "there are fewer than 255 formats"
+        )]
+        let position = format as u8;
+        index.first[slot] = position;
+    }
+    index
+}
+
+const fn slot(first: u8, second: u8) -> usize {
+    (first as usize * 37 + second as usize) % 1024
 }
 
 /// Reports the key that begins with the word from `start` to `end`, and returns its end.
 #[inline]
 pub(super) fn find(scan: &mut Scan<'_>, start: usize, end: usize) -> Option<usize> {
-    let pair = pair(scan.at(start), scan.at(start + 1));
-    if STARTS[pair / 64] >> (pair % 64) & 1 == 1 {
-        if let Some(end) = prefixed(scan, start) {
-            return Some(end);
-        }
-        if scan.has(start, b"eyJ") {
-            return jwt::find(scan, start);
-        }
+    let list = INDEX.first[slot(scan.at(start), scan.at(start + 1))];
+    if list != NONE
+        && let Some(end) = prefixed(scan, start, list)
+    {
+        return Some(end);
+    }
+    if scan.has(start, b"eyJ") {
+        return jwt::find(scan, start);
     }
     if end - start < 14 {
         return None;
@@ -257,12 +273,14 @@ pub(super) fn find(scan: &mut Scan<'_>, start: usize, end: usize) -> Option<usiz
     unprefixed(scan, start, end)
 }
 
-/// Reports a key by its prefix.
-fn prefixed(scan: &mut Scan<'_>, start: usize) -> Option<usize> {
-    let formats = FORMATS
-        .iter()
-        .filter(|(prefix, ..)| scan.has(start, prefix.as_bytes()));
-    for (prefix, rule, set, shortest, longest) in formats {
+/// Reports a key by its prefix, one of a list.
+fn prefixed(scan: &mut Scan<'_>, start: usize, list: u8) -> Option<usize> {
+    let mut list = usize::from(list);
+    while let Some((prefix, rule, set, shortest, longest)) = FORMATS.get(list) {
+        list = usize::from(INDEX.next[list]);
+        if !scan.has(start, prefix.as_bytes()) {
+            continue;
+        }
         let body = start + prefix.len();
         let end = scan.end_of(body, longest + 1, |b| set.has(b));
         let end = if matches!(set, Dotted | Loose) {

@@ -18,7 +18,7 @@ pub(super) fn find(scan: &mut Scan<'_>, start: usize, end: usize) {
     match (word.len(), word[0] | 0x20) {
         (6, b'b') if word.eq_ignore_ascii_case(b"bearer") => bearer(scan, end),
         (5, b'b') if word == b"Basic" || word == b"basic" => basic(scan, end),
-        (3..=10, b'p' | b't' | b's' | b'k' | b'c' | b'a') => {
+        (2 | 3 | 6 | 8 | 10, b'p') | (5, b't') | (6, b's' | b'a') | (3, b'k') | (10, b'c') => {
             if let Some(strength) = announced(scan, start..end) {
                 announcement(scan, end, strength);
             }

@@ -72,14 +72,15 @@ pub(in super::super) fn is_sample_user(user: &str) -> bool {
 
 /// Returns how sure it is that a value next to a name is a secret.
 pub(super) fn confidence(value: &str, strength: Strength, style: Style) -> Option<f64> {
-    if value.len() > LONGEST || is_placeholder(value) || is_reference(value) {
+    if value.is_empty() || value.len() > LONGEST {
         return None;
     }
-    match strength {
+    let confidence = match strength {
         Strength::Password => password(value, style),
         Strength::Token => token(value, style),
         Strength::Key => key(value),
-    }
+    };
+    confidence.filter(|_| !is_placeholder(value) && !is_reference(value))
 }
 
 fn password(value: &str, style: Style) -> Option<f64> {
