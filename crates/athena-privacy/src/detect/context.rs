@@ -101,10 +101,7 @@ fn cue_before(scan: &Scan<'_>, start: usize) -> Option<Cue> {
         if distance == 0 && between.contains(&b'#') {
             return Some(Cue::Identifier);
         }
-        counted = matches!(
-            text,
-            "number" | "Number" | "nr" | "no" | "numero" | "número"
-        );
+        counted = is_number(text);
         end = word.start;
     }
     None
@@ -143,24 +140,32 @@ pub(super) fn mentions(scan: &Scan<'_>, range: &Range<usize>, words: &[&str]) ->
     let to = scan
         .text
         .floor_char_boundary((range.end + AFTER).min(scan.text.len()));
-    let before = scan.text[from..range.start].to_lowercase();
-    let after = scan.text[range.end..to].to_lowercase();
-    words.iter().any(|word| {
-        [&before, &after, &scan.field.words]
-            .into_iter()
-            .any(|text| has_word(text, word))
-    })
+    let around = [
+        &scan.text[from..range.start],
+        &scan.text[range.end..to],
+        &scan.field.words,
+    ];
+    words
+        .iter()
+        .any(|word| around.into_iter().any(|text| has_word(text, word)))
 }
 
 fn has_word(text: &str, word: &str) -> bool {
+    if !word.is_ascii() {
+        return !text.is_ascii() && text.to_lowercase().contains(word.trim_end_matches('*'));
+    }
     let (word, open) = word
         .strip_suffix('*')
         .map_or((word, false), |stem| (stem, true));
-    let is_letter = |c: char| c.is_ascii_alphanumeric();
-    text.match_indices(word).any(|(start, _)| {
+    let (text, word) = (text.as_bytes(), word.as_bytes());
+    let letter = |position: usize| text.get(position).is_some_and(u8::is_ascii_alphanumeric);
+    let [lower, ..] = *word else { return false };
+    memchr::memchr2_iter(lower, lower.to_ascii_uppercase(), text).any(|start| {
         let end = start + word.len();
-        !word.is_ascii()
-            || !text[..start].ends_with(is_letter) && (open || !text[end..].starts_with(is_letter))
+        text.get(start..end)
+            .is_some_and(|found| found.eq_ignore_ascii_case(word))
+            && !start.checked_sub(1).is_some_and(letter)
+            && (open || !letter(end))
     })
 }
 
@@ -179,12 +184,29 @@ fn previous_word(text: &str, floor: usize, end: usize) -> Option<Range<usize>> {
     Some(floor + start..floor + end)
 }
 
+/// Whether a word means `number`, of what the word before it may say.
+fn is_number(word: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "number",
+        "nr",
+        "no",
+        "numero",
+        "nummer",
+        "numer",
+        "número",
+        "numéro",
+        "номер",
+    ];
+    WORDS.iter().any(|number| word.eq_ignore_ascii_case(number))
+}
+
 /// Whether `number` after this word is a telephone number unless said otherwise.
 fn is_possessive(word: &str) -> bool {
-    matches!(
-        word,
-        "my" | "My" | "his" | "her" | "their" | "your" | "Your" | "our" | "Our" | "new"
-    )
+    const WORDS: [&str; 21] = [
+        "my", "his", "her", "their", "your", "our", "new", "mein", "meine", "ihre", "seine", "mon",
+        "son", "mi", "su", "mio", "meu", "mijn", "mój", "min", "мой",
+    ];
+    WORDS.iter().any(|owner| word.eq_ignore_ascii_case(owner))
 }
 
 /// Returns what a word says, in any case.
@@ -214,7 +236,7 @@ fn ascii_meaning(word: &str) -> Option<Cue> {
         | "facetime" | "rufnummer" | "anrufen" | "erreichbar" | "erreichen" | "durchwahl"
         | "festnetz" | "appelez" | "appeler" | "joindre" | "portable" | "llamar" | "llame"
         | "llama" | "ligue" | "ligar" | "chiamare" | "chiama" | "chiamami" | "chiamate" | "bel"
-        | "bellen" | "ringa" | "ring\u{0}" | "zadzwo" | "komorka" | "kom" | "nomor" | "hubungi"
+        | "bellen" | "ringa" | "zadzwo" | "komorka" | "kom" | "nomor" | "hubungi"
         | "puhelin" | "puhelinnumero" | "puh" | "gsm" | "telefonszam" | "phonenumber"
         | "mobilenumber" | "lada" | "tfno" | "tfn" | "emergency" => Cue::Phone,
         "card" | "cards" | "visa" | "mastercard" | "amex" | "maestro" | "discover" | "diners"

@@ -14,6 +14,9 @@ const MOST_DIGITS: usize = 96;
 /// The fewest digits of anything that is found, but for addresses.
 const FEWEST_DIGITS: usize = 7;
 
+/// Within how many bytes the digits of a number stand.
+const LONGEST_SHORT: usize = 48;
+
 /// How many groups after its first a number is looked for in.
 const LOOK_AHEAD: usize = 8;
 
@@ -70,15 +73,21 @@ pub(super) fn find(scan: &mut Scan<'_>, start: usize, word_end: usize) -> usize 
     if word_end - start > 64 {
         return word_end;
     }
-    if word_end - start < FEWEST_DIGITS && word_end > start && gap(scan, word_end).is_none() {
+    let may_be_key = word_end - start >= 8 || scan.at(word_end) == b'/';
+    if may_be_key && secret::number(scan, start, word_end) {
         return word_end;
     }
-    if secret::number(scan, start, word_end) {
+    if is_short(scan, start) {
+        if word_end - start >= FEWEST_DIGITS {
+            national::find_word(scan, start, word_end);
+        }
         return word_end;
     }
-    let Some(run) = Run::read(scan, start) else {
+    let mut run = Run::new(start);
+    run.read(scan);
+    if run.end == start {
         return word_end.max(start + 1);
-    };
+    }
     national::find_word(scan, start, word_end);
     if run.length == 0 || is_attached(scan, start) {
         return run.end;
@@ -94,6 +103,24 @@ pub(super) fn find(scan: &mut Scan<'_>, start: usize, word_end: usize) -> usize 
         end = end.max(found);
     }
     end
+}
+
+/// Whether too few digits stand together for anything that is found.
+fn is_short(scan: &Scan<'_>, start: usize) -> bool {
+    let (mut digits, mut dots) = (0, 0);
+    for byte in scan.bytes[start..].iter().take(LONGEST_SHORT) {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'.' => dots += 1,
+            b' ' | b'-' | b'/' | b'(' | b')' => {}
+            0x80.. => return false,
+            _ => break,
+        }
+        if digits >= FEWEST_DIGITS || dots >= 3 {
+            return false;
+        }
+    }
+    true
 }
 
 /// Whether a byte sequence begins a digit that is not ASCII.
@@ -128,9 +155,8 @@ fn digit_at(bytes: &[u8], position: usize) -> Option<(u8, usize)> {
 }
 
 impl Run {
-    /// Reads a run, or nothing if its first group is too long.
-    fn read(scan: &Scan<'_>, start: usize) -> Option<Self> {
-        let mut run = Self {
+    fn new(start: usize) -> Self {
+        Self {
             digits: [0; MOST_DIGITS],
             groups: [Group::default(); MOST_GROUPS],
             counts: [0; MOST_GROUPS],
@@ -138,24 +164,27 @@ impl Run {
             length: 0,
             end: start,
             torn: false,
-        };
-        let mut position = start;
-        while run.length < MOST_GROUPS {
-            let Some(group) = run.read_group(scan, position) else {
+        }
+    }
+
+    /// Reads the groups from the end on.
+    fn read(&mut self, scan: &Scan<'_>) {
+        let mut position = self.end;
+        while self.length < MOST_GROUPS {
+            let Some(group) = self.read_group(scan, position) else {
                 break;
             };
-            run.groups[run.length] = group;
-            run.counts[run.length] = group.count;
-            run.end = group.end;
-            run.length += 1;
+            self.groups[self.length] = group;
+            self.counts[self.length] = group.count;
+            self.end = group.end;
+            self.length += 1;
             let Some((gap, next)) = gap(scan, group.end) else {
                 break;
             };
-            run.gaps[run.length - 1] = gap;
+            self.gaps[self.length - 1] = gap;
             position = next;
         }
-        run.drop_torn(scan);
-        (run.end > start).then_some(run)
+        self.drop_torn(scan);
     }
 
     fn groups(&self) -> &[Group] {

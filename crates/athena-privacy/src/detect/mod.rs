@@ -125,7 +125,7 @@ impl Detector {
     }
 
     fn find_with(&self, field: &Field, text: &str) -> Vec<Finding> {
-        let mut scan = Scan::new(text, field);
+        let mut scan = Scan::new(text, field, self.threshold);
         scan.run();
         secret::whole_field(&mut scan);
         for pattern in &self.patterns {
@@ -136,8 +136,7 @@ impl Detector {
             return findings;
         }
         findings.retain(|finding| {
-            finding.confidence >= self.threshold
-                && !token::overlaps(&tokens, &finding.range)
+            !token::overlaps(&tokens, &finding.range)
                 && !self.allowed.contains(finding, &text[finding.range.clone()])
         });
         overlap::resolve(findings)

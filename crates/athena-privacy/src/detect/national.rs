@@ -90,14 +90,20 @@ static RULES: [Rule; 55] = [
     Rule { name: "vn_cccd", shapes: &[Said("999999999999")], check: |n| n[0] == b'0', words: &["cccd", "căn cước"] },
 ];
 
+/// How sure it is that a number without its characteristic form and its words is one.
+const UNSAID: f64 = 0.4;
+
+/// A shape with its rule, and what comes after the digits that it begins with.
+type Entry = (Option<u8>, &'static Rule, &'static Shape);
+
 /// Shapes by the number of digits they begin with.
-static BY_LEAD: LazyLock<Vec<Vec<(&Rule, &Shape)>>> = LazyLock::new(|| {
+static BY_LEAD: LazyLock<Vec<Vec<Entry>>> = LazyLock::new(|| {
     let mut table: Vec<Vec<_>> = (0..=LONGEST).map(|_| Vec::new()).collect();
     for rule in &RULES {
         for shape in rule.shapes {
             let (Alone(form) | Said(form)) = shape;
             let lead = form.bytes().take_while(|b| *b == b'9').count();
-            table[lead].push((rule, shape));
+            table[lead].push((form.as_bytes().get(lead).copied(), rule, shape));
         }
     }
     table
@@ -105,17 +111,25 @@ static BY_LEAD: LazyLock<Vec<Vec<(&Rule, &Shape)>>> = LazyLock::new(|| {
 
 /// Reports the numbers that begin with the word from `start` to `end`.
 pub(super) fn find_word(scan: &mut Scan<'_>, start: usize, end: usize) {
-    let lead = scan.end_of(start, LONGEST + 1, |b| b.is_ascii_digit()) - start;
     if end - start > LONGEST_WORD || is_continued(scan, start) {
         return;
     }
+    let lead = scan.end_of(start, LONGEST + 1, |b| b.is_ascii_digit()) - start;
     let Some(shapes) = BY_LEAD.get(lead) else {
         return;
     };
+    if lead == 0 && (4..7).contains(&(end - start)) {
+        return;
+    }
     let mut buffer = [0; LONGEST];
-    for (rule, shape) in shapes {
+    buffer[..lead].copy_from_slice(&scan.bytes[start..start + lead]);
+    let next = scan.at(start + lead);
+    for (after, rule, shape) in shapes {
+        if !after.is_none_or(|form| fits(form, next)) {
+            continue;
+        }
         let (Alone(form) | Said(form)) = shape;
-        let Some((end, length)) = matched(scan, start, form, &mut buffer) else {
+        let Some((end, length)) = matched(scan, start, lead, form, &mut buffer) else {
             continue;
         };
         let number = &buffer[..length];
@@ -132,11 +146,13 @@ fn confidence(scan: &Scan<'_>, range: &Range<usize>, rule: &Rule, alone: bool) -
     if context::mentions(scan, range, rule.words) {
         return 0.95;
     }
+    if !alone {
+        return UNSAID;
+    }
     match context::cue(scan, range) {
         Some(Cue::Phone | Cue::Card | Cue::Version) => 0.4,
         Some(Cue::Identifier) if scan.at(range.start).is_ascii_digit() => 0.5,
-        _ if alone => 0.8,
-        _ => 0.4,
+        _ => 0.8,
     }
 }
 
@@ -149,28 +165,25 @@ fn is_continued(scan: &Scan<'_>, start: usize) -> bool {
     }
 }
 
-/// Fills the buffer with letters and digits if a shape stands at `start`, and returns its end.
+/// Adds letters and digits to the buffer if a shape stands at `start`, whose digits at the beginning
+/// are there already, and returns its end and how many there are.
 fn matched(
     scan: &Scan<'_>,
     start: usize,
+    lead: usize,
     shape: &str,
     buffer: &mut [u8; LONGEST],
 ) -> Option<(usize, usize)> {
-    let mut end = start;
-    let mut length = 0;
-    for form in shape.bytes() {
+    let mut end = start + lead;
+    let mut length = lead;
+    for form in shape.bytes().skip(lead) {
         let byte = scan.at(end);
-        let keep = match form {
-            b'9' => byte.is_ascii_digit(),
-            b'A' => byte.is_ascii_alphabetic(),
-            b'X' => byte.is_ascii_alphanumeric(),
-            _ => false,
-        };
-        if keep {
+        if !fits(form, byte) {
+            return None;
+        }
+        if byte.is_ascii_alphanumeric() {
             *buffer.get_mut(length)? = byte.to_ascii_uppercase();
             length += 1;
-        } else if !(byte == form || (form == b' ' && byte == b'-')) {
-            return None;
         }
         end += 1;
     }
@@ -181,6 +194,18 @@ fn matched(
         byte => is_word(byte),
     };
     (!continues).then_some((end, length))
+}
+
+/// Whether a byte may stand where a shape has this.
+#[inline]
+fn fits(form: u8, byte: u8) -> bool {
+    match form {
+        b'9' => byte.is_ascii_digit(),
+        b'A' => byte.is_ascii_alphabetic(),
+        b'X' => byte.is_ascii_alphanumeric(),
+        b' ' => matches!(byte, b' ' | b'-'),
+        _ => form == byte,
+    }
 }
 
 fn digit(byte: u8) -> u32 {
@@ -200,7 +225,7 @@ fn weighted(digits: &[u8], weights: &[u32]) -> u32 {
         .sum()
 }
 
-/// Whether six digits are year, month and day, the year with `1` digits... of two.
+/// Whether a month and a day follow the digits of a year.
 fn is_date(digits: &[u8], year_digits: usize) -> bool {
     let rest = &digits[year_digits..];
     (1..=12).contains(&number(&rest[..2])) && (1..=31).contains(&number(&rest[2..4]))

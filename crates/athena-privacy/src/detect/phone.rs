@@ -291,7 +291,8 @@ impl<'s> Number<'s> {
             (true, false) if spaces => 0.72,
             (true, false) => 0.8,
             (false, true) => 0.72,
-            (false, false) => 0.55,
+            (false, false) if spaces => 0.55,
+            (false, false) => 0.72,
         }
     }
 

@@ -12,6 +12,7 @@ pub(super) struct Scan<'t> {
     pub(super) text: &'t str,
     pub(super) bytes: &'t [u8],
     pub(super) field: &'t Field,
+    threshold: f64,
     findings: Vec<Finding>,
     tokens: Vec<Range<usize>>,
 }
@@ -45,12 +46,13 @@ const NOT_HEX: u8 = 8;
 const CLASSES: [u8; 256] = classes();
 
 impl<'t> Scan<'t> {
-    pub(super) fn new(text: &'t str, field: &'t Field) -> Self {
+    pub(super) fn new(text: &'t str, field: &'t Field, threshold: f64) -> Self {
         let bytes = text.as_bytes();
         Self {
             text,
             bytes,
             field,
+            threshold,
             findings: Vec::new(),
             tokens: Vec::new(),
         }
@@ -99,7 +101,7 @@ impl<'t> Scan<'t> {
         self.report_masking(kind, rule, range.clone(), range, confidence);
     }
 
-    /// Notes a finding of which a part is masked.
+    /// Notes a finding of which a part is masked, unless it is too unsure.
     pub(super) fn report_masking(
         &mut self,
         kind: Kind,
@@ -108,6 +110,9 @@ impl<'t> Scan<'t> {
         masked: Range<usize>,
         confidence: f64,
     ) {
+        if confidence < self.threshold {
+            return;
+        }
         let whole = self
             .text
             .get(range.clone())

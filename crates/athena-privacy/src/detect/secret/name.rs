@@ -17,7 +17,7 @@ pub(super) const LONGEST: usize = 64;
 /// The most words of a name that are looked at.
 const MOST_WORDS: usize = 12;
 
-const PASSWORDS: [&str; 22] = [
+const PASSWORDS: [&str; 20] = [
     "password",
     "passwd",
     "pwd",
@@ -31,8 +31,6 @@ const PASSWORDS: [&str; 22] = [
     "contraseña",
     "mdp",
     "motdepasse",
-    "haslo",
-    "hasło",
     "wachtwoord",
     "pw",
     "psw",
@@ -146,37 +144,56 @@ const QUALIFIERS: [&str; 28] = [
     "plain", "default", "b", "base64", "hex", "v", "backup", "is", "key",
 ];
 
+/// How names of secrets in ASCII, or a word of them, begin.
+const STARTS: [&[u8]; 20] = [
+    b"pass",
+    b"pwd",
+    b"pw",
+    b"psw",
+    b"pin",
+    b"secret",
+    b"sig",
+    b"sas",
+    b"senha",
+    b"token",
+    b"key",
+    b"kennwort",
+    b"auth",
+    b"cred",
+    b"contrase",
+    b"bearer",
+    b"jwt",
+    b"mdp",
+    b"motdepasse",
+    b"wachtwoord",
+];
+
+/// For each first letter of [`STARTS`], a bit for each second one.
+static PAIRS: [u32; 32] = pairs();
+
+const fn pairs() -> [u32; 32] {
+    let mut table = [0; 32];
+    let mut index = 0;
+    while index < STARTS.len() {
+        let [first, second, ..] = *STARTS[index] else {
+            break;
+        };
+        table[(first & 31) as usize] |= 1 << (second & 31);
+        index += 1;
+    }
+    table
+}
+
 /// Whether a name may announce a secret, which is quick to deny.
 #[inline]
 pub(super) fn is_candidate(name: &[u8]) -> bool {
-    name.iter().enumerate().any(|(index, byte)| {
-        let rest = &name[index..];
-        match byte | 0x20 {
-            b'p' => {
-                begins(rest, b"pass")
-                    || begins(rest, b"pwd")
-                    || begins(rest, b"pw")
-                    || begins(rest, b"psw")
-                    || begins(rest, b"pin")
-            }
-            b's' => {
-                begins(rest, b"secret")
-                    || begins(rest, b"sig")
-                    || begins(rest, b"sas")
-                    || begins(rest, b"senha")
-            }
-            b't' => begins(rest, b"token"),
-            b'k' => begins(rest, b"key") || begins(rest, b"kennwort"),
-            b'a' => begins(rest, b"auth"),
-            b'c' => begins(rest, b"cred") || begins(rest, b"contrase"),
-            b'b' => begins(rest, b"bearer"),
-            b'j' => begins(rest, b"jwt"),
-            b'm' => begins(rest, b"mdp") || begins(rest, b"motdepasse"),
-            b'w' => begins(rest, b"wachtwoord"),
-            b'h' => begins(rest, b"has"),
-            _ => *byte >= 0x80,
-        }
-    })
+    !name.is_ascii()
+        || name.windows(2).enumerate().any(|(index, pair)| {
+            PAIRS[usize::from(pair[0] & 31)] >> (pair[1] & 31) & 1 == 1
+                && STARTS
+                    .iter()
+                    .any(|start| start[1] == pair[1] | 0x20 && begins(&name[index..], start))
+        })
 }
 
 fn begins(bytes: &[u8], word: &[u8]) -> bool {
