@@ -72,7 +72,7 @@ pub fn home_prefix(path: &str) -> Option<Range<usize>> {
 
 /// Reports the path whose first slash stands at `start` and returns where to go on.
 pub(super) fn unix(scan: &mut Scan<'_>, start: usize) -> usize {
-    if !matches!(scan.at(start + 1), b'a'..=b'z' | b'A'..=b'Z')
+    if !scan.at(start + 1).is_ascii_alphabetic()
         || !(is_boundary(scan, start) || is_after_file_scheme(scan, start))
         || is_route(scan, start)
     {
