@@ -274,6 +274,20 @@ fn only_the_home_is_masked() {
 }
 
 #[test]
+fn a_secret_in_a_path_is_masked_too() {
+    let text = "in /home/alice/ghp_a8Kd93jfL0sPqW7xYz12Bc45De67Fg89Hi01/x";
+    let findings = Detector::new().find(text);
+    let found: Vec<_> = findings
+        .iter()
+        .map(|f| (&f.kind, f.range.clone(), f.masked.clone()))
+        .collect();
+    assert_eq!(
+        found,
+        [(&Kind::Path, 3..15, 3..14), (&Kind::Secret, 15..55, 15..55)]
+    );
+}
+
+#[test]
 fn homes() {
     let home = |path: &'static str| home_prefix(path).map(|range| &path[range]);
     for (path, expected) in [
