@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::context::{self, Cue};
-use super::scan::Scan;
+use super::national;
+use super::scan::{Scan, is_word};
 use crate::kind::Kind;
 
 /// Issuers: the name, the first and last prefix, and the lengths.
@@ -31,15 +32,37 @@ const ISSUERS: [(&str, u32, u32, &[usize]); 20] = [
     ("mir", 2200, 2204, &[16, 17, 18, 19]),
 ];
 
+/// Words near a card's number, whatever other number is spoken of too.
+const WORDS: [&str; 9] = [
+    "card",
+    "cards",
+    "visa",
+    "mastercard",
+    "amex",
+    "payment*",
+    "kreditkarte",
+    "tarjeta",
+    "carte",
+];
+
 /// Reports a number if the digits can be one.
 pub(super) fn find(scan: &mut Scan<'_>, digits: &[u8], range: Range<usize>, grouped: bool) {
     if digits.iter().all(|d| *d == digits[0]) || !luhn(digits) {
         return;
     }
+    if is_part(scan, &range) || national::is_chinese(digits) {
+        return;
+    }
     let issuer = issuer(digits);
     let confidence = match (context::cue(scan, &range), issuer) {
         (Some(Cue::Card), Some(_)) => 0.98,
+        (Some(Cue::Identifier), Some(_)) if context::mentions(scan, &range, &WORDS) => 0.85,
         (Some(Cue::Card), None) => 0.75,
+        (Some(Cue::Identifier), None)
+            if digits.len() == 16 && context::mentions(scan, &range, &WORDS) =>
+        {
+            0.72
+        }
         (_, None) => return,
         (Some(Cue::Identifier | Cue::Version), _) => 0.4,
         (_, Some("maestro")) if !grouped || digits.len() != 16 => 0.6,
@@ -54,6 +77,22 @@ pub(super) fn find(scan: &mut Scan<'_>, digits: &[u8], range: Range<usize>, grou
         range,
         confidence,
     );
+}
+
+/// Whether groups of four before and after go on with the same number: that of an account.
+fn is_part(scan: &Scan<'_>, range: &Range<usize>) -> bool {
+    let four = |group: Option<&[u8]>| {
+        group.is_some_and(|group| {
+            group.iter().all(u8::is_ascii_alphanumeric) && group.iter().any(u8::is_ascii_digit)
+        })
+    };
+    let before = range.start.saturating_sub(5)..range.start.saturating_sub(1);
+    scan.before(range.start) == b' '
+        && scan.at(range.end) == b' '
+        && four(scan.bytes.get(before.clone()))
+        && !is_word(scan.before(before.start))
+        && four(scan.bytes.get(range.end + 1..range.end + 5))
+        && !is_word(scan.at(range.end + 5))
 }
 
 fn issuer(digits: &[u8]) -> Option<&'static str> {

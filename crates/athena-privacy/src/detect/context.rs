@@ -237,7 +237,7 @@ fn ascii_meaning(word: &str) -> Option<Cue> {
         | "festnetz" | "appelez" | "appeler" | "joindre" | "portable" | "llamar" | "llame"
         | "llama" | "ligue" | "ligar" | "chiamare" | "chiama" | "chiamami" | "chiamate" | "bel"
         | "bellen" | "ringa" | "zadzwo" | "komorka" | "kom" | "nomor" | "hubungi"
-        | "puhelin" | "puhelinnumero" | "puh" | "gsm" | "telefonszam" | "phonenumber"
+        | "rappel" | "rappelle" | "rappeler" | "appelle" | "rueckruf" | "puhelin" | "puhelinnumero" | "puh" | "gsm" | "telefonszam" | "phonenumber"
         | "mobilenumber" | "lada" | "tfno" | "tfn" | "emergency" => Cue::Phone,
         "card" | "cards" | "visa" | "mastercard" | "amex" | "maestro" | "discover" | "diners"
         | "jcb" | "unionpay" | "cc" | "pan" | "creditcard" | "debit" | "credit" | "ccn"
@@ -247,6 +247,7 @@ fn ascii_meaning(word: &str) -> Option<Cue> {
         | "passport" | "iban" | "nino" | "taxpayer" => Cue::Person,
         "version" | "ver" | "v" | "build" | "release" | "released" | "firmware" | "upgrade"
         | "upgraded" | "package" | "oid" | "driver" | "sdk" | "section" | "chapter" | "clause"
+        | "bump" | "bumps" | "bumped" | "bumping" | "downgrade" | "downgraded" | "minimum"
         | "paragraph" | "chrome" | "assembly" | "assemblyversion" | "fileversion" | "snmp"
             => Cue::Version,
         "order" | "orders" | "invoice" | "ticket" | "tracking" | "account" | "acct" | "konto"
@@ -269,6 +270,7 @@ fn ascii_meaning(word: &str) -> Option<Cue> {
         | "error" | "code" | "errno" | "token" | "block" | "height" | "chassis" | "meter"
         | "inventory" | "stock" | "catalog" | "catalogue" | "library" | "asset" | "mac"
         | "equals" | "divided" | "plus" | "minus" | "times" | "pi" => Cue::Identifier,
+        _ if word.starts_with("telefon") || word.starts_with("telephon") => Cue::Phone,
         _ => return None,
     })
 }
@@ -276,15 +278,19 @@ fn ascii_meaning(word: &str) -> Option<Cue> {
 /// Beginnings, or for scripts without spaces parts, of words in lower case.
 #[rustfmt::skip]
 fn foreign_meaning(word: &str) -> Option<Cue> {
-    const PHONES: [&str; 34] = [
+    const PHONES: [&str; 37] = [
         "teléfono", "móvil", "téléphone", "tél", "numéro", "llám", "telefón", "zadzwoń", "komórk",
         "тел", "звон", "моб", "позвон", "дзвон", "факс", "τηλ", "κινητ", "电话", "手机", "電話",
         "携帯", "致电", "热线", "联系", "拨打", "聯絡", "전화", "휴대", "핸드폰", "연락", "هاتف",
-        "جوال", "फोन", "טלפון",
+        "جوال", "फोन", "मोबाइल", "טלפון", "rückruf", "zurückrufen",
     ];
     const IDENTIFIERS: [&str; 14] = [
         "заказ", "счёт", "счет", "订单", "訂單", "注文", "주문", "快递", "发票", "編號", "编号",
         "bestellübersicht", "número de pedido", "накладн",
+    ];
+    const VERSIONS: [&str; 13] = [
+        "версия", "версии", "версию", "версі", "版本", "バージョン", "버전", "versión", "versão",
+        "έκδοση", "sürüm", "الإصدار", "संस्करण",
     ];
     const CARDS: [&str; 5] = ["карт", "信用卡", "银行卡", "カード", "카드"];
     const PEOPLE: [&str; 3] = ["身份证", "주민등록", "マイナンバー"];
@@ -293,6 +299,8 @@ fn foreign_meaning(word: &str) -> Option<Cue> {
         Some(Cue::Person)
     } else if any(&IDENTIFIERS) {
         Some(Cue::Identifier)
+    } else if any(&VERSIONS) {
+        Some(Cue::Version)
     } else if any(&CARDS) {
         Some(Cue::Card)
     } else {

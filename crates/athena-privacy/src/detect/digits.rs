@@ -304,7 +304,9 @@ impl Run {
         let (after, beyond) = (scan.at(end), scan.at(end + 1));
         let continues = match after {
             b'-' | b'/' | b':' => beyond.is_ascii_alphanumeric(),
-            b'.' | b',' => beyond.is_ascii_digit(),
+            b'.' => beyond.is_ascii_digit(),
+            // Decimals, unless the number is too long for an amount: then it is a list.
+            b',' => beyond.is_ascii_digit() && self.groups[last].count < 8,
             b'%' => true,
             _ => false,
         };
@@ -390,7 +392,11 @@ fn is_attached(scan: &Scan<'_>, start: usize) -> bool {
     match scan.before(start) {
         b'-' => is_word(ahead) || ahead == b'-',
         b'.' => ahead.is_ascii_digit(),
-        b'@' => is_word(ahead),
+        // Of addresses `ip` knows better.
+        b'@' => {
+            let end = scan.end_of(start, 16, |b| b.is_ascii_digit() || b == b'.');
+            is_word(ahead) && memchr::memchr_iter(b'.', &scan.bytes[start..end]).count() < 3
+        }
         b'/' => is_word(ahead) || ahead == b'/' && !scan.text[..start].ends_with("://"),
         b',' => {
             ahead.is_ascii_digit()

@@ -21,6 +21,9 @@ const NOT_TOP_LEVEL: [&str; 37] = [
     "pdf", "tgz", "gz", "exe", "dll", "service", "socket", "timer", "target", "slice", "mount",
 ];
 
+/// What stands before the label of an outer scope in Kotlin: `this@Outer.field`.
+const SCOPES: [&str; 5] = ["this", "super", "return", "break", "continue"];
+
 /// Users of version control over ssh.
 const REPOSITORY_USERS: [&str; 6] = ["git", "hg", "svn", "gitea", "gitlab", "gogs"];
 
@@ -31,6 +34,9 @@ pub(super) fn find(scan: &mut Scan<'_>, at: usize, domain: usize) {
         return;
     };
     let host = &scan.text[domain..end];
+    if SCOPES.contains(&&scan.text[local.clone()]) {
+        return;
+    }
     if is_reserved(host) || is_version(host) || is_remote(scan, &local, at, end) {
         return;
     }

@@ -116,7 +116,8 @@ fn is_part(scan: &Scan<'_>, range: &Range<usize>) -> bool {
         scan.at(range.end + 1),
     );
     let left = match before {
-        b'.' | b'-' | b'@' => ahead.is_ascii_alphanumeric(),
+        b'@' => ahead.is_ascii_alphanumeric() && !is_login(scan, range),
+        b'.' | b'-' => ahead.is_ascii_alphanumeric(),
         b'/' => ahead.is_ascii_alphabetic(),
         b'=' => ahead == b'=' || ahead == b'~' || ahead == b'<' || ahead == b'>',
         b'^' | b'~' | b'_' | b'$' => true,
@@ -131,6 +132,49 @@ fn is_part(scan: &Scan<'_>, range: &Range<usize>) -> bool {
     left || right
 }
 
+/// Whether the address stands in `user@address` of a remote command and not in `package@1.2.3.4`.
+fn is_login(scan: &Scan<'_>, range: &Range<usize>) -> bool {
+    const COMMANDS: [&str; 8] = [
+        "ssh",
+        "scp",
+        "sftp",
+        "rsync",
+        "mosh",
+        "sshpass",
+        "ssh-copy-id",
+        "autossh",
+    ];
+    let user = scan.start_of(range.start - 1, 32, |b| {
+        is_word(b) || matches!(b, b'-' | b'.')
+    });
+    let remote = scan.at(range.end) == b':' && !scan.at(range.end + 1).is_ascii_digit();
+    let root = matches!(
+        &scan.bytes[user..range.start],
+        b"root@" | b"admin@" | b"ubuntu@"
+    );
+    remote || root || context::mentions(scan, range, &COMMANDS)
+}
+
+/// Returns where the version begins that this one follows: `1.2.3.4 → 1.2.3.5`, `1.0 and 1.1`.
+fn earlier_version(scan: &Scan<'_>, start: usize) -> Option<usize> {
+    const LINKS: [&str; 8] = [" → ", " -> ", " => ", " to ", " and ", ", ", " or ", " – "];
+    let before = &scan.text[scan.text.floor_char_boundary(start.saturating_sub(48))..start];
+    let field = before.trim_end_matches(['"', '\'']);
+    let field = field.strip_suffix(": ").unwrap_or(field);
+    let end = match LINKS.iter().find_map(|link| before.strip_suffix(link)) {
+        Some(rest) => start - (before.len() - rest.len()),
+        // The next field of an object: `"version": "1.2.3.4", "minimum": "1.2.3.0"`.
+        None if field.len() < before.len() => {
+            let comma = field.rfind("\", ")?;
+            start - (before.len() - comma)
+        }
+        None => return None,
+    };
+    let earlier = scan.start_of(end, 24, |b| b.is_ascii_digit() || b == b'.');
+    let dots = memchr::memchr_iter(b'.', &scan.bytes[earlier..end]).count();
+    (dots >= 2).then_some(earlier)
+}
+
 fn is_version(scan: &Scan<'_>, range: &Range<usize>, address: Ipv4Addr) -> bool {
     let small = address.octets().iter().all(|octet| *octet < 30);
     let heads_line = matches!(scan.before(range.start), 0 | b'\n' | b'#')
@@ -139,5 +183,9 @@ fn is_version(scan: &Scan<'_>, range: &Range<usize>, address: Ipv4Addr) -> bool 
     if address.octets() == [1, 3, 6, 1] || (small && heads_line && titles) {
         return true;
     }
-    context::cue(scan, range) == Some(Cue::Version)
+    if context::cue(scan, range) == Some(Cue::Version) {
+        return true;
+    }
+    earlier_version(scan, range.start)
+        .is_some_and(|start| context::cue(scan, &(start..range.start)) == Some(Cue::Version))
 }

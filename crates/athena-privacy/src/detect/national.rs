@@ -56,7 +56,7 @@ static RULES: [Rule; 55] = [
     Rule { name: "pt_nif", shapes: &[Said("999999999"), Said("999 999 999")], check: nif, words: &["nif", "contribuinte", "fiscal"] },
     Rule { name: "au_tfn", shapes: &[Said("999 999 999"), Said("999999999")], check: tfn, words: &["tfn", "tax file", "tax*"] },
     Rule { name: "au_medicare", shapes: &[Alone("9999 99999 9"), Said("9999999999")], check: medicare, words: &["medicare"] },
-    Rule { name: "cn_resident", shapes: &[Alone("99999999999999999X")], check: chinese, words: &["身份证"] },
+    Rule { name: "cn_resident", shapes: &[Alone("99999999999999999X")], check: chinese, words: &["身份证", "resident", "identity card", "id card", "公民"] },
     Rule { name: "kr_rrn", shapes: &[Alone("999999-9999999")], check: korean, words: &["주민", "rrn", "resident"] },
     Rule { name: "sg_nric", shapes: &[Alone("A9999999A")], check: nric, words: &["nric", "fin"] },
     Rule { name: "za_id", shapes: &[Alone("9999999999999"), Alone("999999 9999 999")], check: south_african, words: &["id", "south african"] },
@@ -104,6 +104,11 @@ static BY_LEAD: LazyLock<Vec<Vec<Entry>>> = LazyLock::new(|| {
             let (Alone(form) | Said(form)) = shape;
             let lead = form.bytes().take_while(|b| *b == b'9').count();
             table[lead].push((form.as_bytes().get(lead).copied(), rule, shape));
+            // A digit may stand for the `X` too, and then the number begins with more of them.
+            if form.as_bytes().get(lead) == Some(&b'X') {
+                let after = form.as_bytes().get(lead + 1).copied();
+                table[lead + 1].push((after, rule, shape));
+            }
         }
     }
     table
@@ -154,6 +159,11 @@ fn confidence(scan: &Scan<'_>, range: &Range<usize>, rule: &Rule, alone: bool) -
         Some(Cue::Identifier) if scan.at(range.start).is_ascii_digit() => 0.5,
         _ => 0.8,
     }
+}
+
+/// Whether digits are a number of a Chinese resident.
+pub(super) fn is_chinese(digits: &[u8]) -> bool {
+    digits.len() == 18 && chinese(digits)
 }
 
 fn is_continued(scan: &Scan<'_>, start: usize) -> bool {

@@ -408,7 +408,7 @@ fn quoted_end(scan: &Scan<'_>, start: usize, from: usize) -> Option<usize> {
 fn continues_after_space(scan: &Scan<'_>, space: usize, style: Style) -> bool {
     let separator = if style == Style::Windows { b'\\' } else { b'/' };
     let mut position = space;
-    for _ in 0..3 {
+    for _ in 0..4 {
         let word = position + 1;
         let capital = scan.at(word).is_ascii_uppercase() || scan.at(word).is_ascii_digit();
         let end = scan.end_of(word, 32, |b| {
@@ -417,7 +417,11 @@ fn continues_after_space(scan: &Scan<'_>, space: usize, style: Style) -> bool {
         if scan.at(end) == separator && end > word {
             return capital || style == Style::Windows && scan.at(end + 1).is_ascii_alphanumeric();
         }
-        if scan.at(end) != b' ' || !(capital || scan.at(word) == b'-') {
+        if scan.has(word, b"- ") {
+            position = word + 1;
+            continue;
+        }
+        if scan.at(end) != b' ' || !capital {
             return false;
         }
         position = end;

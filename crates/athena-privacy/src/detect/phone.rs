@@ -76,7 +76,7 @@ pub(super) fn find(scan: &mut Scan<'_>, slices: &[Slice<'_>]) -> Option<usize> {
     let range = number.range(scan, end);
     let confidence = in_context(scan, &range, number.plus, worth + extended);
     let bare = number.slice.counts.len() == 1 && !number.plus;
-    if bare && is_after_letter(scan, range.start) {
+    if bare && is_after_letter(scan, range.start) || is_in_row(scan, &range) {
         return None;
     }
     let end = range.end;
@@ -126,6 +126,19 @@ fn in_context(scan: &Scan<'_>, range: &Range<usize>, plus: bool, worth: f64) -> 
         Some(_) if plus && worth > 0.9 => worth - 0.1,
         Some(_) => worth - 0.35,
     }
+}
+
+/// Whether short numbers stand right before and after: a row of them, or one long number.
+fn is_in_row(scan: &Scan<'_>, range: &Range<usize>) -> bool {
+    let (first, group) = (scan.at(range.start), 5);
+    if !matches!(first, b'1'..=b'9') || scan.before(range.start) != b' ' {
+        return false;
+    }
+    let before = scan.start_of(range.start - 1, group, |b| b.is_ascii_digit());
+    let after = scan.end_of(range.end + 1, group, |b| b.is_ascii_digit());
+    scan.at(range.end) == b' '
+        && (1..group).contains(&(range.start - 1 - before))
+        && (1..group).contains(&(after - range.end - 1))
 }
 
 /// Whether a number follows a byte that would make it the value of a query or part of a name.
@@ -324,7 +337,7 @@ impl<'s> Number<'s> {
             [4, 3, 3] if matches!(&digits[..4], b"1300" | b"1800" | b"0800" | b"0300") => 0.75,
             [1, 3, ..] if digits[0] == b'8' && digits.len() == 11 => 0.75,
             [3, 4, 4] if digits[0] == b'1' && matches!(digits[1], b'3'..=b'9') => 0.75,
-            _ if self.bracket && (8..=13).contains(&digits.len()) => 0.72,
+            _ if self.bracket && counts[0] <= 5 && (8..=13).contains(&digits.len()) => 0.72,
             [3, 2, 2, 2] | [3, 3, 3] if matches!(digits[0], b'5'..=b'9') => 0.5,
             _ if digits.len() <= 15 => 0.4,
             _ => 0.0,

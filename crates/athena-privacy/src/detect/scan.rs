@@ -168,6 +168,9 @@ impl<'t> Scan<'t> {
             Action::Foreign if digits::is_foreign_digit(self.bytes, position) => {
                 return digits::find(self, position, position);
             }
+            Action::Foreign if self.has(position, "：".as_bytes()) => {
+                secret::after_wide_colon(self, position);
+            }
             _ => {}
         }
         position + 1

@@ -28,6 +28,7 @@ pub(super) fn find(scan: &mut Scan<'_>, digits: &[u8], range: Range<usize>, grou
     let said = context::mentions(scan, &range, &WORDS);
     let confidence = match (said, grouped) {
         (true, true) => 0.95,
+        (true, false) if context::cue(scan, &range) == Some(Cue::Identifier) => 0.3,
         (true, false) => 0.85,
         (false, true) if context::cue(scan, &range) == Some(Cue::Identifier) => 0.3,
         (false, true) => 0.8,

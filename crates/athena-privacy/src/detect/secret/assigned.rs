@@ -16,19 +16,44 @@ pub(in super::super) fn assigned(scan: &mut Scan<'_>, position: usize) {
     let (before, after) = (scan.before(position), scan.at(position + 1));
     let compares =
         matches!(before, b'=' | b'!' | b'<' | b'>' | b'~') || (after == b'=' && sign == b'=');
-    if compares || (sign == b':' && (before == b':' || after == b':')) {
+    if (compares && !is_equal_to_literal(scan, position))
+        || (sign == b':' && (before == b':' || after == b':'))
+    {
         return;
     }
     let name_end = name_end(scan, position);
     let name_start = name_start(scan, name_end);
-    if name_start == name_end || !name::is_candidate(&scan.bytes[name_start..name_end]) {
+    let name = &scan.bytes[name_start..name_end];
+    if name_start == name_end || !(name::is_candidate(name) || name == b"value") {
         return;
     }
     let Some(strength) = strength(scan, name_start..name_end) else {
         return;
     };
+    // What is compared with a password is as often a word of a test as a password.
+    if compares && strength != Strength::Token {
+        return;
+    }
     let value = value_start(scan, position + 1, sign);
     report_value(scan, name_start, position, value, strength);
+}
+
+/// Reports the value after the wide colon at a position: `密码：…`.
+pub(in super::super) fn after_wide_colon(scan: &mut Scan<'_>, position: usize) {
+    let name = name_start(scan, position)..position;
+    let Some(strength) = strength(scan, name.clone()) else {
+        return;
+    };
+    let value = value_start(scan, position + '：'.len_utf8(), b':');
+    report_value(scan, name.start, position, value, strength);
+}
+
+/// Whether the sign at a position ends `==` or `!=` with a literal behind it.
+fn is_equal_to_literal(scan: &Scan<'_>, position: usize) -> bool {
+    let literal = scan.end_of(position + 1, 2, |b| b == b' ');
+    scan.at(position) == b'='
+        && matches!(scan.before(position), b'=' | b'!')
+        && matches!(scan.at(literal), b'"' | b'\'')
 }
 
 /// Reports the content of the element whose `>` stands at a position, as in `<password>x</password>`.
@@ -85,7 +110,19 @@ fn name_end(scan: &Scan<'_>, position: usize) -> usize {
     scan.start_of(position, 8, |b| {
         matches!(
             b,
-            b' ' | b'\t' | b'"' | b'\'' | b'`' | b'*' | b']' | b'\\' | b'?' | b':' | b'|' | b')'
+            b' ' | b'\t'
+                | b'"'
+                | b'\''
+                | b'`'
+                | b'*'
+                | b']'
+                | b'\\'
+                | b'?'
+                | b':'
+                | b'|'
+                | b')'
+                | b'='
+                | b'!'
         )
     })
 }
@@ -109,8 +146,24 @@ fn strength(scan: &Scan<'_>, name: Range<usize>) -> Option<Strength> {
     if own.is_some() || scan.before(name.start) != b' ' {
         return own;
     }
+    if text == "value" {
+        return attribute(scan, name.start).and_then(name::strength);
+    }
     let earlier = name_start(scan, name.start - 1);
     name::strength(&scan.text[earlier..name.end])
+}
+
+/// Returns the name that the attribute before `value` gives: `<add key="ApiSecret" value="…">`.
+fn attribute<'t>(scan: &Scan<'t>, value: usize) -> Option<&'t str> {
+    let line = scan
+        .text
+        .get(scan.start_of(value, 96, |b| b != b'\n')..value)?;
+    let (before, name) = line.trim_end().strip_suffix('"')?.rsplit_once('"')?;
+    let named = ["key=", "name=", "Key=", "Name="];
+    named
+        .iter()
+        .any(|attribute| before.ends_with(attribute))
+        .then_some(name)
 }
 
 /// Returns where the value begins after a sign.

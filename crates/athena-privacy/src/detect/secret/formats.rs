@@ -267,6 +267,9 @@ pub(super) fn find(scan: &mut Scan<'_>, start: usize, end: usize) -> Option<usiz
     if scan.has(start, b"eyJ") {
         return jwt::find(scan, start);
     }
+    if scan.has(start, b"bot") && number(scan, start + 3, end) {
+        return Some(end);
+    }
     if end - start < 14 {
         return None;
     }

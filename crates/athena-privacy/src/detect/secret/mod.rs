@@ -8,7 +8,7 @@ mod pem;
 mod spoken;
 mod value;
 
-pub(super) use assigned::{assigned, element, whole_field};
+pub(super) use assigned::{after_wide_colon, assigned, element, whole_field};
 pub(super) use formats::{azure, number};
 pub(super) use pem::{PRIVATE_KEY, dashes};
 pub(super) use value::{is_placeholder, is_sample_user};

@@ -17,7 +17,7 @@ pub(super) const LONGEST: usize = 64;
 /// The most words of a name that are looked at.
 const MOST_WORDS: usize = 12;
 
-const PASSWORDS: [&str; 20] = [
+const PASSWORDS: [&str; 21] = [
     "password",
     "passwd",
     "pwd",
@@ -37,6 +37,7 @@ const PASSWORDS: [&str; 20] = [
     "pswd",
     "пароль",
     "passw",
+    "passe",
     "pin",
 ];
 

@@ -21,6 +21,7 @@ const LEAST: usize = 24;
 pub(in super::super) fn dashes(scan: &mut Scan<'_>, start: usize) -> usize {
     let end = scan.end_of(start, usize::MAX, |b| b == b'-');
     match end - start {
+        1 => spoken::letter_option(scan, start),
         2 => option(scan, end),
         4 | 5 if scan.at(end) == b'B' || scan.has(end, b" BEGIN") => {
             return block(scan, start, end).unwrap_or(end);

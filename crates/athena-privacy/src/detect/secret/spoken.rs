@@ -18,8 +18,20 @@ pub(super) fn find(scan: &mut Scan<'_>, start: usize, end: usize) {
     match (word.len(), word[0] | 0x20) {
         (6, b'b') if word.eq_ignore_ascii_case(b"bearer") => bearer(scan, end),
         (5, b'b') if word == b"Basic" || word == b"basic" => basic(scan, end),
-        (2 | 3 | 6 | 8 | 10, b'p') | (5, b't') | (6, b's' | b'a') | (3, b'k') | (10, b'c') => {
+        (11, b'r') if word == b"requirepass" => command_value(scan, end),
+        (2, b'b') if word.eq_ignore_ascii_case(b"by") => identified_by(scan, start, end),
+        (2 | 3 | 6 | 8 | 10, b'p')
+        | (5, b't' | b's')
+        | (6, b's' | b'a')
+        | (3, b'k')
+        | (8 | 10, b'c') => {
             if let Some(strength) = announced(scan, start..end) {
+                let end = end
+                    + if scan.has(end, "ña".as_bytes()) {
+                        3
+                    } else {
+                        0
+                    };
                 announcement(scan, end, strength);
             }
         }
@@ -39,15 +51,79 @@ pub(super) fn option_value(scan: &mut Scan<'_>, start: usize, strength: Strength
     }
 }
 
+/// Reports the password that a command takes with a letter: `docker login -p …`, `curl -u name:…`.
+pub(super) fn letter_option(scan: &mut Scan<'_>, dash: usize) {
+    const COMMANDS: [(u8, &[&str]); 3] = [
+        (
+            b'p',
+            &[
+                "docker", "sshpass", "podman", "az", "helm", "skopeo", "crane", "oc",
+            ],
+        ),
+        (b'a', &["redis-cli", "keydb-cli", "valkey-cli"]),
+        (b'u', &["curl", "http", "https", "wget", "xh"]),
+    ];
+    let letter = scan.at(dash + 1);
+    let Some((_, commands)) = COMMANDS.iter().find(|(option, _)| *option == letter) else {
+        return;
+    };
+    if scan.before(dash) != b' ' || scan.at(dash + 2) != b' ' {
+        return;
+    }
+    let line = scan.start_of(dash, 120, |b| b != b'\n');
+    let line = scan.text.get(line..dash).unwrap_or_default();
+    let mut words = line.split([' ', '/', '`', '$']);
+    let Some(command) = words.find(|word| commands.contains(word)) else {
+        return;
+    };
+    // Elsewhere the letter stands for a port or a profile.
+    if letter == b'p' && command != "sshpass" && !words.any(|word| word == "login") {
+        return;
+    }
+    if letter == b'u' {
+        credentials(scan, dash + 3);
+    } else {
+        command_value(scan, dash + 2);
+    }
+}
+
+/// Reports what follows the colon of `name:password`.
+fn credentials(scan: &mut Scan<'_>, start: usize) {
+    let start = start + usize::from(matches!(scan.at(start), b'"' | b'\''));
+    let name = scan.end_of(start, 64, |b| is_word(b) || matches!(b, b'-' | b'.' | b'@'));
+    if name > start && scan.at(name) == b':' {
+        let end = bare_end(scan, name + 1);
+        report(scan, name + 1..end, Strength::Password, Style::Setting);
+    }
+}
+
+/// Reports the value after a word of a command, with or without quotation marks.
+fn command_value(scan: &mut Scan<'_>, space: usize) {
+    if scan.at(space) == b' ' {
+        option_value(scan, space + 1, Strength::Password);
+    }
+}
+
+/// Reports the literal of `IDENTIFIED BY '…'`.
+fn identified_by(scan: &mut Scan<'_>, start: usize, end: usize) {
+    let said = scan
+        .bytes
+        .get(start.saturating_sub(11)..start)
+        .is_some_and(|before| before.eq_ignore_ascii_case(b"identified "));
+    if said && scan.at(end) == b' ' && scan.at(end + 1) == b'\'' {
+        option_value(scan, end + 1, Strength::Password);
+    }
+}
+
 fn announced(scan: &Scan<'_>, range: Range<usize>) -> Option<Strength> {
     let mut buffer = [0; 10];
     let word = buffer.get_mut(..range.len())?;
     word.copy_from_slice(&scan.bytes[range.clone()]);
     word.make_ascii_lowercase();
     match &*word {
-        b"password" | b"passwd" | b"pwd" | b"passphrase" | b"passwort" | b"passcode" | b"pw" => {
-            Some(Strength::Password)
-        }
+        b"password" | b"passwd" | b"pwd" | b"passphrase" | b"passwort" | b"passcode" | b"pw"
+        | b"senha" | b"contrasena" => Some(Strength::Password),
+        b"contrase" if scan.has(range.end, "ña".as_bytes()) => Some(Strength::Password),
         b"token" | b"secret" | b"apikey" | b"credential" => Some(Strength::Token),
         b"key" => {
             let before = scan.text[..range.start].trim_end_matches([' ', '-']);
@@ -105,6 +181,10 @@ fn announcement(scan: &mut Scan<'_>, end: usize, strength: Strength) {
         ) && scan.at(word) == b' '
             && said(scan, scan.end_of(word, 4, |b| b == b' '), strength)
         {
+            return;
+        }
+        if text.ends_with(b":") && scan.at(word) == b' ' {
+            said(scan, word + 1, strength);
             return;
         }
         let ends = text.is_empty() || matches!(text[text.len() - 1], b'.' | b'!' | b'?' | b';');
