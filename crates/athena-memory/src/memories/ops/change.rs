@@ -103,9 +103,10 @@ impl Operation for Update {
         let draft = Arc::new(Draft::of(ctx, next, hash, None, self.embedding).await?);
         let intent = Intent::new("memory.update").in_project(old.project_id);
         let (id, expected) = (old.id, self.expected_version);
+        let read = Arc::new(old);
         write(ctx, intent, move |write| {
-            let draft = Arc::clone(&draft);
-            Box::pin(async move { replace(write, id, expected, &draft).await })
+            let (draft, read) = (Arc::clone(&draft), Arc::clone(&read));
+            Box::pin(async move { replace(write, id, expected, &read, &draft).await })
         })
         .await
     }
@@ -173,10 +174,16 @@ async fn replace(
     write: &Write<'_>,
     id: MemoryId,
     expected: Option<i64>,
+    read: &Memory,
     draft: &Draft,
 ) -> Result<Updated> {
     let old = locked(write, id).await?;
     check_current(&old, expected)?;
+    if (&old.content, &old.tags, &old.metadata) != (&read.content, &read.tags, &read.metadata) {
+        // Only a move to another key changes a version in place.
+        let message = "the tokens of this memory were changed a moment ago; try again";
+        return Err(Error::new(Code::Busy, message));
+    }
     if let Some((same, _)) = sql::same(write.tx(), old.project_id, &draft.content_hash).await?
         && same != old.id
     {
