@@ -162,9 +162,10 @@ fn has_word(text: &str, word: &str) -> bool {
     let [lower, ..] = *word else { return false };
     memchr::memchr2_iter(lower, lower.to_ascii_uppercase(), text).any(|start| {
         let end = start + word.len();
+        let begins = !start.checked_sub(1).is_some_and(letter) || ends_with_escape(&text[..start]);
         text.get(start..end)
             .is_some_and(|found| found.eq_ignore_ascii_case(word))
-            && !start.checked_sub(1).is_some_and(letter)
+            && begins
             && (open || !letter(end))
     })
 }
@@ -180,6 +181,9 @@ fn previous_word(text: &str, floor: usize, end: usize) -> Option<Range<usize>> {
             break;
         }
         (start, later) = (at, c);
+    }
+    if start < last && ends_with_escape(&text.as_bytes()[..=floor + start]) {
+        start += 1;
     }
     Some(floor + start..floor + end)
 }
@@ -198,6 +202,13 @@ fn is_number(word: &str) -> bool {
         "номер",
     ];
     WORDS.iter().any(|number| word.eq_ignore_ascii_case(number))
+}
+
+/// Whether these bytes end with an escape such as `\n`, whose letter is no part of the word behind.
+pub(super) fn ends_with_escape(before: &[u8]) -> bool {
+    [br"\n", br"\r", br"\t"]
+        .iter()
+        .any(|escape| before.ends_with(*escape))
 }
 
 /// Whether `number` after this word is a telephone number unless said otherwise.

@@ -180,6 +180,8 @@ fn national_numbers() {
         &Kind::NationalId,
         &[
             "NHS number ⟦943 476 5919⟧",
+            // As a log or a document within a document says it.
+            r#"{"said": "Hello.\nNHS number ⟦943 476 5919⟧"}"#,
             "NINO ⟦AB123456C⟧ ⟦AB 12 34 56 C⟧",
             "SIN: ⟦046 454 286⟧",
             "NIR ⟦1 84 12 76 451 089 46⟧",
@@ -384,11 +386,29 @@ fn private_keys() {
 }
 
 #[test]
+fn a_path_hides_nothing_that_stands_in_it() {
+    let found = |text: &str| {
+        let findings = Detector::new().find(text);
+        let masked = findings.into_iter().map(|it| text[it.masked].to_owned());
+        masked.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found("/home/ada/mail/bob@lovelace.org/inbox"),
+        ["/home/ada", "bob@lovelace.org"]
+    );
+    assert_eq!(
+        found(r"C:/Users/ada/todo.txt\npassword=hunter2\nsee"),
+        ["C:/Users/ada", "hunter2"]
+    );
+}
+
+#[test]
 fn assigned_secrets() {
     check(
         &Kind::Secret,
         &[
             "password=⟦hunter2⟧",
+            r#"{"said": "Hello.\napi_key = ⟦a8Kd93jfL0sPqW7x⟧"}"#,
             "\"api_key\": \"⟦a8Kd93jfL0sPqW7x⟧\"",
             "export SECRET_TOKEN=⟦a8Kd93jfL0sPqW7x⟧",
             "Authorization: Bearer ⟦a8Kd93jfL0sPqW7xYz12⟧",

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::super::context::ends_with_escape;
 use super::super::scan::{Scan, is_word};
 use super::name::{self, Strength};
 use super::value::{self, Style};
@@ -131,6 +132,10 @@ fn name_start(scan: &Scan<'_>, end: usize) -> usize {
     let start = scan.start_of(end, name::LONGEST, |b| {
         is_word(b) || matches!(b, b'-' | b'.') || b >= 0x80
     });
+    let start = match start < end && ends_with_escape(&scan.bytes[..=start]) {
+        true => start + 1,
+        false => start,
+    };
     let boundary = (start..end).find(|position| scan.text.is_char_boundary(*position));
     boundary.unwrap_or(end)
 }
