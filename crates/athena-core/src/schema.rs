@@ -428,6 +428,16 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// Returns a name for an error. A long one is not repeated: nobody could tell whether what is left
+/// of it, when it is cut, is personal.
+#[must_use]
+pub fn shown_name(name: &str) -> &str {
+    match name.char_indices().nth(SHOWN_CHARS) {
+        None => name,
+        Some(_) => "…",
+    }
+}
+
 fn check_length(schema: &Map<String, Value>, text: &str, path: &str) -> Result<()> {
     // No backend but SQLite stores NUL, so none does.
     if text.contains('\0') {
@@ -556,9 +566,8 @@ fn check_unknown_field(
                 .flatten()
                 .map(|(name, _)| name.as_str())
                 .collect();
-            let short: String = name.chars().take(SHOWN_CHARS).collect();
             let problem = format!("is not a known field; known: {}", known.join(", "));
-            Err(refuse(&join(path, &short), &problem))
+            Err(refuse(&join(path, shown_name(name)), &problem))
         }
         Some(additional @ Value::Object(_)) => {
             check(additional, components, value, &join(path, name))

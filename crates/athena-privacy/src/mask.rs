@@ -164,7 +164,8 @@ impl Masking {
         }
     }
 
-    /// Replaces what is personal by its kind, in a text for people that is not stored.
+    /// Replaces what is personal by its kind, and homes by `~`, in a text for people that is not
+    /// stored.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let findings = self.plan_text(text);
@@ -175,9 +176,14 @@ impl Masking {
         let mut rest = 0;
         for finding in findings {
             redacted.push_str(&text[rest..finding.masked.start]);
-            redacted.push('[');
-            redacted.push_str(finding.kind.as_str());
-            redacted.push(']');
+            match &finding.kind {
+                Kind::Path => redacted.push('~'),
+                kind => {
+                    redacted.push('[');
+                    redacted.push_str(kind.as_str());
+                    redacted.push(']');
+                }
+            }
             rest = finding.masked.end;
         }
         redacted.push_str(&text[rest..]);

@@ -6,6 +6,7 @@ use athena_core::{Code, Ctx, Env, Error, Registry, Result};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
@@ -36,6 +37,11 @@ impl App {
         }
     }
 
+    /// Replaces what is personal in a text for people.
+    pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        redact(&self.env, text)
+    }
+
     /// Performs an operation within the time that one may take.
     pub(crate) async fn perform(
         &self,
@@ -61,6 +67,14 @@ impl App {
                 ),
             ))
         })
+    }
+}
+
+/// Replaces what is personal in a text for people.
+pub(crate) fn redact<'a>(env: &Env, text: &'a str) -> Cow<'a, str> {
+    match env.masker() {
+        Some(masker) => masker.redact(text),
+        None => Cow::Borrowed(text),
     }
 }
 

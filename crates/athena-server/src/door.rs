@@ -4,8 +4,8 @@
 //! Out: the body of a problem, the id, the counters.
 
 use crate::app::App;
-use crate::mcp;
 use crate::problem::{self, Kind, Problem};
+use crate::{mcp, rest};
 use athena_core::Code;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -28,7 +28,7 @@ pub(crate) struct Served(pub(crate) &'static str);
 /// Lets a request in and its response out.
 pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = request_id(request.headers());
+    let id = request_id(request.headers(), |id| app.redact(id) == id);
     let path = request.uri().path().to_owned();
     // At the level of errors, so that every line of the log names its request.
     let span = tracing::error_span!("request", id = %id, method = %request.method());
@@ -36,7 +36,7 @@ pub(crate) async fn pass(State(app): State<Arc<App>>, request: Request, next: Ne
     let mut response = admit(&app, request, next).instrument(span).await;
     let served = response.extensions_mut().remove::<Served>();
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        write_problem(&mut response, &problem, &path, &id);
+        write_problem(&app, &mut response, &problem, &path, &id);
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
@@ -68,11 +68,13 @@ async fn admit(app: &App, request: Request, next: Next) -> Response {
 }
 
 /// Writes the body of a problem in the form that the path's clients read.
-fn write_problem(response: &mut Response, problem: &Problem, path: &str, id: &str) {
+fn write_problem(app: &App, response: &mut Response, problem: &Problem, path: &str, id: &str) {
+    let problem = problem.redacted(|text| app.redact(text).into_owned());
     let (media_type, document) = if path == mcp::PATH {
-        ("application/json", mcp::error_document(problem))
+        ("application/json", mcp::error_document(&problem))
     } else {
-        (problem::MEDIA_TYPE, problem.document(path, id))
+        let path = rest::redacted_path(path, |text| app.redact(text));
+        (problem::MEDIA_TYPE, problem.document(&path, id))
     };
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
@@ -80,8 +82,8 @@ fn write_problem(response: &mut Response, problem: &Problem, path: &str, id: &st
     *response.body_mut() = Body::from(document.to_string());
 }
 
-/// Takes over the caller's id if it is short and plain, else makes one.
-fn request_id(headers: &HeaderMap) -> String {
+/// Takes over the caller's id if it is short and plain and `is_harmless`, else makes one.
+fn request_id(headers: &HeaderMap, is_harmless: impl Fn(&str) -> bool) -> String {
     let is_plain = |id: &&str| {
         (1..=128).contains(&id.len())
             && id
@@ -92,6 +94,7 @@ fn request_id(headers: &HeaderMap) -> String {
         .get(REQUEST_ID)
         .and_then(|id| id.to_str().ok())
         .filter(is_plain)
+        .filter(|id| is_harmless(id))
         .map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
 }
 
@@ -238,10 +241,11 @@ mod tests {
         let id = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, HeaderValue::from_static(value));
-            request_id(&headers)
+            request_id(&headers, |id| id != "personal")
         };
         assert_eq!(id("Build-7.2:a_b"), "Build-7.2:a_b");
         assert_ne!(id("two words"), "two words");
         assert_ne!(id(""), "");
+        assert_ne!(id("personal"), "personal");
     }
 }

@@ -130,6 +130,15 @@ impl Problem {
         &self.detail
     }
 
+    /// Returns it with what the caller will read passed through `redact`.
+    pub(crate) fn redacted(&self, redact: impl Fn(&str) -> String) -> Self {
+        Self {
+            kind: self.kind,
+            detail: redact(&self.detail).into(),
+            field: self.field.as_deref().map(redact),
+        }
+    }
+
     /// Returns the problem document.
     pub(crate) fn document(&self, instance: &str, request_id: &str) -> Value {
         let mut document = json!({

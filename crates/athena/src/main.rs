@@ -17,10 +17,12 @@ mod staging;
 mod terminal;
 
 use athena_core::{Code, Error};
+use athena_privacy::Masking;
 use clap::error::ErrorKind;
 use cli::{Needed, global};
 use commands::Session;
 use outcome::{Outcome, Stop};
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use terminal::Style;
@@ -88,6 +90,9 @@ fn misused(error: &clap::Error, as_json: bool) -> Outcome {
             .to_owned();
         return Err(Error::new(Code::InvalidInput, message).into());
     }
-    error.print()?;
+    match Masking::default().redact(&error.to_string()) {
+        Cow::Borrowed(_) => error.print()?,
+        Cow::Owned(redacted) => eprint!("{redacted}"),
+    }
     Err(Stop::Told(outcome::exit_status(Code::InvalidInput)))
 }

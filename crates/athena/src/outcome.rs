@@ -1,6 +1,7 @@
 //! How a command ends: what went wrong, in which form it is told, and the exit status.
 
 use athena_core::{Code, Error};
+use athena_privacy::Masking;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -130,12 +131,15 @@ pub(crate) fn at_path(action: &str, path: &std::path::Path, error: io::Error) ->
     .with_source(error)
 }
 
-/// Tells a failure on standard error and returns the exit status.
+/// Tells a failure on standard error and returns the exit status. What is told is redacted whatever
+/// the settings allow in the store: agents keep it.
 pub(crate) fn conclude(outcome: Outcome, as_json: bool) -> ExitCode {
     let status = match outcome {
         Ok(()) | Err(Stop::ClosedPipe) => 0,
         Err(Stop::Told(status)) => status,
         Err(Stop::Failed(error)) => {
+            let masking = Masking::default();
+            let error = error.redacted(|text| masking.redact(text));
             tell(&error, as_json);
             exit_status(error.code())
         }

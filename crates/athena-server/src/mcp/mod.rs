@@ -12,9 +12,10 @@ pub(crate) mod http;
 mod outline;
 mod tools;
 
-use crate::app::perform;
+use crate::app::{perform, redact};
 use crate::metrics::Metrics;
 use crate::problem::{self, Kind, Problem};
+use athena_core::schema::shown_name;
 use athena_core::{Code, Ctx, Error, Registry};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
@@ -130,10 +131,10 @@ impl Inner {
             let names: Vec<&str> = self.tools.iter().map(|known| known.name.as_ref()).collect();
             let message = format!(
                 "Unknown tool: {}; known: {}",
-                shortened(tool),
+                shown_name(tool),
                 names.join(", ")
             );
-            return Err(ErrorData::invalid_params(message, None));
+            return Err(ErrorData::invalid_params(self.redact(&message), None));
         }
         let answer = match tool {
             directory::SEARCH => directory::search(&self.registry, arguments),
@@ -143,7 +144,14 @@ impl Inner {
             },
             tool => self.perform(tool, arguments).await,
         };
-        Ok(answer.map_or_else(|error| failed(&error), succeeded))
+        Ok(answer.map_or_else(
+            |error| failed(&error.redacted(|text| redact(self.ctx.env(), text))),
+            succeeded,
+        ))
+    }
+
+    fn redact(&self, text: &str) -> String {
+        redact(self.ctx.env(), text).into_owned()
     }
 
     /// Performs the operation of that name or with that tool.
@@ -151,7 +159,7 @@ impl Inner {
         let Some(entry) = tools::entry(&self.registry, name) else {
             let problem = format_args!(
                 "is `{}`, which is no operation; find one with search_tools",
-                shortened(name)
+                shown_name(name)
             );
             return Err(Error::invalid("name", problem));
         };
@@ -181,10 +189,6 @@ impl Inner {
         }
         answer
     }
-}
-
-fn shortened(name: &str) -> String {
-    name.chars().take(40).collect()
 }
 
 /// Makes the result of a call: as data, and as the same data in text for clients that show text.
@@ -287,7 +291,7 @@ impl ServerHandler for Handler {
         }
         Err(ErrorData::new(
             ErrorCode::METHOD_NOT_FOUND,
-            shortened(&request.method),
+            self.0.redact(shown_name(&request.method)),
             None,
         ))
     }
@@ -301,7 +305,10 @@ impl ServerHandler for Handler {
         _context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         Err(ErrorData::invalid_params(
-            format!("Unknown prompt: {}", shortened(&request.name)),
+            format!(
+                "Unknown prompt: {}",
+                self.0.redact(shown_name(&request.name))
+            ),
             None,
         ))
     }
@@ -313,7 +320,7 @@ impl ServerHandler for Handler {
     ) -> Result<ReadResourceResponse, ErrorData> {
         Err(ErrorData::resource_not_found(
             "Resource not found",
-            Some(json!({"uri": request.uri})),
+            Some(json!({"uri": self.0.redact(&request.uri)})),
         ))
     }
 }

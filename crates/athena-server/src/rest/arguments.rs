@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::fmt;
 
 type Arguments = Map<String, Value>;
@@ -64,9 +65,8 @@ fn add_parameter(
             .map(|(name, _)| name)
             .filter(|name| path_fields(entry.spec.http.path).all(|field| field != *name))
             .collect();
-        let short: String = name.chars().take(40).collect();
         return Err(Problem::invalid(
-            &short,
+            schema::shown_name(name),
             format_args!("is not a known parameter; known: {}", known.join(", ")),
         ));
     };
@@ -133,6 +133,22 @@ pub(super) fn percent_encode(text: &str) -> String {
             byte => format!("%{byte:02X}"),
         })
         .collect()
+}
+
+/// Returns the path of a request as it may be shown.
+pub(crate) fn redacted_path<'a>(
+    path: &'a str,
+    redact: impl Fn(&str) -> Cow<'_, str>,
+) -> Cow<'a, str> {
+    // In a path a plus is a plus.
+    let plain = decode(&path.replace('+', "%2B")).unwrap_or_default();
+    match redact(&plain) {
+        Cow::Borrowed(_) => Cow::Borrowed(path),
+        Cow::Owned(redacted) => {
+            let segments = redacted.split('/').map(percent_encode);
+            Cow::Owned(segments.collect::<Vec<_>>().join("/"))
+        }
+    }
 }
 
 /// Refuses a query where the arguments travel in the body.

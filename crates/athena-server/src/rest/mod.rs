@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) use self::arguments::{check_media_type, path_fields};
+pub(crate) use self::arguments::{check_media_type, path_fields, redacted_path};
 pub(crate) use self::conditions::{EXPECTED_VERSION, has_version};
 
 /// The path below which all operations are.
