@@ -162,10 +162,9 @@ fn has_word(text: &str, word: &str) -> bool {
     let [lower, ..] = *word else { return false };
     memchr::memchr2_iter(lower, lower.to_ascii_uppercase(), text).any(|start| {
         let end = start + word.len();
-        let begins = !start.checked_sub(1).is_some_and(letter) || ends_with_escape(&text[..start]);
         text.get(start..end)
             .is_some_and(|found| found.eq_ignore_ascii_case(word))
-            && begins
+            && (!start.checked_sub(1).is_some_and(letter) || ends_with_escape(&text[..start]))
             && (open || !letter(end))
     })
 }

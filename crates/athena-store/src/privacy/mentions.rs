@@ -5,7 +5,7 @@ use crate::Write;
 use crate::classes::TableClasses;
 use crate::store::Store;
 use athena_core::Result;
-use athena_db::{Dialect, Executor, Scalar, params};
+use athena_db::{Dialect, Executor, Row, Value, params};
 use std::collections::BTreeSet;
 
 /// Tables that hold tokens as such: they do not keep a value alive.
@@ -23,14 +23,15 @@ pub async fn forget_values(
     tokens: &BTreeSet<String>,
 ) -> Result<u64> {
     let store: &Store = write.ctx().part();
-    let mut forgotten = 0;
-    for token in tokens {
-        if !is_mentioned(write, &store.classes, token).await? {
-            forgotten += sql::remove(write.tx(), project, token).await?;
-            audit::blank(write, token).await?;
+    let mut gone = tokens.clone();
+    let tables = store.classes.iter();
+    for table in tables.filter(|it| !OWN_TABLES.contains(&it.table)) {
+        if let Some(pattern) = pattern(&gone) {
+            drop_mentioned(write, table, pattern, &mut gone).await?;
         }
     }
-    Ok(forgotten)
+    audit::blank(write, &gone).await?;
+    sql::remove(write.tx(), project, &gone).await
 }
 
 /// Returns the tokens in a text.
@@ -41,27 +42,60 @@ pub fn tokens_in(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-async fn is_mentioned(write: &Write<'_>, classes: &[TableClasses], token: &str) -> Result<bool> {
-    for table in classes.iter().filter(|it| !OWN_TABLES.contains(&it.table)) {
-        let Some(sql) = mentions(write.tx().dialect(), table) else {
-            continue;
-        };
-        let found: Option<Scalar<i64>> = write
-            .tx()
-            .fetch_opt(sql, params! { pattern: format!("%{token}%") })
-            .await?;
-        if found.is_some() {
-            return Ok(true);
+/// Takes out of `tokens` those that a table mentions in texts like `pattern`.
+async fn drop_mentioned(
+    write: &Write<'_>,
+    table: &TableClasses,
+    pattern: String,
+    tokens: &mut BTreeSet<String>,
+) -> Result<()> {
+    let Some(mut sql) = mentions(write.tx().dialect(), table) else {
+        return Ok(());
+    };
+    if tokens.len() == 1 {
+        sql.push_str(" LIMIT 1");
+    }
+    let mut rows = write.tx().stream::<Row>(sql, params! { pattern: pattern });
+    // To the end, whatever is found: who leaves a statement half-way can only roll back.
+    while let Some(row) = rows.next().await {
+        for value in row?.values() {
+            if let Value::Text(text) = value {
+                for range in athena_privacy::tokens(text) {
+                    tokens.remove(&text[range]);
+                }
+            }
         }
     }
-    Ok(false)
+    Ok(())
 }
 
-/// Asks whether a table mentions `:pattern`; `None` if it holds no text that could.
+/// Returns what texts that mention one of these tokens are like.
+///
+/// One token has a pattern of its own. Several share one, which other texts with tokens fit too:
+/// reading those once costs less than comparing every text with every token.
+fn pattern(tokens: &BTreeSet<String>) -> Option<String> {
+    match tokens.len() {
+        0 => None,
+        1 => tokens.first().map(|token| format!("%{token}%")),
+        _ => Some("%[%:________________]%".to_owned()),
+    }
+}
+
+/// Reads the texts of the rows of a table that mention `:pattern`; `None` if it holds no text that
+/// could.
 fn mentions(dialect: Dialect, table: &TableClasses) -> Option<String> {
     let conditions = mentioning(dialect, table)?;
-    let table = table.table;
-    Some(format!("SELECT 1 FROM {table} WHERE {conditions} LIMIT 1"))
+    let kind = if dialect == Dialect::MySql {
+        "CHAR"
+    } else {
+        "TEXT"
+    };
+    let texts: Vec<String> = table
+        .texts()
+        .map(|column| format!("CAST({column} AS {kind})"))
+        .collect();
+    let (texts, table) = (texts.join(", "), table.table);
+    Some(format!("SELECT {texts} FROM {table} WHERE {conditions}"))
 }
 
 /// Returns the condition on rows of a table that mention `:pattern`; `None` if it holds no text that

@@ -3,6 +3,7 @@
 use athena_core::{Error, Result};
 use athena_db::{Executor, FromRow, Row, Scalar, params};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// The key of a store.
 #[derive(Debug, Clone)]
@@ -316,11 +317,18 @@ pub(super) async fn count_kept(db: &impl Executor, tokens: &[String]) -> Result<
     Ok(count)
 }
 
-pub(super) async fn remove(db: &impl Executor, project: &str, token: &str) -> Result<u64> {
+pub(super) async fn remove(
+    db: &impl Executor,
+    project: &str,
+    tokens: &BTreeSet<String>,
+) -> Result<u64> {
+    let tokens = tokens
+        .iter()
+        .map(|token| params! { project: project, token: token });
     Ok(db
-        .execute(
+        .execute_many(
             "DELETE FROM pii_vault WHERE project = :project AND token = :token",
-            params! { project: project, token: token },
+            tokens.collect(),
         )
         .await?)
 }
