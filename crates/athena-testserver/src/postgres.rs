@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -30,6 +30,17 @@ impl Postgres {
     /// It is not installed or does not start.
     #[must_use]
     pub fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// Starts a server with further settings, as `postgresql.conf` takes them, or returns none in
+    /// the narrow run.
+    ///
+    /// # Panics
+    ///
+    /// It is not installed or does not start.
+    #[must_use]
+    pub fn start_with(settings: &str) -> Option<Self> {
         let programs = Programs::find("ATHENA_TEST_POSTGRES", "initdb")?;
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
@@ -39,7 +50,7 @@ impl Postgres {
             port: free_port(),
             postmaster: None,
         };
-        server.initialise();
+        server.initialise(settings);
         server.restart();
         Some(server)
     }
@@ -57,6 +68,12 @@ impl Postgres {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns the folder of all its files: its data and its log.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn programs(&self) -> &Programs {
@@ -122,7 +139,7 @@ impl Postgres {
         self.postmaster = Some(postmaster);
     }
 
-    fn initialise(&self) {
+    fn initialise(&self, further: &str) {
         let data = self.folder.path().join("data");
         fs::create_dir(&data).unwrap();
         let password = self.folder.path().join("password");
@@ -148,7 +165,7 @@ impl Postgres {
         ";
         let file = self.cluster().join("postgresql.conf");
         let defaults = fs::read_to_string(&file).unwrap();
-        fs::write(file, defaults + settings).unwrap();
+        fs::write(file, defaults + settings + further).unwrap();
     }
 
     fn answers(&self) -> bool {
