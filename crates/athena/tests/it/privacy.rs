@@ -169,15 +169,9 @@ fn nothing_personal_reaches_the_log() {
 
     let url = format!("postgresql://user@127.0.0.1:1/{ADDRESS}");
     let ran = athena.run(&["-vvv", "--database-url", &url, "remember", "x"]);
-    let (told, logged): (Vec<&str>, Vec<&str>) =
-        ran.err.lines().partition(|line| line.starts_with("error"));
-    assert!(
-        told[0].contains(ADDRESS),
-        "whoever typed it may read it: {ran:?}"
-    );
-    let logged = logged.join("\n");
-    assert!(logged.contains("database `[email]`"), "{ran:?}");
-    assert!(!logged.contains(ADDRESS), "{ran:?}");
+    // Nor the error: where an agent typed the command, its answer is kept.
+    assert_eq!(ran.err.matches("database `[email]`").count(), 3, "{ran:?}");
+    assert!(!ran.err.contains(ADDRESS), "{ran:?}");
 }
 
 /// Returns the contents of an export.
