@@ -249,7 +249,7 @@ fn ascii_meaning(word: &str) -> Option<Cue> {
         | "bellen" | "ringa" | "zadzwo" | "komorka" | "kom" | "nomor" | "hubungi"
         | "rappel" | "rappelle" | "rappeler" | "appelle" | "rueckruf" | "puhelin" | "puhelinnumero" | "puh" | "gsm" | "telefonszam" | "phonenumber"
         | "mobilenumber" | "lada" | "tfno" | "tfn" | "emergency" => Cue::Phone,
-        "card" | "cards" | "visa" | "mastercard" | "amex" | "maestro" | "discover" | "diners"
+        "card" | "cards" | "charge" | "charged" | "payment" | "payments" | "visa" | "mastercard" | "amex" | "maestro" | "discover" | "diners"
         | "jcb" | "unionpay" | "cc" | "pan" | "creditcard" | "debit" | "credit" | "ccn"
         | "kreditkarte" | "karte" | "carte" | "tarjeta" | "carta" | "cartao" | "cvv" | "cvc"
             => Cue::Card,

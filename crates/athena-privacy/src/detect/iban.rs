@@ -5,6 +5,9 @@ use crate::kind::Kind;
 
 const CONFIDENCE: f64 = 0.97;
 
+/// A number that checks and has a character more or less than its country says.
+const MISCOUNTED: f64 = 0.8;
+
 /// Countries and the lengths of their numbers.
 #[rustfmt::skip]
 const LENGTHS: [(&[u8; 2], usize); 89] = [
@@ -32,11 +35,18 @@ pub(super) fn find(scan: &mut Scan<'_>, start: usize) {
     let Ok(known) = LENGTHS.binary_search_by(|(code, _)| (*code).cmp(&country)) else {
         return;
     };
-    let Some(end) = end(scan, start, LENGTHS[known].1) else {
-        return;
-    };
-    if remainder(&scan.bytes[start..end]) == 1 {
-        scan.report(Kind::Iban, "iban", start..end, CONFIDENCE);
+    let length = LENGTHS[known].1;
+    for (length, confidence) in [
+        (length, CONFIDENCE),
+        (length - 1, MISCOUNTED),
+        (length + 1, MISCOUNTED),
+    ] {
+        if let Some(end) = end(scan, start, length)
+            && remainder(&scan.bytes[start..end]) == 1
+        {
+            scan.report(Kind::Iban, "iban", start..end, confidence);
+            return;
+        }
     }
 }
 

@@ -279,8 +279,8 @@ impl<'s> Number<'s> {
             && counts[counts.len() - 1] >= 2
             && (slashes == 0
                 || (slashes == 1
-                    && self.slice.gaps[0] == Gap::Slash
-                    && self.slice.digits[0] == b'0'))
+                    && (self.slice.digits[0] == b'0' || counts.len() > 2)
+                    && self.slice.gaps.iter().take(2).any(|gap| *gap == Gap::Slash)))
     }
 
     /// Returns the worth of `(555) 123-4567` and its like.

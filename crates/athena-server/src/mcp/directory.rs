@@ -152,3 +152,38 @@ fn words(text: &str) -> impl Iterator<Item = String> {
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use athena_core::{Ctx, Operation, Spec};
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    /// Tells what only people may hear.
+    #[derive(Deserialize, JsonSchema)]
+    struct Tell {}
+
+    #[derive(Serialize, JsonSchema)]
+    struct Told {}
+
+    impl Operation for Tell {
+        const SPEC: Spec = Spec::act("people.tell", "/tell").not_for_agents();
+        type Output = Told;
+
+        async fn call(self, _ctx: &Ctx) -> Result<Told> {
+            Ok(Told {})
+        }
+    }
+
+    #[test]
+    fn what_is_not_for_agents_is_neither_listed_nor_found_nor_called() {
+        let registry = Registry::new().with::<Tell>();
+        for query in [json!({}), json!({"query": "tell people"})] {
+            let found = search(&registry, query).unwrap();
+            assert_eq!(found, json!({"operations": []}));
+        }
+        assert!(tools::entry(&registry, "people.tell").is_none());
+        assert!(tools::all(&registry).is_empty());
+    }
+}
