@@ -94,7 +94,10 @@ fn scan(privacy: &Privacy, text: &str) -> Scanned {
 #[schemars(rename = "PiiReveal")]
 pub struct Reveal {
     /// The token with its brackets, such as `[email:7f3a9c0011223344]`.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = r"^\[[a-z][a-z0-9_]{0,31}:[0-9a-f]{16}\]$")
+    )]
     pub token: String,
     /// Why it is needed.
     #[schemars(length(min = 1, max = 1_000), regex(pattern = r"\S"))]
