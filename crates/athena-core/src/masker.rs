@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 /// The keyword by which a schema says what a text is, where it is not plain text.
 ///
-/// - `project`: the name of a project; its tokens are the same in every project.
+/// - `project`: the name of a project, as fields called `project` or `projects` hold without saying
+///   so. It is refused if it holds personal data.
 /// - `path`: a path in the file system; somebody's home becomes `~`.
 /// - `raw`: text that is looked at and neither stored, searched nor logged; it stays as it is.
 pub const TEXT_KIND: &str = "x-text";

@@ -25,5 +25,5 @@ pub use kind::{Finding, Kind};
 pub use mask::{EVERYWHERE, Masking, PersonalName, Plan, Replaced, TokenValue};
 pub use normalise::normalise;
 pub use policy::{Policy, Strategy, UnknownPolicy};
-pub use token::{DOMAIN, FURTHER_KINDS, NAME, TEXT, token_kind, with_values};
+pub use token::{token_kind, with_tokens_replaced, with_values};
 pub use vault::SealError;

@@ -168,26 +168,14 @@ impl Masking {
     /// stored.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let findings = self.plan_text(text);
-        if findings.is_empty() {
-            return Cow::Borrowed(text);
-        }
-        let mut redacted = String::with_capacity(text.len());
-        let mut rest = 0;
-        for finding in findings {
-            redacted.push_str(&text[rest..finding.masked.start]);
-            match &finding.kind {
-                Kind::Path => redacted.push('~'),
-                kind => {
-                    redacted.push('[');
-                    redacted.push_str(kind.as_str());
-                    redacted.push(']');
-                }
-            }
-            rest = finding.masked.end;
-        }
-        redacted.push_str(&text[rest..]);
-        Cow::Owned(redacted)
+        let parts = self.plan_text(text).into_iter().map(|finding| {
+            let shown = match &finding.kind {
+                Kind::Path => "~".to_owned(),
+                kind => format!("[{kind}]"),
+            };
+            (finding.masked, shown)
+        });
+        token::replaced(text, parts)
     }
 }
 
@@ -267,35 +255,30 @@ impl Replaced {
         if self.values.is_empty() || from == to {
             return Cow::Borrowed(text);
         }
-        let mut respelt = String::with_capacity(text.len());
-        let mut rest = 0;
-        for range in tokens(text) {
-            let place = (from.to_owned(), text[range.clone()].to_owned());
-            if let Some(original) = self.values.get(&place) {
-                respelt.push_str(&text[rest..range.start]);
-                let token = token::token(&self.keys, to, &original.kind, &original.normalised);
-                respelt.push_str(&token.text);
-                rest = range.end;
-            }
-        }
-        respelt.push_str(&text[rest..]);
-        Cow::Owned(respelt)
+        token::with_tokens_replaced(text, |token| {
+            let place = (from.to_owned(), token.to_owned());
+            let original = self.values.get(&place)?;
+            Some(token::token(
+                &self.keys,
+                to,
+                &original.kind,
+                &original.normalised,
+            ))
+        })
     }
 
     /// Replaces findings in a text by tokens of a project.
     pub fn tokenise(&mut self, text: &str, findings: &[Finding], project: &str) -> String {
-        let mut masked = String::with_capacity(text.len() + 24 * findings.len());
-        let mut rest = 0;
-        for finding in findings {
-            masked.push_str(&text[rest..finding.masked.start]);
+        let parts = findings.iter().map(|finding| {
+            let value = &text[finding.masked.clone()];
             self.count(finding.kind.as_str());
-            for (kind, value) in token::parts(&finding.kind, &text[finding.masked.clone()]) {
-                masked.push_str(&self.token(project, kind, value));
-            }
-            rest = finding.masked.end;
-        }
-        masked.push_str(&text[rest..]);
-        masked
+            let tokens: String = token::parts(&finding.kind, value)
+                .into_iter()
+                .map(|(kind, value)| self.token(project, kind, value))
+                .collect();
+            (finding.masked.clone(), tokens)
+        });
+        token::replaced(text, parts).into_owned()
     }
 
     fn change(&mut self, leaf: &Leaf<'_>, edit: Edit, project: &str) -> String {
@@ -384,13 +367,13 @@ impl Replaced {
         let normalised = token::normalised(kind, value);
         let token = token::token(&self.keys, project, kind, &normalised);
         self.values
-            .entry((project.to_owned(), token.text.clone()))
+            .entry((project.to_owned(), token.clone()))
             .or_insert_with(|| Original {
-                kind: token.kind,
+                kind: kind.to_owned(),
                 value: value.to_owned(),
                 normalised,
             });
-        token.text
+        token
     }
 
     fn count(&mut self, kind: &str) {

@@ -7,28 +7,23 @@
 use crate::key::{Keys, hexadecimal};
 use crate::{Kind, normalise};
 use ring::hmac;
+use std::borrow::Cow;
+use std::ops::Range;
 
 /// The kind of the token for the domain of an e-mail address, which follows the address's own.
-pub const DOMAIN: &str = "domain";
+pub(crate) const DOMAIN: &str = "domain";
 /// The kind of a token for a name that a field policy hides.
-pub const NAME: &str = "name";
+pub(crate) const NAME: &str = "name";
 /// The kind of a token for a whole value whose parts' tokens are longer than its field.
-pub const TEXT: &str = "text";
+pub(crate) const TEXT: &str = "text";
 /// Every kind of token that is no kind of finding.
-pub const FURTHER_KINDS: [&str; 3] = [DOMAIN, NAME, TEXT];
+pub(crate) const FURTHER_KINDS: [&str; 3] = [DOMAIN, NAME, TEXT];
 
 /// Bytes of the code that a token shows.
 const CODE_BYTES: usize = 8;
 
-/// A token and the value that it stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Token {
-    pub(crate) kind: String,
-    pub(crate) text: String,
-}
-
 /// Makes the token of a value.
-pub(crate) fn token(keys: &Keys, project: &str, kind: &str, normalised: &str) -> Token {
+pub(crate) fn token(keys: &Keys, project: &str, kind: &str, normalised: &str) -> String {
     let mut code = hmac::Context::with_key(&keys.tokens);
     for part in [project, kind, normalised] {
         // Lengths first: no two lists of parts are the same bytes.
@@ -36,10 +31,7 @@ pub(crate) fn token(keys: &Keys, project: &str, kind: &str, normalised: &str) ->
         code.update(part.as_bytes());
     }
     let code = hexadecimal(&code.sign().as_ref()[..CODE_BYTES]);
-    Token {
-        kind: kind.to_owned(),
-        text: format!("[{kind}:{code}]"),
-    }
+    format!("[{kind}:{code}]")
 }
 
 /// Returns the parts of a finding that get tokens of their own: kind, and value as it stands.
@@ -66,31 +58,58 @@ impl Keys {
     /// under another key.
     #[must_use]
     pub fn token_of(&self, project: &str, kind: &str, value: &str) -> String {
-        token(self, project, kind, &normalised(kind, value)).text
+        token(self, project, kind, &normalised(kind, value))
     }
+}
+
+/// Returns a text with others in place of parts of it. The parts are in order and apart.
+#[must_use]
+pub(crate) fn replaced<S: AsRef<str>>(
+    text: &str,
+    parts: impl IntoIterator<Item = (Range<usize>, S)>,
+) -> Cow<'_, str> {
+    let mut replaced = String::new();
+    let mut rest = 0;
+    for (part, other) in parts {
+        replaced.push_str(&text[rest..part.start]);
+        replaced.push_str(other.as_ref());
+        rest = part.end;
+    }
+    if rest == 0 {
+        return Cow::Borrowed(text);
+    }
+    replaced.push_str(&text[rest..]);
+    Cow::Owned(replaced)
+}
+
+/// Returns a text with others in place of those of its tokens for which `other` has one.
+#[must_use]
+pub fn with_tokens_replaced<S: AsRef<str>>(
+    text: &str,
+    mut other: impl FnMut(&str) -> Option<S>,
+) -> Cow<'_, str> {
+    let parts = crate::tokens(text).filter_map(|range| {
+        let other = other(&text[range.clone()])?;
+        Some((range, other))
+    });
+    replaced(text, parts)
 }
 
 /// Returns a text with the values of its tokens in their place, as far as `value` knows them. The
 /// token of a domain goes with the address that it follows.
 pub fn with_values<'v>(text: &str, value: impl Fn(&str) -> Option<&'v str>) -> String {
-    let mut revealed = String::with_capacity(text.len());
-    let mut rest = 0;
     let mut address_end = None;
-    for range in crate::tokens(text) {
+    let parts = crate::tokens(text).filter_map(|range| {
         let token = &text[range.clone()];
         let kind = token_kind(token);
         let value = match kind {
-            Some(DOMAIN) if address_end == Some(range.start) => Some(""),
-            _ => value(token),
+            Some(DOMAIN) if address_end == Some(range.start) => "",
+            _ => value(token)?,
         };
-        let Some(value) = value else { continue };
-        revealed.push_str(&text[rest..range.start]);
-        revealed.push_str(value);
-        rest = range.end;
         address_end = (kind == Some(Kind::Email.as_str())).then_some(range.end);
-    }
-    revealed.push_str(&text[rest..]);
-    revealed
+        Some((range, value))
+    });
+    replaced(text, parts).into_owned()
 }
 
 /// Returns the kind of a token, if the text is one.

@@ -30,8 +30,8 @@ pub use embed_queue::{Due, claim, done, due, enqueue, pending, postpone};
 pub use models::{known_model_id, model, model_id};
 pub use privacy::{
     Audited, Privacy, PrivacyState, Progress, Retokenised, Rotated, RotationState, VaultEntry,
-    all_revealed, audit, forget_values, privacy_state, respelt, revealed, rotate, rotation_state,
-    spelling, tokens_in, vault_sizes,
+    all_revealed, audit, audit_alone, forget_values, privacy_state, respelt, revealed, rotate,
+    rotation_state, spelling, tokens_in, vault_sizes,
 };
 pub use residue::{erase_residue, owed_after_purge};
 pub use seal::remove_item;

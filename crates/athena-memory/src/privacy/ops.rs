@@ -2,9 +2,7 @@
 
 use athena_core::{Code, Ctx, Error, Operation, Result, Spec};
 use athena_privacy::{character_ranges, token_kind};
-use athena_store::{
-    Audited, Intent, Privacy, Store, audit, privacy_state, revealed, vault_sizes, write,
-};
+use athena_store::{Audited, Privacy, Store, audit_alone, privacy_state, revealed, vault_sizes};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -148,7 +146,14 @@ impl Operation for Reveal {
             Ok(None) => "not_found",
             Err(_) => "failed",
         };
-        self.record(&ctx, project, outcome).await?;
+        let audited = Audited {
+            action: "pii.reveal",
+            project: Some(&project),
+            subject: Some(&self.token),
+            reason: Some(&self.reason),
+            outcome,
+        };
+        audit_alone(&ctx, audited).await?;
         let entry = entry?.ok_or_else(|| {
             let message = format!(
                 "token `{}` stands for nothing that this project keeps: it is another project's, \
@@ -162,27 +167,6 @@ impl Operation for Reveal {
             kind: entry.kind,
             value: entry.value,
         })
-    }
-}
-
-impl Reveal {
-    async fn record(&self, ctx: &Ctx, project: String, outcome: &'static str) -> Result<()> {
-        let reveal = Arc::new((self.clone(), project));
-        write(ctx, Intent::new("pii.reveal"), move |write| {
-            let reveal = Arc::clone(&reveal);
-            Box::pin(async move {
-                let (reveal, project) = &*reveal;
-                let audited = Audited {
-                    action: "pii.reveal",
-                    project: Some(project),
-                    subject: Some(&reveal.token),
-                    reason: Some(&reveal.reason),
-                    outcome,
-                };
-                audit(write, audited).await
-            })
-        })
-        .await
     }
 }
 

@@ -6,6 +6,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::scan::Scan;
 use crate::kind::Kind;
+use crate::token::FURTHER_KINDS;
 
 /// How sure a pattern of the configuration is.
 const CONFIDENCE: f64 = 0.75;
@@ -26,7 +27,7 @@ pub enum PatternError {
         /// The name.
         name: String,
     },
-    /// A built-in kind or another pattern has the name.
+    /// A built-in kind of finding or token, or another pattern, has the name.
     #[error("the pattern's name `{name}` is taken")]
     Taken {
         /// The name.
@@ -62,7 +63,8 @@ impl Pattern {
         if !is_name(name) {
             return Err(PatternError::Name { name: owned() });
         }
-        if Kind::BUILT_IN.iter().any(|kind| kind.as_str() == name) {
+        let built_in = Kind::BUILT_IN.iter().any(|kind| kind.as_str() == name);
+        if built_in || FURTHER_KINDS.contains(&name) {
             return Err(PatternError::Taken { name: owned() });
         }
         let regex = RegexBuilder::new(regex)

@@ -510,6 +510,7 @@ fn patterns_of_the_configuration() {
     assert_eq!(findings[0].kind.as_str(), "badge");
     assert_eq!(findings[0].range, 6..12);
     for (name, regex) in [
+        ("domain", "x"),
         ("Badge", "x"),
         ("", "x"),
         ("1a", "x"),

@@ -1,9 +1,14 @@
 //! The audit log: who did what that must not go unseen.
 
-use crate::Write;
-use athena_core::Result;
+use super::mentions::ANY_TOKEN;
+use crate::store::Intent;
+use crate::{Write, write};
+use athena_core::{Ctx, Result};
 use athena_db::{Executor, params};
+use athena_privacy::with_tokens_replaced;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Something that is recorded.
 #[derive(Debug, Clone, Copy)]
@@ -45,9 +50,40 @@ pub async fn audit(write: &Write<'_>, audited: Audited<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Records something that is no part of a change, such as a look at what is sealed.
+///
+/// # Errors
+///
+/// What the database fails with.
+pub async fn audit_alone(ctx: &Ctx, audited: Audited<'_>) -> Result<()> {
+    let Audited {
+        action, outcome, ..
+    } = audited;
+    let texts = [audited.project, audited.subject, audited.reason];
+    let texts = Arc::new(texts.map(|text| text.map(str::to_owned)));
+    write(ctx, Intent::new(action), move |write| {
+        let texts = Arc::clone(&texts);
+        Box::pin(async move {
+            let [project, subject, reason] = texts.each_ref().map(Option::as_deref);
+            let audited = Audited {
+                action,
+                project,
+                subject,
+                reason,
+                outcome,
+            };
+            audit(write, audited).await
+        })
+    })
+    .await
+}
+
 /// Takes tokens out of the log, with what they stood for gone: that something was done to them, and
 /// why, stays.
 pub(super) async fn blank(write: &Write<'_>, tokens: &BTreeSet<String>) -> Result<()> {
+    if tokens.is_empty() {
+        return Ok(());
+    }
     let subjects = tokens
         .iter()
         .map(|token| params! { blank: blanked(token), token: token });
@@ -58,19 +94,16 @@ pub(super) async fn blank(write: &Write<'_>, tokens: &BTreeSet<String>) -> Resul
             subjects.collect(),
         )
         .await?;
-    if tokens.is_empty() {
-        return Ok(());
-    }
     let reasons: Vec<(i64, String)> = write
         .tx()
         .fetch_all(
-            "SELECT id, reason FROM audit_log WHERE reason LIKE '%:________________]%' ORDER BY id",
-            params! {},
+            "SELECT id, reason FROM audit_log WHERE reason LIKE :pattern ORDER BY id",
+            params! { pattern: ANY_TOKEN },
         )
         .await?;
     for (id, reason) in reasons {
-        let without = without(&reason, tokens);
-        if without != reason {
+        let blank = |token: &str| tokens.contains(token).then(|| blanked(token));
+        if let Cow::Owned(without) = with_tokens_replaced(&reason, blank) {
             write
                 .tx()
                 .execute(
@@ -81,21 +114,6 @@ pub(super) async fn blank(write: &Write<'_>, tokens: &BTreeSet<String>) -> Resul
         }
     }
     Ok(())
-}
-
-/// Blanks those tokens in a text that are among these.
-fn without(text: &str, tokens: &BTreeSet<String>) -> String {
-    let mut without = String::with_capacity(text.len());
-    let mut rest = 0;
-    for range in athena_privacy::tokens(text) {
-        if tokens.contains(&text[range.clone()]) {
-            without.push_str(&text[rest..range.start]);
-            without.push_str(&blanked(&text[range.clone()]));
-            rest = range.end;
-        }
-    }
-    without.push_str(&text[rest..]);
-    without
 }
 
 /// Returns what stands in the place of a token.

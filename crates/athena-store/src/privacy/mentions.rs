@@ -8,6 +8,9 @@ use athena_core::Result;
 use athena_db::{Dialect, Executor, Row, Value, params};
 use std::collections::BTreeSet;
 
+/// What every text with a token is like.
+pub(super) const ANY_TOKEN: &str = "%:________________]%";
+
 /// Tables that hold tokens as such: they do not keep a value alive.
 const OWN_TABLES: [&str; 2] = ["pii_vault", "audit_log"];
 
@@ -77,7 +80,7 @@ fn pattern(tokens: &BTreeSet<String>) -> Option<String> {
     match tokens.len() {
         0 => None,
         1 => tokens.first().map(|token| format!("%{token}%")),
-        _ => Some("%[%:________________]%".to_owned()),
+        _ => Some(ANY_TOKEN.to_owned()),
     }
 }
 

@@ -10,7 +10,7 @@ mod rotation;
 mod sql;
 mod vault;
 
-pub use audit::{Audited, audit};
+pub use audit::{Audited, audit, audit_alone};
 pub use mentions::{forget_values, tokens_in};
 pub use retokenise::Retokenised;
 pub use rotation::{Progress, Rotated, RotationState, rotate, rotation_state};

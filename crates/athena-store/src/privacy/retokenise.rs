@@ -4,7 +4,7 @@
 //! their keys, a few rows a transaction, and what follows from a row is made anew with it. A row
 //! whose tokens were replaced has none left to replace, so going through again does no harm.
 
-use super::mentions::mentioning;
+use super::mentions::{ANY_TOKEN, mentioning};
 use super::rotation::{ACTION, Told, check_current, told_of};
 use super::sql::{self, RenewedRow};
 use crate::classes::TableClasses;
@@ -12,7 +12,8 @@ use crate::store::{Intent, Store};
 use crate::{Write, idempotency, seal, write};
 use athena_core::{Ctx, Error, Result};
 use athena_db::{Dialect, Executor, Params, Row, Schema, Value};
-use athena_privacy::tokens;
+use athena_privacy::{tokens, with_tokens_replaced};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -27,9 +28,6 @@ const REMOVED: u32 = 500;
 
 /// Tokens in one question.
 const ASKED: usize = 500;
-
-/// What every token looks like to `LIKE`.
-const ANY_TOKEN: &str = "%:________________]%";
 
 /// What was done to give a store new tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -103,23 +101,17 @@ impl Renewal {
 
     /// Returns a text with the new tokens, if it has old ones.
     fn apply(&self, text: &str) -> Option<String> {
-        let mut applied = String::with_capacity(text.len());
-        let mut rest = 0;
-        for range in tokens(text) {
-            let token = &text[range.clone()];
-            match self.tokens.get(token) {
-                Some(renewed) => {
-                    applied.push_str(&text[rest..range.start]);
-                    applied.push_str(renewed);
-                    rest = range.end;
-                }
-                None => {
-                    self.met(|met| met.others.insert(token.to_owned()));
-                }
+        let applied = with_tokens_replaced(text, |token| {
+            let renewed = self.tokens.get(token);
+            if renewed.is_none() {
+                self.met(|met| met.others.insert(token.to_owned()));
             }
+            renewed
+        });
+        match applied {
+            Cow::Owned(applied) => Some(applied),
+            Cow::Borrowed(_) => None,
         }
-        applied.push_str(&text[rest..]);
-        (rest > 0).then_some(applied)
     }
 
     /// Returns a value with the new tokens, if it has old ones.

@@ -9,7 +9,7 @@ use super::Session;
 use crate::compose::Store;
 use crate::outcome::{Outcome, Stop, at_path};
 use athena_core::{Ctx, Error, Operation, Registry, Result, Spec};
-use athena_store::{Audited, Intent};
+use athena_store::{Audited, audit_alone};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Records in one call.
 const PAGE: u32 = 500;
@@ -191,27 +190,16 @@ impl Operation for RevealAll {
         let privacy = ctx.part::<athena_store::Store>().privacy();
         let values = athena_store::all_revealed(privacy, ctx.db(), &project, &self.tokens).await?;
         let subject = format!("{} tokens of an export", values.len());
-        record(ctx, Arc::new((project, subject, self.reason))).await?;
+        let audited = Audited {
+            action: "pii.reveal",
+            project: Some(&project),
+            subject: Some(&subject),
+            reason: Some(&self.reason),
+            outcome: "revealed",
+        };
+        audit_alone(ctx, audited).await?;
         Ok(AllRevealed { values })
     }
-}
-
-async fn record(ctx: &Ctx, entry: Arc<(String, String, String)>) -> Result<()> {
-    athena_store::write(ctx, Intent::new("pii.reveal"), move |write| {
-        let entry = Arc::clone(&entry);
-        Box::pin(async move {
-            let (project, subject, reason) = &*entry;
-            let audited = Audited {
-                action: "pii.reveal",
-                project: Some(project),
-                subject: Some(subject),
-                reason: Some(reason),
-                outcome: "revealed",
-            };
-            athena_store::audit(write, audited).await
-        })
-    })
-    .await
 }
 
 /// Calls `with` for every string in a record, names of fields included.
