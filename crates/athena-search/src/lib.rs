@@ -38,7 +38,7 @@ pub use index::{Index, IndexStatistics};
 pub use math::ln;
 pub use query::{
     Answer, Arm, Explain, Filter, Fusion, Hit, Mode, Part, Query, QueryVector, Summary, TermMatch,
-    VectorState, Weights,
+    VectorKind, VectorState, Weights,
 };
 pub use record::{Attributes, ItemRef, Kind, Record, WHOLE};
 pub use search::{DEFAULT_MIN_MATCH, LEXICAL_WEIGHT, search};

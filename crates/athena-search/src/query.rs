@@ -14,7 +14,9 @@ pub struct Query {
     /// Words that some of the searched indexes spell in their own way, by index: the analysed word of
     /// `text`, and that index's. Shorter than the list of indexes, or empty, where all spell alike.
     pub spellings: Vec<HashMap<String, String>>,
-    /// The same question as a vector.
+    /// The same question as a vector of the built-in embedder.
+    pub builtin: Option<QueryVector>,
+    /// The same question as a vector of a model, or of the caller's own.
     pub vector: Option<QueryVector>,
     /// Which arms rank.
     pub mode: Mode,
@@ -49,9 +51,20 @@ pub struct QueryVector {
     pub model: u32,
     /// The components; any length but zero, it is the direction that counts.
     pub values: Vec<f32>,
-    /// Whether the vector is made of the words themselves. A lexical vector has a fixed weight
-    /// beside the keywords; that of a model's vector is computed per query.
-    pub lexical: bool,
+    /// How the vector was made, which decides how far it is trusted beside the keywords.
+    pub kind: VectorKind,
+}
+
+/// How a vector was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VectorKind {
+    /// From the words themselves, hashed.
+    Words,
+    /// From the built-in table of tokens.
+    Table,
+    /// By a model, or by the caller.
+    Model,
 }
 
 /// Which arms rank.

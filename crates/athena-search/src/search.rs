@@ -7,8 +7,8 @@ use crate::bm25::{Gain, KeywordQuery};
 use crate::index::{GONE, Index, Item};
 use crate::math::{from_units, ln, to_units};
 use crate::query::{
-    Answer, Arm, Explain, Filter, Fusion, Hit, Mode, Part, Query, Summary, TermMatch, VectorState,
-    Weights,
+    Answer, Arm, Explain, Filter, Fusion, Hit, Mode, Part, Query, QueryVector, Summary, TermMatch,
+    VectorKind, VectorState, Weights,
 };
 use crate::record::WHOLE;
 use crate::vector::unit;
@@ -66,6 +66,11 @@ pub fn search(indexes: &[&Index], query: &Query) -> Answer {
             semantic_weight: blend.share(),
         },
     }
+}
+
+/// The vector that ranks beside the words: a model's if there is one.
+fn asked(query: &Query) -> Option<&QueryVector> {
+    query.vector.as_ref().or(query.builtin.as_ref())
 }
 
 /// A query made ready, with what each arm found.
@@ -145,7 +150,7 @@ impl<'a> Ranking<'a> {
         } else {
             query_terms(&query.text)
         };
-        let vector = match (&query.vector, query.mode) {
+        let vector = match (asked(query), query.mode) {
             (Some(vector), Mode::Semantic | Mode::Hybrid) => unit(&vector.values).ok(),
             _ => None,
         };
@@ -212,7 +217,7 @@ impl<'a> Ranking<'a> {
     /// The cosines of every item that has a vector of the query's model.
     fn score_vectors(&self, index: &Index, passes: &[bool]) -> Vec<Option<Semantic>> {
         let mut scores = vec![None; index.items.len()];
-        let (Some(direction), Some(vector)) = (&self.vector, &self.query.vector) else {
+        let (Some(direction), Some(vector)) = (&self.vector, asked(self.query)) else {
             return scores;
         };
         let Some((set, vectors)) = index.vectors(vector.model, direction.len()) else {
@@ -241,7 +246,7 @@ impl<'a> Ranking<'a> {
             }
             if let Some(best) = &mut best
                 && count > 1
-                && !vector.lexical
+                && vector.kind == VectorKind::Model
             {
                 let slot = crate::index::slot(slot);
                 if let Some(norm) = vectors.sum_norm(slot, places().map(|place| place.row)) {
@@ -312,7 +317,7 @@ impl<'a> Ranking<'a> {
     /// the scope's cosines (beyond what so many items give by chance), and shrinks with how far the
     /// keywords' best hit stands out from the next nine.
     fn rule(&self, candidates: &[Candidate], blend: &Blend) -> f64 {
-        if self.query.vector.as_ref().is_none_or(|it| it.lexical) {
+        if asked(self.query).is_none_or(|it| it.kind != VectorKind::Model) {
             return LEXICAL_WEIGHT;
         }
         let ranks = || {
@@ -359,7 +364,7 @@ impl<'a> Ranking<'a> {
     /// where the words themselves were not asked.
     fn match_of(&self, candidate: &Candidate) -> f64 {
         let share = self.keyword_share(candidate);
-        let blurred = self.query.vector.as_ref().is_some_and(|it| it.lexical);
+        let blurred = asked(self.query).is_some_and(|it| it.kind != VectorKind::Model);
         if blurred && self.query.mode == Mode::Hybrid {
             return share.clamp(0.0, 1.0);
         }

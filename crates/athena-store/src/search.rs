@@ -4,7 +4,9 @@ use crate::index_cache::SharedIndex;
 use crate::models::known_model_id;
 use crate::store::Store;
 use athena_core::{Ctx, Error, ProjectId, Result};
-use athena_search::{Answer, Index, Mode, Query, QueryVector, TermStatistics, statistics};
+use athena_search::{
+    Answer, Index, Mode, Query, QueryVector, TermStatistics, VectorKind, statistics,
+};
 use std::sync::{PoisonError, RwLockReadGuard};
 
 /// A question to the store.
@@ -12,7 +14,7 @@ use std::sync::{PoisonError, RwLockReadGuard};
 pub struct Request {
     /// Where to look; hits say by position which project they belong to.
     pub projects: Vec<ProjectId>,
-    /// What is asked. Its `vector` is filled in here.
+    /// What is asked. Its vectors are filled in here.
     pub query: Query,
     /// The caller's own vector, with the name of its model; the store embeds the text otherwise.
     pub own_vector: Option<(String, Vec<f32>)>,
@@ -42,7 +44,8 @@ pub async fn search(ctx: &Ctx, request: Request) -> Result<Searched> {
     let mut vector_missing = None;
     if query.mode != Mode::Keyword {
         match query_vector(ctx, &indexes, &query.text, request.own_vector).await {
-            Ok(vector) => query.vector = vector,
+            Ok(Some(vector)) if vector.kind == VectorKind::Model => query.vector = Some(vector),
+            Ok(vector) => query.builtin = vector,
             Err(error) if query.mode == Mode::Semantic => return Err(error),
             Err(error) => vector_missing = Some(error.message().to_owned()),
         }
@@ -76,15 +79,19 @@ async fn query_vector(
     text: &str,
     own_vector: Option<(String, Vec<f32>)>,
 ) -> Result<Option<QueryVector>> {
-    let (name, values, lexical) = match own_vector {
-        Some((name, values)) => (name, values, false),
+    let (name, values, kind) = match own_vector {
+        Some((name, values)) => (name, values, VectorKind::Model),
         None => {
             let rarity = Rarity { indexes };
             let values = ctx.embedder().embed_query(text, &rarity).await?;
             (
                 ctx.embedder().model().await?.name,
                 values,
-                ctx.embedder().is_lexical(),
+                if ctx.embedder().is_lexical() {
+                    VectorKind::Words
+                } else {
+                    VectorKind::Model
+                },
             )
         }
     };
@@ -98,7 +105,7 @@ async fn query_vector(
     Ok(Some(QueryVector {
         model,
         values,
-        lexical,
+        kind,
     }))
 }
 

@@ -3,7 +3,8 @@
 use athena_search::analyze::document_terms;
 use athena_search::passages::passages;
 use athena_search::{
-    Answer, Attributes, Index, ItemRef, Kind, Query, QueryVector, Record, StoredVector, search,
+    Answer, Attributes, Index, ItemRef, Kind, Query, QueryVector, Record, StoredVector, VectorKind,
+    search,
 };
 
 pub(crate) fn memory(id: i64) -> ItemRef {
@@ -115,7 +116,7 @@ pub(crate) fn lexical(values: &[f32]) -> Option<QueryVector> {
     Some(QueryVector {
         model: 1,
         values: values.to_vec(),
-        lexical: true,
+        kind: VectorKind::Words,
     })
 }
 

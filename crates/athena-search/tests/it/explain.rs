@@ -1,6 +1,6 @@
 //! Every hit can say how it came by its score.
 
-use athena_search::{Arm, Fusion, Mode, Query, VectorState, Weights, search};
+use athena_search::{Arm, Fusion, Mode, Query, VectorKind, VectorState, Weights, search};
 use proptest::prelude::*;
 
 use crate::builders::{index, item, lexical, query};
@@ -27,7 +27,7 @@ fn parts_terms_and_arms_are_named() {
         item(2, "pie").label("tag:a"),
     ]);
     let mut query = explained("Apple pies");
-    query.vector = lexical(&[1.0, 0.5]);
+    query.builtin = lexical(&[1.0, 0.5]);
     let answer = search(&[&index], &query);
     let explain = answer.hits[0].explain.as_ref().unwrap();
     assert_eq!(answer.hits[0].item.id, 1);
@@ -93,8 +93,11 @@ proptest! {
             })
             .collect();
         let mut query = explained("apple pie");
-        query.vector = lexical(&asked);
-        query.vector.as_mut().unwrap().lexical = is_lexical;
+        query.builtin = lexical(&asked);
+        if !is_lexical {
+            query.vector = query.builtin.take();
+            query.vector.as_mut().unwrap().kind = VectorKind::Model;
+        }
         query.weights = weights.map(|(semantic, keyword)| Weights { semantic, keyword });
         query.mode = mode;
         if let Some(k) = rrf {

@@ -85,7 +85,7 @@ fn an_updated_index_equals_a_fresh_one() {
 fn a_late_vector_is_found() {
     let mut index = index(&[item(1, "alpha"), item(2, "beta")]);
     let mut asked = query("gamma");
-    asked.vector = lexical(&[0.0, 1.0]);
+    asked.builtin = lexical(&[0.0, 1.0]);
     assert_eq!(search(&[&index], &asked).summary.without_vector, 2);
     apply(
         &mut index,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use athena_search::{
-    Attributes, Index, LEXICAL_WEIGHT, Mode, Query, QueryVector, Record, StoredVector, Weights, ln,
-    record, search, segment,
+    Attributes, Index, LEXICAL_WEIGHT, Mode, Query, QueryVector, Record, StoredVector, VectorKind,
+    Weights, ln, record, search, segment,
 };
 use proptest::prelude::*;
 
@@ -214,7 +214,7 @@ prop_compose! {
         let text: Vec<String> = words.iter().map(|at| word(*at)).collect();
         let mut query = Query {
             text: text.join(" "),
-            vector: Some(QueryVector { model: 1, values: vector.clone(), lexical: true }),
+            builtin: Some(QueryVector { model: 1, values: vector.clone(), kind: VectorKind::Words }),
             mode,
             weights: weights.map(|(semantic, keyword)| Weights { semantic, keyword }),
             limit,
@@ -262,7 +262,10 @@ proptest! {
         turn: prop::sample::Index,
         is_lexical: bool,
     ) {
-        query.vector.as_mut().unwrap().lexical = is_lexical;
+        if !is_lexical {
+            query.vector = query.builtin.take();
+            query.vector.as_mut().unwrap().kind = VectorKind::Model;
+        }
         query.explain = true;
         let mut state = State::new();
         let mut index = Index::new();

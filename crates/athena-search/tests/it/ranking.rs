@@ -1,6 +1,8 @@
 //! What is found, in which order.
 
-use athena_search::{DEFAULT_MIN_MATCH, Fusion, Kind, Mode, QueryVector, Weights, search};
+use athena_search::{
+    DEFAULT_MIN_MATCH, Fusion, Kind, Mode, QueryVector, VectorKind, Weights, search,
+};
 
 use crate::builders::{found, ids, index, item, lexical, query};
 
@@ -147,7 +149,7 @@ fn explicit_weights_are_divided_by_their_sum() {
         item(2, "pear").vector(&[0.6, 0.8]),
     ]);
     let mut query = query("apple");
-    query.vector = lexical(&[0.6, 0.8]);
+    query.builtin = lexical(&[0.6, 0.8]);
     query.weights = Some(Weights {
         semantic: 7.0,
         keyword: 3.0,
@@ -171,10 +173,10 @@ fn explicit_weights_are_divided_by_their_sum() {
 fn an_arm_with_nothing_to_say_leaves_the_score_to_the_other() {
     let index = index(&[item(1, "apple").vector(&[1.0, 0.0]), item(2, "pear")]);
     let mut wordless = query("plum");
-    wordless.vector = lexical(&[1.0, 0.0]);
+    wordless.builtin = lexical(&[1.0, 0.0]);
     assert_eq!(search(&[&index], &wordless).hits[0].score, 1.0);
     let mut away = query("apple");
-    away.vector = lexical(&[-1.0, 0.0]);
+    away.builtin = lexical(&[-1.0, 0.0]);
     assert_eq!(search(&[&index], &away).hits[0].score, 1.0);
     assert_eq!(search(&[&index], &query("apple")).hits[0].score, 1.0);
 }
@@ -187,7 +189,7 @@ fn modes_use_their_arm_alone() {
     ]);
     let ask = |mode| {
         let mut query = query("apple");
-        query.vector = lexical(&[1.0, 0.0]);
+        query.builtin = lexical(&[1.0, 0.0]);
         query.mode = mode;
         ids(&search(&[&index], &query))
     };
@@ -204,7 +206,7 @@ fn vectors_of_another_model_or_dimension_are_not_compared() {
         query.vector = Some(QueryVector {
             model,
             values,
-            lexical: false,
+            kind: VectorKind::Model,
         });
         assert_eq!(search(&[&index], &query).hits, []);
     }
@@ -218,7 +220,7 @@ fn rank_fusion_counts_places() {
         item(3, "none").vector(&[0.9, 0.1]),
     ]);
     let mut query = query("apple");
-    query.vector = lexical(&[1.0, 0.1]);
+    query.builtin = lexical(&[1.0, 0.1]);
     query.fusion = Fusion::Rrf { k: 60 };
     let answer = search(&[&index], &query);
     let score = |id| {
@@ -302,7 +304,7 @@ fn stop_words_are_found_when_nothing_else_is_asked() {
 fn model(text: &str, values: &[f32]) -> athena_search::Query {
     let mut query = query(text);
     query.vector = lexical(values);
-    query.vector.as_mut().unwrap().lexical = false;
+    query.vector.as_mut().unwrap().kind = VectorKind::Model;
     query
 }
 
@@ -360,6 +362,7 @@ fn a_models_cosine_is_half_the_best_passage_and_half_the_whole() {
     assert_eq!(answer.hits[1].semantic, Some(1.0));
     let ratio = (0.5 + 0.5 * 0.5_f64.sqrt()) / 0.9;
     assert!((answer.hits[1].score - ratio).abs() < 1e-3);
-    query.vector.as_mut().unwrap().lexical = true;
+    query.builtin = lexical(&[1.0, 0.0]);
+    query.vector = None;
     assert_eq!(ids(&search(&[&index], &query)), [1, 2]);
 }

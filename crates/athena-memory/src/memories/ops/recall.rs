@@ -384,6 +384,7 @@ fn query(
     Query {
         spellings: Vec::new(),
         text: recall.query.clone(),
+        builtin: None,
         vector: None,
         mode: match recall.mode {
             Mode::Hybrid => athena_search::Mode::Hybrid,
