@@ -61,6 +61,9 @@ pub(crate) struct Item {
     pub(crate) state: u32,
     pub(crate) labels: Box<[u32]>,
     pub(crate) time: i64,
+    pub(crate) position: Option<i64>,
+    /// In thousandths.
+    pub(crate) usefulness: u16,
     pub(crate) live: bool,
     /// The words of the whole text.
     pub(crate) len: u32,
@@ -205,17 +208,15 @@ impl Index {
             let has = |slot: &u32| self.passages[*slot as usize].n == n;
             return (!passages.iter().any(has)).then_some(slot);
         }
-        let kept = known.map(|slot| {
-            let old = &self.items[slot as usize];
-            (old.uid, old.state, old.labels.clone(), old.time)
-        });
+        let kept = known.map(|slot| self.items[slot as usize].clone());
         self.remove(item);
         let slot = self.add_item(item);
         if let Some(attributes) = attributes {
             self.set_attributes(slot, attributes);
-        } else if let Some((uid, state, labels, time)) = kept {
+        } else if let Some(old) = kept {
             let new = &mut self.items[slot as usize];
-            (new.uid, new.state, new.labels, new.time) = (uid, state, labels, time);
+            (new.uid, new.state, new.labels) = (old.uid, old.state, old.labels);
+            (new.time, new.position, new.usefulness) = (old.time, old.position, old.usefulness);
         }
         Some(slot)
     }
@@ -229,6 +230,8 @@ impl Index {
             state,
             labels: Box::default(),
             time: 0,
+            position: None,
+            usefulness: 0,
             live: true,
             len: 0,
             passages: Vec::new(),
@@ -250,6 +253,8 @@ impl Index {
         item.state = state;
         item.labels = labels.into();
         item.time = attributes.time;
+        item.position = attributes.position;
+        item.usefulness = attributes.usefulness;
     }
 
     fn add_passage(&mut self, item_slot: u32, n: u32, terms: &[(String, u32)], len: u32) {

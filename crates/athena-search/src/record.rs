@@ -28,7 +28,7 @@ pub struct ItemRef {
     pub id: i64,
 }
 
-/// What filters look at, and what breaks ties.
+/// What filters and the ranking look at beside the text, and what breaks ties.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Attributes {
     /// The id that is the same in every store; equal scores are ordered by it.
@@ -39,6 +39,15 @@ pub struct Attributes {
     pub labels: Vec<String>,
     /// When it happened, in microseconds since 1970 UTC.
     pub time: i64,
+    /// Its place within its session, where it has one. Turns of a session are ordered by it.
+    pub position: Option<i64>,
+    /// How useful it has proved, in thousandths: 0 to 1000.
+    pub usefulness: u16,
+}
+
+impl Attributes {
+    /// The most that [`usefulness`](Self::usefulness) can be.
+    pub const FULL_USEFULNESS: u16 = 1_000;
 }
 
 /// One row of the log.
@@ -103,7 +112,7 @@ pub(crate) const VECTOR: u8 = 2;
 pub(crate) const ATTRIBUTES: u8 = 3;
 pub(crate) const REMOVE: u8 = 4;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Returns a record as bytes.
 #[must_use]
@@ -204,6 +213,30 @@ fn put_attributes(out: &mut Vec<u8>, attributes: &Attributes) {
     for label in &attributes.labels {
         put_bytes(out, label.as_bytes());
     }
+    put_standing(out, attributes);
+}
+
+/// What the ranking alone looks at: the place within the session, and the usefulness.
+pub(crate) fn put_standing(out: &mut Vec<u8>, attributes: &Attributes) {
+    out.push(u8::from(attributes.position.is_some()));
+    if let Some(position) = attributes.position {
+        put_signed(out, position);
+    }
+    put_varint(out, u64::from(attributes.usefulness));
+}
+
+/// Reads what [`put_standing`] wrote.
+pub(crate) fn read_standing(reader: &mut Reader<'_>) -> Result<(Option<i64>, u16), FormatError> {
+    let position = match reader.byte()? {
+        0 => None,
+        1 => Some(reader.signed()?),
+        _ => return Err(FormatError::Corrupt("attributes have unknown flags")),
+    };
+    let usefulness = u16::try_from(reader.number()?)
+        .ok()
+        .filter(|usefulness| *usefulness <= Attributes::FULL_USEFULNESS)
+        .ok_or(FormatError::Corrupt("a usefulness is above 1"))?;
+    Ok((position, usefulness))
 }
 
 fn read_passage(reader: &mut Reader<'_>, item: ItemRef) -> Result<Record, FormatError> {
@@ -239,10 +272,13 @@ fn read_attributes(reader: &mut Reader<'_>) -> Result<Attributes, FormatError> {
     let labels = (0..reader.count()?)
         .map(|_| Ok(reader.text()?.to_owned()))
         .collect::<Result<_, FormatError>>()?;
+    let (position, usefulness) = read_standing(reader)?;
     Ok(Attributes {
         uid,
         state,
         labels,
         time,
+        position,
+        usefulness,
     })
 }

@@ -13,7 +13,7 @@ use crate::vector::{put_vector, read_vector};
 /// The size that a chunk does not exceed.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const HAS_ATTRIBUTES: u8 = 0x10;
 const HAS_VECTOR: u8 = 0x20;
 
@@ -168,6 +168,7 @@ fn put_attributes(out: &mut Vec<u8>, attributes: &Attributes, dictionary: &Dicti
     for label in &attributes.labels {
         put_signed(out, dictionary.place(label));
     }
+    record::put_standing(out, attributes);
 }
 
 /// Every string of a chunk once, sorted, each stored as what differs from the one before.
@@ -338,11 +339,14 @@ fn read_attributes(
     let labels = (0..reader.count()?)
         .map(|_| entry(dictionary, reader.signed()?))
         .collect::<Result<_, _>>()?;
+    let (position, usefulness) = record::read_standing(reader)?;
     Ok(Attributes {
         uid,
         state,
         labels,
         time,
+        position,
+        usefulness,
     })
 }
 

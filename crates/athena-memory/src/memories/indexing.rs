@@ -220,7 +220,21 @@ pub(super) fn attributes(memory: &Memory) -> Attributes {
             .occurred_at
             .unwrap_or(memory.created_at)
             .as_microsecond(),
+        position: memory.position,
+        usefulness: thousandths(memory.usefulness),
     }
+}
+
+/// Returns a share of [0, 1] in thousandths.
+fn thousandths(share: f64) -> u16 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to [0, 1000]; not a number becomes 0"
+    )]
+    let thousandths =
+        (share.clamp(0.0, 1.0) * f64::from(Attributes::FULL_USEFULNESS)).round() as u16;
+    thousandths
 }
 
 /// Returns a label that filters can ask for.

@@ -26,6 +26,8 @@ pub(crate) struct Item {
     state: String,
     labels: Vec<String>,
     time: i64,
+    position: Option<i64>,
+    usefulness: u16,
     vector: Option<Vec<f32>>,
 }
 
@@ -36,6 +38,8 @@ pub(crate) fn item(id: i64, text: &str) -> Item {
         state: "active".to_owned(),
         labels: Vec::new(),
         time: 0,
+        position: None,
+        usefulness: 0,
         vector: None,
     }
 }
@@ -53,6 +57,16 @@ impl Item {
 
     pub(crate) fn time(mut self, time: i64) -> Self {
         self.time = time;
+        self
+    }
+
+    pub(crate) fn position(mut self, position: i64) -> Self {
+        self.position = Some(position);
+        self
+    }
+
+    pub(crate) fn usefulness(mut self, usefulness: u16) -> Self {
+        self.usefulness = usefulness;
         self
     }
 
@@ -76,6 +90,8 @@ impl Item {
                     state: self.state.clone(),
                     labels: self.labels.clone(),
                     time: self.time,
+                    position: self.position,
+                    usefulness: self.usefulness,
                 }),
                 terms: terms.terms,
                 len: terms.len,

@@ -154,8 +154,8 @@ fn attributes_change_alone() {
     let attributes = Attributes {
         uid: uid(1),
         state: "forgotten".to_owned(),
-        labels: vec![],
         time: 5,
+        ..Attributes::default()
     };
     apply(
         &mut index,

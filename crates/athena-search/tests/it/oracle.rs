@@ -56,6 +56,7 @@ fn attributes(id: i64, labelled: bool) -> Attributes {
             Vec::new()
         },
         time: id,
+        ..Attributes::default()
     }
 }
 

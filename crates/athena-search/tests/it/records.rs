@@ -27,14 +27,24 @@ fn any_item() -> impl Strategy<Value = ItemRef> {
 
 fn any_attributes() -> impl Strategy<Value = Attributes> {
     let labels = proptest::collection::vec("[a-c]{0,3}:é?[a-z]{0,9}", 0..4);
-    (any::<[u8; 16]>(), "[a-z]{0,9}", labels, any::<i64>()).prop_map(
-        |(uid, state, labels, time)| Attributes {
-            uid,
-            state,
-            labels,
-            time,
-        },
+    let standing = (any::<Option<i64>>(), 0..=Attributes::FULL_USEFULNESS);
+    (
+        any::<[u8; 16]>(),
+        "[a-z]{0,9}",
+        labels,
+        any::<i64>(),
+        standing,
     )
+        .prop_map(
+            |(uid, state, labels, time, (position, usefulness))| Attributes {
+                uid,
+                state,
+                labels,
+                time,
+                position,
+                usefulness,
+            },
+        )
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
@@ -96,7 +106,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_survived(bytes: Vec<u8>) {
-        let mut versioned = vec![1];
+        let mut versioned = vec![2];
         versioned.extend_from_slice(&bytes);
         for bytes in [&bytes, &versioned] {
             if let Ok(record) = record::decode(bytes) {
@@ -136,11 +146,25 @@ fn another_version_is_named() {
     let item = crate::builders::memory(1);
     let mut bytes = record::encode(&Record::Remove { item });
     bytes[0] = 9;
-    let refused = FormatError::Version { found: 9, known: 1 };
+    let refused = FormatError::Version { found: 9, known: 2 };
     assert_eq!(record::decode(&bytes), Err(refused));
     let mut chunk = segment::encode(&[(1, Record::Remove { item })]).remove(0);
     chunk[0] = 9;
     assert_eq!(segment::decode(&chunk), Err(refused));
+}
+
+#[test]
+fn a_usefulness_above_one_is_refused() {
+    let attributes = Attributes {
+        usefulness: Attributes::FULL_USEFULNESS + 1,
+        ..Attributes::default()
+    };
+    let item = crate::builders::memory(1);
+    let record = Record::Attributes { item, attributes };
+    let refused = Err(FormatError::Corrupt("a usefulness is above 1"));
+    assert_eq!(record::decode(&record::encode(&record)), refused);
+    let chunk = segment::encode(&[(1, record)]).remove(0);
+    assert!(segment::decode(&chunk).is_err());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whether memories proved useful.
 
 use super::{home_of_memory, locked};
-use crate::memories::sql;
+use crate::memories::{Memory, indexing, sql};
 use athena_core::{Ctx, MemoryId, Operation, Result, Spec};
 use athena_db::BoxFuture;
 use athena_store::{Intent, Write, write};
@@ -72,8 +72,13 @@ async fn vote(write: &Write<'_>, feedback: &Feedback) -> Result<FeedbackGiven> {
     let share = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     let usefulness = share(useful) / share(votes).max(1.0);
     sql::set_usefulness(write.tx(), memory.id, usefulness, write.now()).await?;
+    let voted = Memory {
+        usefulness,
+        ..memory
+    };
+    write.log(voted.project_id, indexing::attributes_record(&voted));
     Ok(FeedbackGiven {
-        id: memory.id,
+        id: voted.id,
         usefulness,
         votes,
     })
