@@ -289,7 +289,7 @@ impl Index {
     }
 
     fn set_vector(&mut self, item_slot: u32, n: u32, vector: &StoredVector) {
-        let key = (vector.model, vector.values.len());
+        let key = (vector.model, vector.dimension());
         let set = match self.vectors.iter().position(|(other, _)| *other == key) {
             Some(set) => set,
             None => {
@@ -298,7 +298,7 @@ impl Index {
             }
         };
         let vectors = &mut self.vectors[set].1;
-        let row = vectors.push(item_slot, &vector.values, vector.norm());
+        let row = vectors.push(item_slot, vector);
         let set = slot(set);
         let places = &mut self.items[item_slot as usize].vectors;
         match places.binary_search_by_key(&(set, n), |place| (place.set, place.n)) {

@@ -8,7 +8,7 @@
 //! What it promises:
 //! - **The same answer everywhere.** Results depend on what is indexed, never on the order in which
 //!   it arrived, on row numbers, or on the machine: sums run in a fixed order without fused
-//!   multiply-add, logarithms are computed here, scores compare as integers of 1e-7 and ties break
+//!   multiply-add, products of vectors are whole numbers, logarithms are computed here, scores compare as integers of 1e-7 and ties break
 //!   by uid.
 //! - **Exact.** Every item that passes the filters is scored by both arms; there is no candidate
 //!   list that could miss one.
@@ -22,6 +22,7 @@ pub mod analyze;
 pub mod passages;
 pub mod record;
 pub mod segment;
+pub mod vector;
 
 mod bm25;
 mod codec;
@@ -29,7 +30,6 @@ mod index;
 mod math;
 mod query;
 mod search;
-mod vector;
 
 pub use analyze::ANALYZER_VERSION;
 pub use bm25::{Statistics, TermStatistics, statistics};
@@ -42,4 +42,4 @@ pub use query::{
 };
 pub use record::{Attributes, ItemRef, Kind, Record, WHOLE};
 pub use search::{DEFAULT_MIN_MATCH, LEXICAL_WEIGHT, search};
-pub use vector::{StoredVector, VectorError};
+pub use vector::{PreparedQuery, StoredVector, VectorError};

@@ -11,7 +11,7 @@ use crate::query::{
     VectorKind, VectorState, Weights,
 };
 use crate::record::WHOLE;
-use crate::vector::unit;
+use crate::vector::PreparedQuery;
 
 /// The `match` below which a hit is rather chance than an answer.
 ///
@@ -25,8 +25,8 @@ pub const DEFAULT_MIN_MATCH: f64 = 0.12;
 /// of its arms (recall@10 and nDCG@10) and up to 2 points above it.
 pub const LEXICAL_WEIGHT: f64 = 0.3;
 
-/// The least cosine that is a likeness: half a step of the scores.
-const LEAST_COSINE: f64 = 0.5e-7;
+/// The least cosine that is a likeness: what rounding to bytes can make of none.
+const LEAST_COSINE: f64 = 2e-3;
 
 /// Scopes with fewer vectors than this say nothing about how far a cosine stands out.
 const LEAST_FOR_RULE: usize = 20;
@@ -77,7 +77,7 @@ fn asked(query: &Query) -> Option<&QueryVector> {
 struct Ranking<'a> {
     query: &'a Query,
     keyword: KeywordQuery,
-    vector: Option<Vec<f64>>,
+    vector: Option<PreparedQuery>,
     scopes: Vec<Scope<'a>>,
 }
 
@@ -151,7 +151,9 @@ impl<'a> Ranking<'a> {
             query_terms(&query.text)
         };
         let vector = match (asked(query), query.mode) {
-            (Some(vector), Mode::Semantic | Mode::Hybrid) => unit(&vector.values).ok(),
+            (Some(vector), Mode::Semantic | Mode::Hybrid) => {
+                PreparedQuery::new(&vector.values).ok()
+            }
             _ => None,
         };
         let mut ranking = Self {
@@ -220,7 +222,7 @@ impl<'a> Ranking<'a> {
         let (Some(direction), Some(vector)) = (&self.vector, asked(self.query)) else {
             return scores;
         };
-        let Some((set, vectors)) = index.vectors(vector.model, direction.len()) else {
+        let Some((set, vectors)) = index.vectors(vector.model, direction.dimension()) else {
             return scores;
         };
         let cosines = vectors.cosines(direction, passes);

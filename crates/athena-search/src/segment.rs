@@ -293,10 +293,7 @@ fn read_numbers(
         (record::VECTOR, HAS_VECTOR) => Ok(Record::Vector {
             item,
             n: reader.number()?,
-            vector: crate::StoredVector {
-                model: 0,
-                values: Vec::new(),
-            },
+            vector: crate::StoredVector::unread(),
         }),
         (record::ATTRIBUTES, HAS_ATTRIBUTES) => Ok(Record::Attributes {
             item,

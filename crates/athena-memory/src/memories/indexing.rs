@@ -3,7 +3,9 @@
 use super::Memory;
 use athena_core::{Code, Ctx, Error, MemoryId, ModelId, Result};
 use athena_search::passages::{indexed_text, passages};
+use athena_search::vector::unit;
 use athena_search::{Attributes, ItemRef, Kind, Record, StoredVector, VectorError, WHOLE, analyze};
+use half::f16;
 use std::ops::Range;
 
 /// The state that search knows a forgotten memory by.
@@ -18,11 +20,29 @@ pub(super) struct PassageVector {
     pub(super) n: u32,
     /// Bytes of the indexed text.
     pub(super) range: Range<usize>,
-    /// The vector with its model.
+    /// The vector with its model, as it is indexed.
     pub(super) stored: StoredVector,
+    /// The vector at unit length, as embeddings are kept.
+    unit: Vec<f16>,
 }
 
 impl PassageVector {
+    /// Prepares a vector of a model for storing and for the index.
+    pub(super) fn new(
+        model: u32,
+        n: u32,
+        range: Range<usize>,
+        values: &[f32],
+    ) -> Result<Self, VectorError> {
+        let unit = unit(values)?;
+        Ok(Self {
+            n,
+            range,
+            stored: StoredVector::new(model, values)?,
+            unit: unit.into_iter().map(f16::from_f32).collect(),
+        })
+    }
+
     /// Returns the number as the row keeps it: -1 for the whole text.
     pub(super) fn row_number(&self) -> i64 {
         if self.n == WHOLE {
@@ -34,8 +54,7 @@ impl PassageVector {
 
     /// Returns the vector's bytes, half-precision, little-endian.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        self.stored
-            .values
+        self.unit
             .iter()
             .flat_map(|value| value.to_le_bytes())
             .collect()
@@ -90,12 +109,8 @@ impl IndexedText {
     ) -> Result<Vec<PassageVector>> {
         let mut paired = Vec::with_capacity(vectors.len());
         for ((n, range), values) in (0..).zip(&self.ranges).zip(vectors) {
-            match StoredVector::new(model_number(model)?, values) {
-                Ok(stored) => paired.push(PassageVector {
-                    n,
-                    range: range.clone(),
-                    stored,
-                }),
+            match PassageVector::new(model_number(model)?, n, range.clone(), values) {
+                Ok(vector) => paired.push(vector),
                 Err(VectorError::Zero) => {}
                 Err(error) => return Err(Error::internal(error)),
             }
@@ -143,17 +158,12 @@ pub(super) fn callers_vector(
     whole: Range<usize>,
 ) -> Result<PassageVector> {
     check_embedding(values, wanted_dim)?;
-    let stored = StoredVector::new(model_number(model)?, values).map_err(|error| {
+    PassageVector::new(model_number(model)?, WHOLE, whole, values).map_err(|error| {
         Error::new(
             Code::EmbeddingMismatch,
             format!("`embedding` cannot be used: {error}"),
         )
         .with_field("embedding")
-    })?;
-    Ok(PassageVector {
-        n: WHOLE,
-        range: whole,
-        stored,
     })
 }
 
@@ -256,6 +266,6 @@ pub(super) fn floats(bytes: &[u8]) -> Vec<f32> {
         .as_chunks::<2>()
         .0
         .iter()
-        .map(|pair| half::f16::from_le_bytes(*pair).to_f32())
+        .map(|pair| f16::from_le_bytes(*pair).to_f32())
         .collect()
 }

@@ -5,7 +5,7 @@ use super::ops::identity;
 use super::{ConsolidationState, Memory, sql};
 use athena_core::{Error, MemoryId, ModelId, Result};
 use athena_db::BoxFuture;
-use athena_search::StoredVector;
+use athena_search::WHOLE;
 use athena_store::{Derive, Write, enqueue};
 
 /// The columns that the search log is made from.
@@ -101,12 +101,9 @@ async fn own_vectors(
     let mut vectors = Vec::new();
     for (model, bytes) in sql::own_vectors(write.tx(), memory.id).await? {
         let model = indexing::model_number(ModelId(model))?;
-        let stored = StoredVector::new(model, &indexing::floats(&bytes));
-        vectors.push(PassageVector {
-            n: athena_search::WHOLE,
-            range: text.whole(),
-            stored: stored.map_err(Error::internal)?,
-        });
+        let values = indexing::floats(&bytes);
+        let vector = PassageVector::new(model, WHOLE, text.whole(), &values);
+        vectors.push(vector.map_err(Error::internal)?);
     }
     Ok(vectors)
 }

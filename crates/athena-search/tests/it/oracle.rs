@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use athena_search::{
-    Attributes, Index, LEXICAL_WEIGHT, Mode, Query, QueryVector, Record, StoredVector, VectorKind,
-    Weights, ln, record, search, segment,
+    Attributes, Index, LEXICAL_WEIGHT, Mode, PreparedQuery, Query, QueryVector, Record,
+    StoredVector, VectorKind, Weights, ln, record, search, segment,
 };
 use proptest::prelude::*;
 
@@ -134,16 +134,11 @@ fn whole(passages: &[Passage]) -> Vec<usize> {
     passages.iter().flat_map(|it| it.words.clone()).collect()
 }
 
+/// How good this is as a cosine, the tests of the vectors say.
 fn cosine(asked: &[f32], stored: &[f32]) -> f64 {
-    let stored = StoredVector::new(1, stored).unwrap().values;
-    let (mut product, mut left, mut right) = (0.0, 0.0, 0.0);
-    for (a, b) in asked.iter().zip(stored) {
-        let (a, b) = (f64::from(*a), b.to_f64());
-        product += a * b;
-        left += a * a;
-        right += b * b;
-    }
-    product / left.sqrt() / right.sqrt()
+    let stored = StoredVector::new(1, stored).unwrap();
+    let cosine = PreparedQuery::new(asked).unwrap().cosine_with(&stored);
+    if cosine < 2e-3 { 0.0 } else { cosine }
 }
 
 /// Scores by id, best first, of the definition.
