@@ -37,7 +37,8 @@ pub(crate) const EXIT_STATUSES: [(u8, &str, &[Code]); 9] = [
     (0, "success", &[]),
     (
         1,
-        "a fault in Athena, a check of `doctor` that failed, or findings of `pii scan`",
+        "a fault in Athena, a check of `doctor` that failed, findings of `pii scan`, or floors of `eval` that were not \
+         reached",
         &[Code::Internal],
     ),
     (

@@ -8,5 +8,6 @@ mod db;
 mod exits;
 mod moving;
 mod privacy;
+mod recall;
 mod serving;
 mod using;

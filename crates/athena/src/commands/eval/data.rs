@@ -19,8 +19,6 @@ use std::path::Path;
 pub(crate) struct Collection {
     /// Its scopes, in the order of their first lines.
     pub(crate) scopes: Vec<Scope>,
-    /// Questions without a relevant document, which were left out.
-    pub(crate) unjudged: usize,
 }
 
 /// Documents that are searched together, with their questions.
@@ -32,6 +30,18 @@ pub(crate) struct Scope {
     pub(crate) docs: Vec<Doc>,
     /// Its questions, in the order of the file.
     pub(crate) queries: Vec<Query>,
+    /// Its questions without a relevant document: no ranking of theirs is worth anything.
+    pub(crate) unanswerable: Vec<Query>,
+}
+
+impl Collection {
+    /// Returns how many questions have no relevant document.
+    pub(crate) fn unjudged(&self) -> usize {
+        self.scopes
+            .iter()
+            .map(|scope| scope.unanswerable.len())
+            .sum()
+    }
 }
 
 /// A document.
@@ -117,11 +127,13 @@ fn parse(reader: impl BufRead) -> Result<Collection, (usize, String)> {
                 .docs
                 .push(serde_json::from_value(value).map_err(|error| fail(error.to_string()))?),
             "query" => {
-                let query: QueryLine =
+                let line: QueryLine =
                     serde_json::from_value(value).map_err(|error| fail(error.to_string()))?;
-                match judged(query) {
-                    Some(query) => scope.queries.push(query),
-                    None => collection.unjudged += 1,
+                let query = Query::from(line);
+                if query.relevant.is_empty() {
+                    scope.unanswerable.push(query);
+                } else {
+                    scope.queries.push(query);
                 }
             }
             other => {
@@ -134,20 +146,16 @@ fn parse(reader: impl BufRead) -> Result<Collection, (usize, String)> {
     Ok(collection)
 }
 
-fn judged(line: QueryLine) -> Option<Query> {
-    let relevant: BTreeSet<String> = line
-        .rel
-        .into_iter()
-        .filter(|(_, grade)| *grade > 0.0)
-        .map(|(doc, _)| doc)
-        .collect();
-    let category = line.cat.unwrap_or_else(|| "none".into());
-    (!relevant.is_empty()).then_some(Query {
-        id: line.id,
-        text: line.text,
-        category,
-        relevant,
-    })
+impl From<QueryLine> for Query {
+    fn from(line: QueryLine) -> Self {
+        let relevant = line.rel.into_iter().filter(|(_, grade)| *grade > 0.0);
+        Self {
+            id: line.id,
+            text: line.text,
+            category: line.cat.unwrap_or_else(|| "none".into()),
+            relevant: relevant.map(|(doc, _)| doc).collect(),
+        }
+    }
 }
 
 impl Doc {
@@ -224,7 +232,7 @@ mod tests {
 
 {"kind":"query","scope":"b","id":"q","text":"x?","rel":{"1":0}}"#;
         let collection = parse(text.as_bytes()).unwrap();
-        assert_eq!((collection.scopes.len(), collection.unjudged), (2, 1));
+        assert_eq!((collection.scopes.len(), collection.unjudged()), (2, 1));
         let scope = &collection.scopes[0];
         assert_eq!(scope.queries[0].relevant, BTreeSet::from(["1".to_owned()]));
         assert_eq!(

@@ -6,6 +6,7 @@
 //! a first relevant document beyond it counts as not found in the MRR.
 
 mod data;
+mod floors;
 mod metrics;
 mod report;
 
@@ -42,7 +43,7 @@ pub(crate) fn command() -> Command {
              questions {\"kind\":\"query\",\"scope\",\"id\",\"text\",\"cat\",\"rel\":{document: grade}}.\n\nEvery scope is \
              indexed as a project of a temporary store. Printed are recall@1/5/10/20, MRR, nDCG@10 and CPU time per \
              question, by category; and how often a floor on `match` answers a scope's own questions and keeps \
-             silent on those of others.",
+             silent on those of others and on those without a relevant document.",
         )
         .arg(Arg::new("file").value_name("FILE").required(true).help("The collection"))
         .arg(
@@ -86,6 +87,18 @@ pub(crate) fn command() -> Command {
         )
         .arg(Arg::new("save").long("save").value_name("FILE").help("Keep this run, question by question"))
         .arg(Arg::new("against").long("against").value_name("FILE").help("Compare with a run that was kept"))
+        .arg(
+            Arg::new("floors")
+                .long("floors")
+                .value_name("FILE")
+                .help("Fail when a figure is below its floor, or hybrid more than a point below its better arm"),
+        )
+        .arg(
+            Arg::new("save_floors")
+                .long("save-floors")
+                .value_name("FILE")
+                .help("Write floors a little below what this run reaches"),
+        )
 }
 
 /// What is asked for.
@@ -130,6 +143,8 @@ struct Abstention {
     own_answered: usize,
     foreign: usize,
     foreign_silent: usize,
+    unanswerable: usize,
+    unanswerable_silent: usize,
 }
 
 /// Measures.
@@ -142,6 +157,10 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     let against = matches
         .get_one::<String>("against")
         .map(|path| report::load(Path::new(path)))
+        .transpose()?;
+    let floors = matches
+        .get_one::<String>("floors")
+        .map(|path| floors::load(Path::new(path)))
         .transpose()?;
     let collection = data::read(Path::new(file))?;
     if collection
@@ -164,7 +183,18 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
         let kept = report::kept(&answer, &run);
         std::fs::write(path, format!("{kept}\n")).map_err(|error| at_path("write", path, error))?;
     }
-    session.show(&answer, report::text)
+    if let Some(path) = matches.get_one::<String>("save_floors") {
+        floors::save(&floors::of(&answer), Path::new(path))?;
+    }
+    let Some(floors) = floors else {
+        return session.show(&answer, report::text);
+    };
+    answer["floors"] = floors::check(&answer, &floors);
+    session.show(&answer, report::text)?;
+    if floors::are_met(&answer["floors"]) {
+        return Ok(());
+    }
+    super::told(floors::UNMET)
 }
 
 impl Plan {
@@ -342,7 +372,8 @@ impl Asker<'_> {
         })
     }
 
-    /// Asks every scope its own questions and a fixed sample of others', with the floor.
+    /// Asks every scope its own questions, those that it cannot answer, and a fixed sample of
+    /// others', with the floor.
     async fn abstention(&self, session: &Session, collection: &Collection) -> Result<Abstention> {
         let mut found = Abstention {
             floor: self.plan.floor,
@@ -356,13 +387,18 @@ impl Asker<'_> {
         let own: usize = scopes.iter().map(|scope| scope.queries.len()).sum();
         let progress = super::progress(
             session,
-            (own + self.plan.foreign * scopes.len()) as u64,
+            (own + collection.unjudged() + self.plan.foreign * scopes.len()) as u64,
             "abstaining",
         );
         for scope in &scopes {
             for query in &scope.queries {
                 found.own += 1;
                 found.own_answered += usize::from(self.answers(scope, query).await?);
+                progress.inc(1);
+            }
+            for query in &scope.unanswerable {
+                found.unanswerable += 1;
+                found.unanswerable_silent += usize::from(!self.answers(scope, query).await?);
                 progress.inc(1);
             }
             let others: Vec<&Query> = collection

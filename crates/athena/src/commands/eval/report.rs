@@ -1,5 +1,6 @@
 //! Tells what a run measured: for people, for programs, and for a later run to compare with.
 
+use super::floors;
 use super::metrics::{self, Figures, NAMES};
 use super::{Answered, Collection, ModeRun, Plan, Run};
 use crate::outcome::at_path;
@@ -29,13 +30,15 @@ pub(super) fn answer(file: &str, plan: &Plan, collection: &Collection, run: &Run
         "scopes": collection.scopes.len(),
         "docs": docs,
         "queries": queries,
-        "unjudged": collection.unjudged,
+        "unjudged": collection.unjudged(),
         "depth": plan.depth,
         "modes": modes,
         "abstention": {
             "min_score": abstention.floor,
             "own": {"n": abstention.own, "answered": metrics::ratio(abstention.own_answered, abstention.own)},
             "foreign": {"n": abstention.foreign, "silent": metrics::ratio(abstention.foreign_silent, abstention.foreign)},
+            "unanswerable": {"n": abstention.unanswerable,
+                "silent": metrics::ratio(abstention.unanswerable_silent, abstention.unanswerable)},
         },
     })
 }
@@ -246,6 +249,9 @@ pub(super) fn text(answer: &Value, style: Style) -> String {
     if let Some(against) = answer.get("against").and_then(Value::as_object) {
         show_comparison(&mut text, against, style);
     }
+    if let Some(checked) = answer.get("floors") {
+        floors::show(&mut text, checked, style);
+    }
     text
 }
 
@@ -270,13 +276,19 @@ fn show_abstention(text: &mut String, abstention: &Value) {
         percent(&own["answered"]),
         own["n"].as_u64().unwrap_or(0)
     );
-    let asked = foreign["n"].as_u64().unwrap_or(0);
-    if asked > 0 {
-        let _ = writeln!(
-            text,
-            "{:.1} % of {asked} questions of other scopes get nothing",
-            percent(&foreign["silent"])
-        );
+    let silences = [
+        (foreign, "of other scopes"),
+        (&abstention["unanswerable"], "without a relevant document"),
+    ];
+    for (asked, which) in silences {
+        let count = asked["n"].as_u64().unwrap_or(0);
+        if count > 0 {
+            let silent = percent(&asked["silent"]);
+            let _ = writeln!(
+                text,
+                "{silent:.1} % of {count} questions {which} get nothing"
+            );
+        }
     }
 }
 
@@ -325,6 +337,8 @@ mod tests {
             own_answered: 3,
             foreign: 10,
             foreign_silent: 9,
+            unanswerable: 2,
+            unanswerable_silent: 1,
         };
         Run {
             modes: vec![ModeRun {
@@ -388,6 +402,10 @@ mod tests {
         );
         assert!(
             text.contains("90.0 % of 10 questions of other scopes get nothing"),
+            "{text}"
+        );
+        assert!(
+            text.contains("50.0 % of 2 questions without a relevant document get nothing"),
             "{text}"
         );
     }
