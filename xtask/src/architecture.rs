@@ -10,7 +10,7 @@ use crate::workspace;
 
 /// The crates from the bottom up: one may depend on those in the lines above its own.
 const LAYERS: &[&[&str]] = &[
-    &["athena-db-derive"],
+    &["athena-corpus", "athena-db-derive"],
     &["athena-db", "athena-search"],
     &["athena-core"],
     &["athena-privacy"],

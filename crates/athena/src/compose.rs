@@ -76,6 +76,21 @@ impl Store {
         Ok(Self::wire(db, embedder, privacy, project.to_owned()))
     }
 
+    /// Opens the store that a database's settings name, with parts that are not from the settings.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub(crate) async fn open_database(
+        settings: &DatabaseSettings,
+        embedder: Arc<dyn Embedder>,
+        privacy: Arc<Privacy>,
+        project: &str,
+    ) -> Result<Self> {
+        let db = open_and_migrate(settings).await?;
+        Ok(Self::wire(db, embedder, privacy, project.to_owned()))
+    }
+
     fn wire(
         db: Database,
         embedder: Arc<dyn Embedder>,

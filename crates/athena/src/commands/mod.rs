@@ -4,6 +4,7 @@
 //! what all of them are given.
 
 pub(crate) mod backup;
+pub(crate) mod bench;
 pub(crate) mod call;
 pub(crate) mod db;
 pub(crate) mod doctor;
@@ -27,6 +28,7 @@ use serde_json::Value;
 use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
+use tokio::runtime::Runtime;
 
 /// What every command is given.
 pub(crate) struct Session {
@@ -54,6 +56,7 @@ pub(crate) fn others() -> Vec<(&'static str, Command)> {
         ("Data", backup::backup_command()),
         ("Data", backup::restore_command()),
         ("Data", eval::command()),
+        ("Data", bench::command()),
         ("Data", db::command()),
         ("Privacy", pii::command()),
         ("Serving", serve::command()),
@@ -76,6 +79,7 @@ pub(crate) fn run(session: Session, matches: &ArgMatches) -> Outcome {
         Some(("eval", matches)) => eval::run(&session, matches),
         Some(("backup", matches)) => backup::backup(&session, matches),
         Some(("restore", matches)) => backup::restore(&session, matches),
+        Some(("bench", matches)) => bench::run(&session, matches),
         Some(("db", matches)) => db::run(&session, matches),
         Some(("pii", matches)) => pii::run(&session, matches),
         Some(("serve", _)) => serve::run(session),
@@ -142,6 +146,15 @@ impl Session {
         work: impl Future<Output = Outcome<T>>,
     ) -> Outcome<T> {
         let runtime = compose::small_runtime().map_err(Error::internal)?;
+        Self::finish_long(runtime, consequence, work)
+    }
+
+    /// Runs long work on a runtime until it is done or a signal comes.
+    pub(crate) fn finish_long<T>(
+        runtime: Runtime,
+        consequence: &'static str,
+        work: impl Future<Output = Outcome<T>>,
+    ) -> Outcome<T> {
         let outcome = runtime.block_on(async {
             let interruption = serve::interruption()?;
             tokio::select! {

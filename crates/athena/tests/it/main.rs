@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod athena;
+mod bench;
 mod canary;
 mod db;
 mod exits;

@@ -7,10 +7,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use athena_corpus::Random;
 use serde_json::{Value, json};
 
 use crate::bench::client::Client;
-use crate::bench::corpus::{Corpus, Random};
+use crate::bench::corpus::Corpus;
 use crate::bench::process::{Home, Server};
 
 /// The name of this part for `--only`.

@@ -102,17 +102,7 @@ fn place(settings: &DatabaseSettings) -> Result<(DatabaseSettings, Option<TempDi
     let Some(file) = sqlite_file(&settings.url) else {
         return Ok((settings.clone(), None));
     };
-    let mut beside = file.parent();
-    while beside.is_some_and(|folder| !folder.exists()) {
-        beside = beside.and_then(Path::parent);
-    }
-    let beside = beside
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let folder = tempfile::Builder::new()
-        .prefix(".athena-bench-")
-        .tempdir_in(beside)
-        .map_err(|error| at_path("write to", beside, error))?;
+    let folder = folder_in(beside(&file))?;
     let url = sqlite_url(&folder.path().join("bench.db"));
     Ok((
         DatabaseSettings {
@@ -121,6 +111,29 @@ fn place(settings: &DatabaseSettings) -> Result<(DatabaseSettings, Option<TempDi
         },
         Some(folder),
     ))
+}
+
+/// Returns the directory of a file, or the nearest one above it that exists.
+pub(in crate::commands) fn beside(file: &Path) -> &Path {
+    let mut beside = file.parent();
+    while beside.is_some_and(|folder| !folder.exists()) {
+        beside = beside.and_then(Path::parent);
+    }
+    beside
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+/// Makes a folder to measure in, which is removed with what is returned.
+///
+/// # Errors
+///
+/// When nothing can be written there.
+pub(in crate::commands) fn folder_in(directory: &Path) -> Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix(".athena-bench-")
+        .tempdir_in(directory)
+        .map_err(|error| at_path("write to", directory, error))
 }
 
 async fn measure(

@@ -3,14 +3,14 @@
 //! Everything here speaks SQL and tables, never memories, and opens the database without bringing
 //! its schema up to date.
 
-mod bench;
+pub(super) mod bench;
 pub(super) mod copy;
 mod migrate;
 mod output;
 mod parameters;
 mod schema;
 mod sql;
-mod table;
+pub(super) mod table;
 mod translate;
 
 use super::Session;

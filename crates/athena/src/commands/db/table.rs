@@ -11,7 +11,7 @@ const GAP: &str = "  ";
 
 /// What stands in one place of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cell {
+pub(in crate::commands) enum Cell {
     /// Text, at the left.
     Text(String),
     /// A number, at the right.
@@ -22,13 +22,13 @@ pub(super) enum Cell {
 
 /// Headings and rows.
 #[derive(Debug, Default)]
-pub(super) struct Table {
-    pub(super) headings: Vec<String>,
-    pub(super) rows: Vec<Vec<Cell>>,
+pub(in crate::commands) struct Table {
+    pub(in crate::commands) headings: Vec<String>,
+    pub(in crate::commands) rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
-    pub(super) fn new<const N: usize>(headings: [&str; N]) -> Self {
+    pub(in crate::commands) fn new<const N: usize>(headings: [&str; N]) -> Self {
         Self {
             headings: headings.map(str::to_owned).to_vec(),
             rows: Vec::new(),
@@ -36,7 +36,7 @@ impl Table {
     }
 
     /// Returns the table as lines.
-    pub(super) fn text(&self, style: Style) -> String {
+    pub(in crate::commands) fn text(&self, style: Style) -> String {
         let widths = self.widths(style.width);
         let mut text = String::new();
         let headings = self
@@ -86,7 +86,7 @@ fn push_line(text: &mut String, cells: impl Iterator<Item = String>) {
 
 impl Cell {
     /// Makes the cell of a text; one that reads as no value is quoted.
-    pub(super) fn text(text: impl Into<String>) -> Self {
+    pub(in crate::commands) fn text(text: impl Into<String>) -> Self {
         let text = text.into();
         Self::Text(if text == NULL {
             format!("'{text}'")

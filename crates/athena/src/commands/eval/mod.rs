@@ -11,6 +11,7 @@ mod metrics;
 mod report;
 
 use super::Session;
+use super::bench::gauge::cpu_time;
 use crate::compose::{self, Store};
 use crate::outcome::{Outcome, at_path};
 use athena_core::{Code, Ctx, Error, Registry, Result};
@@ -455,15 +456,6 @@ fn ranking<'a>(answer: &'a Value, twins: &'a Twins) -> Result<Vec<&'a str>> {
 fn spread<'a, T>(items: &'a [&'a T], count: usize) -> impl Iterator<Item = &'a T> {
     let count = count.min(items.len());
     (0..count).map(move |index| items[index * items.len() / count])
-}
-
-/// Returns the CPU time of this process, readers' threads included.
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or(0),
-        u32::try_from(time.tv_nsec).unwrap_or(0),
-    )
 }
 
 #[cfg(test)]

@@ -1,0 +1,191 @@
+//! Asking, and how long the answers take.
+
+use super::super::gauge::{cpu_time, milliseconds, real};
+use athena_core::{Ctx, Error, Registry, Result};
+use athena_corpus::{DEPTH, Labels, Question, percentile};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// How often everything is asked; the round that took the least CPU time counts.
+const ROUNDS: usize = 3;
+
+/// A way of looking.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mode {
+    Semantic,
+    Keyword,
+    Hybrid,
+}
+
+impl Mode {
+    /// Returns the name that `memory.recall` knows it by.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Semantic => "semantic",
+            Self::Keyword => "keyword",
+            Self::Hybrid => "hybrid",
+        }
+    }
+
+    /// Returns what people call it.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Semantic => "by meaning",
+            Self::Keyword => "by words",
+            Self::Hybrid => "by both",
+        }
+    }
+}
+
+/// Asks questions.
+#[derive(Debug)]
+pub(super) struct Asker<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) ctx: &'a Ctx,
+    pub(super) questions: &'a [Question],
+}
+
+/// All questions, asked once.
+#[derive(Debug)]
+pub(super) struct Pass {
+    /// Mean CPU time of a question, in milliseconds.
+    pub(super) cpu_ms: f64,
+    /// How long each took, in milliseconds, sorted.
+    walls: Vec<f64>,
+    /// What each found, best first.
+    pub(super) hits: Vec<Vec<Found>>,
+}
+
+/// A row that was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Found {
+    pub(super) row: u64,
+    /// Its BM25 score.
+    pub(super) keyword: f64,
+}
+
+impl Asker<'_> {
+    /// Asks everything several times, after a few questions that do not count, and returns the round
+    /// that took the least CPU time. `label` is a place in [`Labels::ALL`].
+    pub(super) async fn best_pass(&self, mode: Mode, label: Option<usize>) -> Result<Pass> {
+        let inputs = self.inputs(mode, label);
+        self.pass(inputs.iter().take(20).cloned().collect()).await?;
+        let mut best = self.pass(inputs.clone()).await?;
+        for _ in 1..ROUNDS {
+            let pass = self.pass(inputs.clone()).await?;
+            if pass.cpu_ms < best.cpu_ms {
+                best = pass;
+            }
+        }
+        Ok(best)
+    }
+
+    /// Asks one question.
+    pub(super) async fn ask(&self, input: Value) -> Result<Value> {
+        self.registry
+            .call("memory.recall", self.ctx, input, None)
+            .await
+    }
+
+    /// Returns the questions as `memory.recall` takes them.
+    pub(super) fn inputs(&self, mode: Mode, label: Option<usize>) -> Vec<Value> {
+        let label = label.and_then(|place| Labels::ALL.get(place));
+        let input = |question: &Question| {
+            let mut input = json!({"query": question.text, "mode": mode.name(), "limit": DEPTH});
+            if !matches!(mode, Mode::Keyword) {
+                input["embedding"] = json!(question.vector);
+            }
+            if let Some((name, _)) = label {
+                input["tags"] = json!([name]);
+            }
+            input
+        };
+        self.questions.iter().map(input).collect()
+    }
+
+    async fn pass(&self, inputs: Vec<Value>) -> Result<Pass> {
+        let (mut cpu, count) = (Duration::ZERO, inputs.len());
+        let (mut walls, mut hits) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for input in inputs {
+            let (cpu_before, started) = (cpu_time(), Instant::now());
+            let answer = self.ask(input).await?;
+            walls.push(milliseconds(started.elapsed()));
+            cpu += cpu_time().saturating_sub(cpu_before);
+            hits.push(found(&answer)?);
+        }
+        walls.sort_by(f64::total_cmp);
+        let cpu_ms = milliseconds(cpu) / real(u64::try_from(count.max(1)).unwrap_or(u64::MAX));
+        Ok(Pass {
+            cpu_ms,
+            walls,
+            hits,
+        })
+    }
+
+    /// Returns how many questions a second are answered when so many clients ask at once, each all
+    /// questions from a place of its own.
+    pub(super) fn rate(&self, mode: Mode, clients: usize) -> Result<f64> {
+        let runtime = Handle::current();
+        let mut all: Vec<Vec<Value>> = vec![self.inputs(mode, None); clients];
+        for (client, inputs) in all.iter_mut().enumerate() {
+            let from = client * inputs.len() / clients;
+            inputs.rotate_left(from);
+        }
+        let asked: u64 = all
+            .iter()
+            .map(|inputs| u64::try_from(inputs.len()).unwrap_or(0))
+            .sum();
+        let started = Instant::now();
+        let done: Result<Vec<()>> = std::thread::scope(|scope| {
+            let client = |inputs: Vec<Value>| {
+                let runtime = runtime.clone();
+                scope.spawn(move || {
+                    runtime.block_on(async {
+                        for input in inputs {
+                            self.ask(input).await?;
+                        }
+                        Ok(())
+                    })
+                })
+            };
+            let clients: Vec<_> = all.into_iter().map(client).collect();
+            let ended = clients.into_iter().map(|client| {
+                client
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::internal("a client ended early")))
+            });
+            ended.collect()
+        });
+        done?;
+        Ok(real(asked) / started.elapsed().as_secs_f64())
+    }
+}
+
+impl Pass {
+    /// Returns how long that share of the questions took at most, in milliseconds.
+    pub(super) fn wall_ms(&self, share: f64) -> f64 {
+        percentile(&self.walls, share)
+    }
+
+    /// Returns the rows that each question found.
+    pub(super) fn rows(&self) -> Vec<Vec<u64>> {
+        let rows = |hits: &Vec<Found>| hits.iter().map(|found| found.row).collect();
+        self.hits.iter().map(rows).collect()
+    }
+}
+
+/// Returns the rows of an answer.
+fn found(answer: &Value) -> Result<Vec<Found>> {
+    let hits = answer["hits"].as_array().into_iter().flatten();
+    let found = |hit: &Value| {
+        let number = hit["external_id"].as_str().and_then(|id| id.parse().ok());
+        Some(Found {
+            row: number?,
+            keyword: hit["keyword"].as_f64()?,
+        })
+    };
+    hits.map(found)
+        .collect::<Option<_>>()
+        .ok_or_else(|| Error::internal("a hit stands for no row"))
+}

@@ -1,0 +1,76 @@
+//! Storing what is asked for, and finding out what should be found.
+
+use super::bm25::Bm25;
+use super::place::PROJECT;
+use crate::compose::Store;
+use athena_core::{Registry, Result};
+use athena_corpus::{Corpus, DIMENSION, Question, Row, Truth};
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Records in one call of `memory.import`.
+const BATCH: u64 = 500;
+
+/// What was stored.
+#[derive(Debug)]
+pub(super) struct Filled {
+    /// Which rows lie nearest to each question.
+    pub(super) truth: Truth,
+    /// How well the words of each question fit each row.
+    pub(super) bm25: Bm25,
+    /// How long storing took, making up the rows not counted.
+    pub(super) took: Duration,
+}
+
+/// Stores rows in a project of its own, in batches.
+///
+/// # Errors
+///
+/// What the operations fail with.
+pub(super) async fn fill(
+    registry: &Registry,
+    store: &Store,
+    corpus: &Corpus,
+    questions: &[Question],
+    rows: u64,
+    bar: &ProgressBar,
+) -> Result<Filled> {
+    let ctx = store.ctx("bench");
+    let project = json!({"name": PROJECT, "embedding_dim": DIMENSION});
+    registry.call("project.create", &ctx, project, None).await?;
+    let mut filled = Filled {
+        truth: Truth::new(questions),
+        bm25: Bm25::new(questions),
+        took: Duration::ZERO,
+    };
+    for first in (0..rows).step_by(usize::try_from(BATCH).unwrap_or(1)) {
+        let mut records = Vec::new();
+        for number in first..rows.min(first + BATCH) {
+            let row = corpus.row(number);
+            filled.truth.add(number, &row);
+            filled.bm25.add(&row.text);
+            records.push(record(number, &row));
+        }
+        let count = u64::try_from(records.len()).unwrap_or(BATCH);
+        let input = json!({ "memories": records });
+        let started = Instant::now();
+        registry.call("memory.import", &ctx, input, None).await?;
+        filled.took += started.elapsed();
+        bar.inc(count);
+    }
+    let started = Instant::now();
+    athena_store::flush(store.env()).await;
+    filled.took += started.elapsed();
+    Ok(filled)
+}
+
+/// Returns a row as the operations take it; `external_id` brings its number back.
+pub(super) fn record(number: u64, row: &Row) -> Value {
+    json!({
+        "content": row.text,
+        "embedding": row.vector,
+        "external_id": number.to_string(),
+        "tags": row.labels.names().collect::<Vec<&str>>(),
+    })
+}
