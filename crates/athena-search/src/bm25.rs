@@ -117,7 +117,7 @@ impl KeywordQuery {
         Gain::new(
             term.whole_weight,
             term,
-            saturation(tf, len, self.whole_average),
+            saturation(tf, length_norm(len, self.whole_average)),
         )
     }
 
@@ -126,7 +126,7 @@ impl KeywordQuery {
         Gain::new(
             term.passage_weight,
             term,
-            saturation(tf, len, self.passage_average),
+            saturation(tf, length_norm(len, self.passage_average)),
         )
     }
 
@@ -196,7 +196,23 @@ fn average(total: u64, count: u64) -> f64 {
     average
 }
 
-fn saturation(tf: u32, len: u32, average: f64) -> f64 {
+/// What the length of a text adds to the divisor of [`saturation`].
+pub(crate) fn length_norm(len: u32, average: f64) -> f64 {
+    K1 * ((1.0 - B) + B * f64::from(len) / average)
+}
+
+/// How much of its weight a word brings to a text that says it `tf` times: from 0 towards k1 + 1.
+pub(crate) fn saturation(tf: u32, length_norm: f64) -> f64 {
     let tf = f64::from(tf);
-    tf * (K1 + 1.0) / (tf + K1 * ((1.0 - B) + B * f64::from(len) / average))
+    tf * (K1 + 1.0) / (tf + length_norm)
+}
+
+/// The largest [`saturation`] among texts that say a word at most `tf` times (none: any number of
+/// times) and have at least `len_per_tf` words for each time.
+///
+/// Divided by tf, the saturation is (k1 + 1) / (1 + k1·(1 − b)/tf + k1·b·(len/tf)/average): it only
+/// falls when 1/tf or len/tf grow.
+pub(crate) fn saturation_bound(tf: Option<u32>, len_per_tf: f64, average: f64) -> f64 {
+    let rarity = tf.map_or(0.0, |tf| 1.0 / f64::from(tf));
+    (K1 + 1.0) / (1.0 + K1 * (1.0 - B) * rarity + K1 * B * len_per_tf / average)
 }

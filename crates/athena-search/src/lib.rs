@@ -19,7 +19,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod analyze;
+pub mod keyword;
 pub mod passages;
+pub mod postings;
 pub mod record;
 pub mod segment;
 pub mod vector;

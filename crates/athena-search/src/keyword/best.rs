@@ -1,0 +1,113 @@
+//! What a search keeps.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::Scored;
+
+/// The scored items that may still be among the best.
+#[derive(Debug)]
+pub(super) struct Best {
+    kept: Vec<Scored>,
+    /// The best `k` scores, as bits: those of positive numbers order as the numbers do.
+    scores: BinaryHeap<Reverse<u64>>,
+    /// How many count; absent, all.
+    k: Option<usize>,
+    /// A score that the k-th best is known to reach.
+    floor: f64,
+    /// How far below the k-th best a score may lie, as a share of the best.
+    margin: f64,
+    /// No less than the margin times the best score.
+    allowance: f64,
+}
+
+impl Best {
+    pub(super) fn all() -> Self {
+        Self {
+            kept: Vec::new(),
+            scores: BinaryHeap::new(),
+            k: None,
+            floor: 0.0,
+            margin: 0.0,
+            allowance: 0.0,
+        }
+    }
+
+    /// The best `k` and all within the margin; no score exceeds `ceiling`.
+    pub(super) fn of(k: usize, margin: f64, ceiling: f64) -> Self {
+        let margin = if margin > 0.0 { margin } else { 0.0 };
+        Self {
+            k: Some(k),
+            margin,
+            allowance: margin * ceiling,
+            ..Self::all()
+        }
+    }
+
+    /// What an item must reach to be kept.
+    pub(super) fn threshold(&self) -> f64 {
+        self.kth().max(self.floor) - self.allowance
+    }
+
+    pub(super) fn raise_floor(&mut self, floor: f64) {
+        self.floor = self.floor.max(floor);
+    }
+
+    pub(super) fn offer(&mut self, scored: Scored) {
+        if !(scored.score > 0.0 && scored.score >= self.threshold()) {
+            return;
+        }
+        self.kept.push(scored);
+        let Some(k) = self.k else { return };
+        push(&mut self.scores, k, scored.score);
+        if self.kept.len() >= 1024 + 4 * k.min(1 << 20) && self.kept.len().is_power_of_two() {
+            let least = self.threshold();
+            self.kept.retain(|kept| kept.score >= least);
+        }
+    }
+
+    /// Returns what was kept, in the order in which it came.
+    pub(super) fn into_kept(self) -> Vec<Scored> {
+        self.kept
+    }
+
+    /// Returns what was kept, best first; equal scores in the order of segments and items.
+    pub(super) fn finish(mut self) -> Vec<Scored> {
+        let best = self.kept.iter().map(|it| it.score).fold(0.0, f64::max);
+        let least = self.kth() - self.margin * best;
+        self.kept.retain(|kept| kept.score >= least);
+        let order = |a: &Scored, b: &Scored| {
+            let order = b.score.total_cmp(&a.score);
+            order.then((a.segment, a.item).cmp(&(b.segment, b.item)))
+        };
+        self.kept.sort_unstable_by(order);
+        self.kept
+    }
+
+    fn kth(&self) -> f64 {
+        match self.k {
+            Some(k) => kth(&self.scores, k),
+            None => 0.0,
+        }
+    }
+}
+
+/// Keeps the `k` largest of some positive numbers.
+pub(super) fn push(largest: &mut BinaryHeap<Reverse<u64>>, k: usize, value: f64) {
+    let bits = Reverse(value.to_bits());
+    if largest.len() < k {
+        largest.push(bits);
+    } else if let Some(mut least) = largest.peek_mut()
+        && bits < *least
+    {
+        *least = bits;
+    }
+}
+
+/// The least of the `k` largest, 0 while there are fewer.
+pub(super) fn kth(largest: &BinaryHeap<Reverse<u64>>, k: usize) -> f64 {
+    match largest.peek() {
+        Some(Reverse(bits)) if largest.len() >= k => f64::from_bits(*bits),
+        _ => 0.0,
+    }
+}

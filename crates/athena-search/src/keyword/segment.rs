@@ -1,0 +1,55 @@
+//! A segment as ranking sees it.
+
+use std::ops::Range;
+
+use crate::postings::{List, Rows};
+
+/// A segment's rows, which of its items may answer, and the lists of the query's words.
+#[derive(Debug, Clone, Default)]
+pub struct SegmentView<'a> {
+    /// The rows; [`Rows::check`] holds.
+    pub rows: Rows<'a>,
+    /// A bit for each item, the first in the lowest bit of the first number: whether it may answer.
+    /// Items without a bit may not. Absent, all may.
+    pub passes: Option<&'a [u64]>,
+    /// The list of each word of the query, in the query's order; `None` where it does not occur.
+    pub lists: Vec<Option<List<'a>>>,
+}
+
+impl SegmentView<'_> {
+    #[inline]
+    pub(super) fn passes(&self, item: u32) -> bool {
+        self.passes.is_none_or(|passes| {
+            let word = passes.get(item as usize / 64);
+            word.is_some_and(|word| word >> (item % 64) & 1 == 1)
+        })
+    }
+
+    /// The rows of the item that has this one.
+    pub(super) fn rows_around(&self, row: u32) -> Range<u32> {
+        let items = self.rows.item;
+        let at = row as usize;
+        let same = |other: &&u32| **other == items[at];
+        let before = items[..at].iter().rev().take_while(same).count();
+        let after = items[at..].iter().take_while(same).count();
+        // Row numbers are 32 bits wide, so counts of rows are too.
+        let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        number(at - before)..number(at + after)
+    }
+
+    /// The rows of an item; empty if it has none.
+    pub(super) fn rows_of(&self, item: u32) -> Range<u32> {
+        let first = self.rows.item.partition_point(|other| *other < item);
+        match self.rows.item.get(first) {
+            Some(found) if *found == item => {
+                self.rows_around(u32::try_from(first).unwrap_or(u32::MAX))
+            }
+            _ => 0..0,
+        }
+    }
+
+    /// How many occurrences the lists have together.
+    pub(super) fn occurrences(&self) -> usize {
+        self.lists.iter().flatten().map(List::len).sum()
+    }
+}
