@@ -17,7 +17,7 @@ use athena_search::keyword::{
     Scored, Scoring, Scratch, SegmentView, Word, score_all, score_items, top_k,
 };
 use athena_search::ln;
-use athena_search::postings::{Dictionary, DictionaryBuilder, Rows};
+use athena_search::postings::{Dictionary, DictionaryBuilder, List, Rows};
 use rustix::time::{ClockId, clock_gettime};
 
 const VOCABULARY: usize = 50_000;
@@ -55,9 +55,19 @@ fn measure(corpus: &Corpus, queries: &[Vec<u32>]) -> Result<(), Box<dyn std::err
         .iter()
         .map(|words| corpus.ask(dictionary, words))
         .collect();
+    let lists = asked
+        .iter()
+        .flat_map(|(_, segment)| segment.lists.iter().flatten());
+    let occurrences: usize = lists.map(List::len).sum();
+    println!("{} occurrences a query", occurrences / asked.len());
     let scratch = &mut Scratch::default();
+    let spelt: Vec<Vec<String>> = queries
+        .iter()
+        .map(|words| words.iter().map(|word| spell(*word)).collect())
+        .collect();
     report("look up 6 words", queries.len(), |query| {
-        corpus.ask(dictionary, &queries[query]).1.lists.len()
+        let words = spelt[query].iter();
+        words.filter_map(|word| dictionary.get(word)).count()
     });
     for k in [10, 100, 1_000] {
         report(&format!("top {k}"), asked.len(), |query| {
