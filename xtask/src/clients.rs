@@ -4,12 +4,12 @@
 //! own, prints what it checks, ends with `N passed, N failed`, and exits with 0 when nothing
 //! failed. Their packages are pinned in `requirements.txt` and `package-lock.json`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use crate::packages;
 use crate::stage::{Stages, run_tests};
 use crate::workspace::{self, output};
 
@@ -101,36 +101,17 @@ fn directory() -> PathBuf {
 }
 
 fn prepare_python() -> Result<PathBuf> {
-    let venv = workspace::target().join("clients/venv");
-    let python = venv.join("bin/python");
-    install_once(
+    packages::python(
+        &workspace::target().join("clients/venv"),
         &directory().join("requirements.txt"),
-        &venv.join("installed"),
-        || {
-            output(
-                Command::new("python3")
-                    .args(["-m", "venv", "--clear"])
-                    .arg(&venv),
-            )
-            .context("no virtual environment (on Debian: apt-get install python3-venv)")?;
-            output(
-                Command::new(&python)
-                    .args(["-m", "pip", "install", "--quiet"])
-                    .args(["--disable-pip-version-check", "--only-binary=:all:"])
-                    .arg("--requirement")
-                    .arg(directory().join("requirements.txt")),
-            )
-            .context("the Python packages cannot be installed")
-        },
-    )?;
-    Ok(python)
+    )
 }
 
 /// Node comes from npm as well, where npm has one for this platform: the conformance suite
 /// needs a newer one than most machines have.
 fn prepare_node() -> Result<PathBuf> {
     let modules = directory().join("node_modules");
-    install_once(
+    packages::install_once(
         &directory().join("package-lock.json"),
         &modules.join("installed"),
         || {
@@ -148,21 +129,4 @@ fn prepare_node() -> Result<PathBuf> {
     } else {
         PathBuf::from("node")
     })
-}
-
-/// Calls `install` unless it already ran for this content of `list`.
-fn install_once(
-    list: &Path,
-    marker: &Path,
-    install: impl FnOnce() -> Result<String>,
-) -> Result<()> {
-    let wanted =
-        fs::read_to_string(list).with_context(|| format!("`{}` cannot be read", list.display()))?;
-    if fs::read_to_string(marker).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
-    }
-    println!("installing what `{}` lists", list.display());
-    install()?;
-    fs::write(marker, wanted)?;
-    Ok(())
 }

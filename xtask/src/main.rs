@@ -1,4 +1,5 @@
-//! The commands a developer of Athena runs: `cargo xtask test`, `services`, `check` and `bench`.
+//! The commands a developer of Athena runs: `cargo xtask test`, `services`, `check`, `bench` and
+//! `distill`.
 //!
 //! Continuous integration runs exactly these. Everything they download or start stays
 //! below `target/` or in one temporary directory per checkout; nothing is installed into
@@ -13,10 +14,12 @@ mod architecture;
 mod bench;
 mod check;
 mod clients;
+mod distill;
 mod guard;
 mod licences;
 mod mariadb;
 mod metadata;
+mod packages;
 mod postgres;
 mod server;
 mod services;
@@ -63,6 +66,8 @@ enum Command {
         #[command(subcommand)]
         bench: bench::Bench,
     },
+    /// Makes the built-in table of word vectors anew from the model it comes from.
+    Distill,
     /// Stops the services once the test run that started this process is gone.
     #[command(hide = true)]
     Guard,
@@ -105,6 +110,7 @@ fn run(command: Command) -> Result<bool> {
         },
         Command::Check { stages } => check::run(&stages),
         Command::Bench { bench } => bench::run(bench).map(|()| true),
+        Command::Distill => distill::run(),
         Command::Guard => guard::run().map(|()| true),
     }
 }

@@ -1,6 +1,6 @@
 //! What an operation is called with: the store's parts, who calls, and for which project.
 
-use crate::{Clock, Embedder, Masker, SystemClock};
+use crate::{BuiltinEmbedder, Clock, Embedder, Embedders, Masker, SystemClock};
 use athena_db::Database;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -126,10 +126,16 @@ impl Ctx {
         self.env.clock.now()
     }
 
-    /// Returns the embedder.
+    /// Returns the built-in embedder.
     #[must_use]
-    pub fn embedder(&self) -> &dyn Embedder {
-        &*self.env.embedder
+    pub fn builtin(&self) -> &dyn BuiltinEmbedder {
+        &*self.env.embedders.builtin
+    }
+
+    /// Returns the embedder of the model that the settings name, if they name one.
+    #[must_use]
+    pub fn model(&self) -> Option<&dyn Embedder> {
+        self.env.embedders.model.as_deref()
     }
 
     /// Returns what all calls share.
@@ -185,7 +191,7 @@ impl fmt::Debug for Ctx {
 pub struct Env {
     db: Database,
     clock: Arc<dyn Clock>,
-    embedder: Arc<dyn Embedder>,
+    embedders: Embedders,
     masker: Option<Arc<dyn Masker>>,
     parts: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
 }
@@ -193,11 +199,11 @@ pub struct Env {
 impl Env {
     /// Starts an environment with the system's clock.
     #[must_use]
-    pub fn builder(db: Database, embedder: Arc<dyn Embedder>) -> EnvBuilder {
+    pub fn builder(db: Database, embedders: Embedders) -> EnvBuilder {
         EnvBuilder(Self {
             db,
             clock: Arc::new(SystemClock),
-            embedder,
+            embedders,
             masker: None,
             parts: HashMap::new(),
         })
@@ -209,10 +215,10 @@ impl Env {
         &self.db
     }
 
-    /// Returns the embedder.
+    /// Returns what makes vectors.
     #[must_use]
-    pub fn embedder(&self) -> &Arc<dyn Embedder> {
-        &self.embedder
+    pub fn embedders(&self) -> &Embedders {
+        &self.embedders
     }
 
     /// Returns what takes personal data out of inputs, if there is something to store.

@@ -21,7 +21,7 @@ pub mod schema;
 
 pub use clock::{Clock, SystemClock};
 pub use ctx::{Caller, Ctx, DEFAULT_PROJECT, Env, EnvBuilder, Idempotency};
-pub use embedder::{Embedder, EmbeddingModel, PassageVectors};
+pub use embedder::{BuiltinEmbedder, Embedder, Embedders, EmbeddingModel, PassageVectors};
 pub use error::{Code, Error, Result};
 pub use ids::{MemoryId, ModelId, ProjectId};
 pub use masker::{Call, Masked, Masker, TEXT_KIND};

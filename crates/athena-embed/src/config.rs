@@ -3,7 +3,7 @@
 //! Reading files and the environment is the binary's work; this is the shape they are read into.
 //! Keys and URLs are never printed: a URL may carry a password.
 
-use crate::lexical;
+use crate::builtin;
 use crate::retry::Backoff;
 use athena_core::{Error, Result};
 use serde::de::{Error as _, IgnoredAny};
@@ -83,7 +83,7 @@ pub struct EmbedderConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Provider {
-    /// Athena itself, by hashing words; no network, 768 components.
+    /// Athena itself; no network.
     #[default]
     Builtin,
     /// An Ollama server, by `/api/embed`.
@@ -172,17 +172,11 @@ impl EmbedderConfig {
         if self.api_key.is_some() {
             return Err(invalid("api_key", problem));
         }
-        if self
-            .model
-            .as_deref()
-            .is_some_and(|model| model != lexical::MODEL_NAME)
-        {
+        let own = builtin().model();
+        if self.model.as_ref().is_some_and(|model| *model != own.name) {
             return Err(invalid("model", problem));
         }
-        if self
-            .dimensions
-            .is_some_and(|dimensions| dimensions != lexical::DIM)
-        {
+        if self.dimensions.is_some_and(|it| it != own.dim) {
             return Err(invalid("dimensions", problem));
         }
         Ok(())
@@ -492,10 +486,10 @@ mod tests {
             "dimensions",
             "built-in",
         );
-        let model = Some(lexical::MODEL_NAME.into());
+        let own = crate::builtin().model();
         EmbedderConfig {
-            model,
-            dimensions: Some(lexical::DIM),
+            model: Some(own.name),
+            dimensions: Some(own.dim),
             ..builtin()
         }
         .check()

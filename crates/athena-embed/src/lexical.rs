@@ -1,4 +1,4 @@
-//! The built-in embedder: vectors made of the words themselves, with nothing to download.
+//! The plain built-in embedder: vectors made of the words themselves, with nothing to download.
 //!
 //! Every term of a text adds to some components of the vector, each with a sign of its own; which
 //! ones is a matter of its hash ("feature hashing", Weinberger et al., 2009). Half of a term's
@@ -11,6 +11,7 @@
 //! carries that weight, taken from the statistics of what is searched. The same text gives the same
 //! vector on every machine.
 
+use crate::hash::{FNV_BASIS, fnv1a, fnv1a_step};
 use athena_search::analyze::{Role, query_terms, terms};
 use athena_search::{TermStatistics, ln};
 
@@ -92,24 +93,13 @@ fn add_component(vector: &mut [f64], bits: u64, weight: f64) {
     vector[component] += if bits & 1 == 0 { weight } else { -weight };
 }
 
-/// FNV-1a, 64 bits.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(FNV_BASIS, fnv1a_step)
-}
-
-/// FNV-1a of letters as UTF-8.
+/// Returns the hash of letters as UTF-8.
 fn fnv1a_of_letters(letters: &[char]) -> u64 {
     letters.iter().fold(FNV_BASIS, |hash, letter| {
         let mut buffer = [0; 4];
         let bytes = letter.encode_utf8(&mut buffer).as_bytes();
         bytes.iter().fold(hash, fnv1a_step)
     })
-}
-
-const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-
-fn fnv1a_step(hash: u64, byte: &u8) -> u64 {
-    (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
 }
 
 /// The finaliser of SplitMix64: spreads every bit of a hash over all bits.

@@ -1,8 +1,8 @@
 //! Everything that turns text into vectors for Athena.
 //!
-//! [`build`] makes the embedder that an [`EmbedderConfig`] asks for: the one built in, which needs
-//! no network and no model file, or one that asks a server over HTTP (Ollama, llama.cpp, or any
-//! endpoint that speaks OpenAI's `/v1/embeddings`).
+//! [`build`] makes the embedders that an [`EmbedderConfig`] asks for: the one [built in](builtin()),
+//! which needs no network and no model file, and perhaps one that asks a server over HTTP (Ollama,
+//! llama.cpp, or any endpoint that speaks OpenAI's `/v1/embeddings`).
 //!
 //! What it promises:
 //! - **Vectors are checked before anyone sees them.** Their number, order and width fit the
@@ -19,21 +19,26 @@
 
 mod builtin;
 mod config;
+mod hash;
 mod http;
 pub mod lexical;
 mod remote;
 mod retry;
+#[cfg(feature = "semantic-table")]
+pub mod table;
 mod wire;
 
-pub use builtin::BuiltinEmbedder;
+#[cfg(feature = "semantic-table")]
+pub use builtin::TableEmbedder;
+pub use builtin::{LexicalEmbedder, builtin};
 pub use config::{EmbedderConfig, Provider, SECTION, Secret};
 pub use remote::HttpEmbedder;
 pub use retry::Backoff;
 
-use athena_core::{Embedder, Result};
+use athena_core::{Embedder, Embedders, Result};
 use std::sync::Arc;
 
-/// Makes the embedder that the configuration asks for.
+/// Makes the embedders that the configuration asks for.
 ///
 /// Nothing is sent: a server is first asked when its vectors (or their width) are needed, so
 /// Athena starts while the server is down.
@@ -54,16 +59,20 @@ use std::sync::Arc;
 ///     document_prefix: "search_document: ".into(),
 ///     ..EmbedderConfig::default()
 /// };
-/// let embedder = build(&config)?;
-/// assert!(!embedder.is_inline());
+/// let embedders = build(&config)?;
+/// assert!(embedders.model.is_some());
 /// # Ok::<(), athena_core::Error>(())
 /// ```
-pub fn build(config: &EmbedderConfig) -> Result<Arc<dyn Embedder>> {
+pub fn build(config: &EmbedderConfig) -> Result<Embedders> {
     config.check()?;
-    match config.provider {
-        Provider::Builtin => Ok(Arc::new(BuiltinEmbedder)),
+    let model: Option<Arc<dyn Embedder>> = match config.provider {
+        Provider::Builtin => None,
         Provider::Ollama | Provider::LlamaCpp | Provider::OpenAi => {
-            Ok(Arc::new(HttpEmbedder::new(config)?))
+            Some(Arc::new(HttpEmbedder::new(config)?))
         }
-    }
+    };
+    Ok(Embedders {
+        builtin: builtin(),
+        model,
+    })
 }

@@ -4,7 +4,6 @@ use crate::config::{EmbedderConfig, Provider};
 use crate::http::{Patience, Transport};
 use crate::wire::{Fault, Shape};
 use athena_core::{Code, Embedder, EmbeddingModel, Error, PassageVectors, Result};
-use athena_search::TermStatistics;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::borrow::Cow;
@@ -211,23 +210,11 @@ impl Embedder for HttpEmbedder {
         .boxed()
     }
 
-    fn is_inline(&self) -> bool {
-        false
-    }
-
-    fn is_lexical(&self) -> bool {
-        false
-    }
-
     fn embed<'a>(&'a self, passages: &'a [&'a str]) -> BoxFuture<'a, Result<PassageVectors>> {
         self.embed_all(passages).boxed()
     }
 
-    fn embed_query<'a>(
-        &'a self,
-        query: &'a str,
-        _statistics: &'a (dyn TermStatistics + Sync),
-    ) -> BoxFuture<'a, Result<Vec<f32>>> {
+    fn embed_query<'a>(&'a self, query: &'a str) -> BoxFuture<'a, Result<Vec<f32>>> {
         self.embed_one_query(query).boxed()
     }
 }

@@ -50,6 +50,16 @@ pub struct Term {
     pub role: Role,
     /// How it is written.
     pub case: Case,
+    /// The word before it was stemmed, if that changed it.
+    pub unstemmed: Option<String>,
+}
+
+impl Term {
+    /// Returns the normalised word as it stands in the text, not stemmed.
+    #[must_use]
+    pub fn word(&self) -> &str {
+        self.unstemmed.as_deref().unwrap_or(&self.text)
+    }
 }
 
 /// How a term is written, where that may tell a name.
@@ -268,12 +278,18 @@ impl Analysis {
             self.push(folded.to_owned(), Role::Stop);
             return;
         }
-        let stem = if folded.bytes().all(|byte| byte.is_ascii_lowercase()) {
-            STEMMER.stem(folded).into_owned()
-        } else {
-            folded.to_owned()
-        };
-        self.push(stem, Role::Word);
+        if !folded.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            self.push(folded.to_owned(), Role::Word);
+            return;
+        }
+        let stem = STEMMER.stem(folded);
+        let unstemmed = (stem != folded).then(|| folded.to_owned());
+        self.terms.push(Term {
+            text: stem.into_owned(),
+            role: Role::Word,
+            case: self.case,
+            unstemmed,
+        });
     }
 
     /// Adds the pairs of neighbours in a run without spaces, and its characters for short queries.
@@ -295,7 +311,12 @@ impl Analysis {
 
     fn push(&mut self, text: String, role: Role) {
         let case = self.case;
-        self.terms.push(Term { text, role, case });
+        self.terms.push(Term {
+            text,
+            role,
+            case,
+            unstemmed: None,
+        });
     }
 }
 
@@ -506,6 +527,24 @@ mod tests {
         check("हिन्दी", "हिन्दी");
         check("", "");
         check("🙂 — … !!!", "");
+    }
+
+    #[test]
+    fn a_stem_knows_its_word() {
+        let words = terms("Running cafés for getUserIDs");
+        let words: Vec<&str> = words.iter().map(Term::word).collect();
+        assert_eq!(
+            words,
+            [
+                "running",
+                "cafes",
+                "for",
+                "get",
+                "user",
+                "ids",
+                "getuserids"
+            ]
+        );
     }
 
     #[test]

@@ -4,9 +4,7 @@ use crate::index_cache::SharedIndex;
 use crate::models::known_model_id;
 use crate::store::Store;
 use athena_core::{Ctx, Error, ProjectId, Result};
-use athena_search::{
-    Answer, Index, Mode, Query, QueryVector, TermStatistics, VectorKind, statistics,
-};
+use athena_search::{Answer, Index, Mode, Query, QueryVector, VectorKind, statistics};
 use std::sync::{PoisonError, RwLockReadGuard};
 
 /// A question to the store.
@@ -43,9 +41,9 @@ pub async fn search(ctx: &Ctx, request: Request) -> Result<Searched> {
     let mut query = request.query;
     let mut vector_missing = None;
     if query.mode != Mode::Keyword {
-        match query_vector(ctx, &indexes, &query.text, request.own_vector).await {
-            Ok(Some(vector)) if vector.kind == VectorKind::Model => query.vector = Some(vector),
-            Ok(vector) => query.builtin = vector,
+        query.builtin = builtin_vector(ctx, &indexes, &query.text).await?;
+        match model_vector(ctx, &query.text, request.own_vector).await {
+            Ok(vector) => query.vector = vector,
             Err(error) if query.mode == Mode::Semantic => return Err(error),
             Err(error) => vector_missing = Some(error.message().to_owned()),
         }
@@ -72,52 +70,56 @@ fn read(indexes: &[SharedIndex]) -> Vec<RwLockReadGuard<'_, Index>> {
         .collect()
 }
 
-/// Returns the question as a vector, or `None` if the store has none to compare it with.
-async fn query_vector(
+/// Returns the question as a vector of the built-in embedder.
+async fn builtin_vector(
     ctx: &Ctx,
     indexes: &[SharedIndex],
     text: &str,
+) -> Result<Option<QueryVector>> {
+    let embedder = ctx.builtin();
+    let values = {
+        let guards = read(indexes);
+        let indexes: Vec<&Index> = guards.iter().map(|guard| &**guard).collect();
+        embedder.embed_query(text, &statistics(&indexes))
+    };
+    known_vector(ctx, &embedder.model().name, values, embedder.kind()).await
+}
+
+/// Returns the question as the caller's vector or, without one, as a vector of the model that the
+/// settings name.
+async fn model_vector(
+    ctx: &Ctx,
+    text: &str,
     own_vector: Option<(String, Vec<f32>)>,
 ) -> Result<Option<QueryVector>> {
-    let (name, values, kind) = match own_vector {
-        Some((name, values)) => (name, values, VectorKind::Model),
-        None => {
-            let rarity = Rarity { indexes };
-            let values = ctx.embedder().embed_query(text, &rarity).await?;
-            (
-                ctx.embedder().model().await?.name,
-                values,
-                if ctx.embedder().is_lexical() {
-                    VectorKind::Words
-                } else {
-                    VectorKind::Model
-                },
-            )
+    let (name, values) = match (own_vector, ctx.model()) {
+        (Some(own_vector), _) => own_vector,
+        (None, Some(embedder)) => {
+            let values = embedder.embed_query(text).await?;
+            (embedder.model().await?.name, values)
         }
+        (None, None) => return Ok(None),
     };
+    known_vector(ctx, &name, values, VectorKind::Model).await
+}
+
+/// Returns a vector of a question, or `None` if it has no direction or the store has none to
+/// compare it with.
+async fn known_vector(
+    ctx: &Ctx,
+    name: &str,
+    values: Vec<f32>,
+    kind: VectorKind,
+) -> Result<Option<QueryVector>> {
     if values.iter().all(|value| *value == 0.0) {
         return Ok(None);
     }
-    let Some(model) = known_model_id(ctx.db(), &name, values.len()).await? else {
+    let Some(model) = known_model_id(ctx.db(), name, values.len()).await? else {
         return Ok(None);
     };
-    let model = u32::try_from(model.0).map_err(Error::internal)?;
     Ok(Some(QueryVector {
-        model,
+        model: u32::try_from(model.0).map_err(Error::internal)?,
         values,
         kind,
     }))
-}
-
-/// How rare terms are in the searched projects.
-struct Rarity<'a> {
-    indexes: &'a [SharedIndex],
-}
-
-impl TermStatistics for Rarity<'_> {
-    fn idf(&self, term: &str) -> f64 {
-        let guards = read(self.indexes);
-        let indexes: Vec<&Index> = guards.iter().map(|guard| &**guard).collect();
-        statistics(&indexes).idf(term)
-    }
 }

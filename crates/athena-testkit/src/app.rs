@@ -1,9 +1,8 @@
 //! Athena without a face: the operations over a fresh store.
 
 use crate::{FixedClock, TestStore};
-use athena_core::{Ctx, Env, Error, Registry};
+use athena_core::{Ctx, Embedders, Env, Error, Registry};
 use athena_db::Database;
-use athena_embed::BuiltinEmbedder;
 use athena_privacy::{Detector, Keyring, Masking, Policy};
 use athena_store::Privacy;
 use serde_json::{Value, json};
@@ -118,7 +117,11 @@ fn ids(recalled: &Value) -> Vec<i64> {
 
 fn environment(db: Database, clock: &Arc<FixedClock>, privacy: Arc<Privacy>) -> Arc<Env> {
     let clock = Arc::clone(clock);
-    let env = Env::builder(db, Arc::new(BuiltinEmbedder)).clock(clock);
+    let embedders = Embedders {
+        builtin: athena_embed::builtin(),
+        model: None,
+    };
+    let env = Env::builder(db, embedders).clock(clock);
     athena_memory::wire(env, privacy).build()
 }
 

@@ -6,7 +6,7 @@
 use crate::config::{DatabaseSettings, EmbedderSettings, PRIVACY_KEY, PrivacySettings, Settings};
 use crate::outcome::at_path;
 use crate::project;
-use athena_core::{Code, Ctx, Embedder, Env, Error, Registry, Result};
+use athena_core::{Code, Ctx, Embedders, Env, Error, Registry, Result};
 use athena_db::{Builder, Database, Durability, MigrationSet, sqlite_url};
 use athena_embed::{EmbedderConfig, Secret};
 use athena_privacy::{Detector, Keyring, KeyringError, Masking, PatternError, Policy};
@@ -45,12 +45,12 @@ impl Store {
     pub(crate) async fn open(settings: &Settings) -> Result<Self> {
         let privacy = privacy(settings)?;
         warn_of_debug(settings);
-        let embedder = embedder(&settings.embedder)?;
+        let embedders = embedders(&settings.embedder)?;
         let db = open_or_fall_back(settings).await?;
         let directory = std::env::current_dir().unwrap_or_default();
         Ok(Self::wire(
             db,
-            embedder,
+            embedders,
             privacy,
             project::choose(settings, &directory).name,
         ))
@@ -64,7 +64,7 @@ impl Store {
     pub(crate) async fn open_file(
         path: &Path,
         durability: Durability,
-        embedder: Arc<dyn Embedder>,
+        embedders: Embedders,
         privacy: Arc<Privacy>,
         project: &str,
     ) -> Result<Self> {
@@ -73,7 +73,7 @@ impl Store {
             .open()
             .await?;
         migrate(&db).await?;
-        Ok(Self::wire(db, embedder, privacy, project.to_owned()))
+        Ok(Self::wire(db, embedders, privacy, project.to_owned()))
     }
 
     /// Opens the store that a database's settings name, with parts that are not from the settings.
@@ -83,21 +83,16 @@ impl Store {
     /// As for [`open`](Self::open).
     pub(crate) async fn open_database(
         settings: &DatabaseSettings,
-        embedder: Arc<dyn Embedder>,
+        embedders: Embedders,
         privacy: Arc<Privacy>,
         project: &str,
     ) -> Result<Self> {
         let db = open_and_migrate(settings).await?;
-        Ok(Self::wire(db, embedder, privacy, project.to_owned()))
+        Ok(Self::wire(db, embedders, privacy, project.to_owned()))
     }
 
-    fn wire(
-        db: Database,
-        embedder: Arc<dyn Embedder>,
-        privacy: Arc<Privacy>,
-        project: String,
-    ) -> Self {
-        let env = athena_memory::wire(Env::builder(db, embedder), privacy).build();
+    fn wire(db: Database, embedders: Embedders, privacy: Arc<Privacy>, project: String) -> Self {
+        let env = athena_memory::wire(Env::builder(db, embedders), privacy).build();
         Self { env, project }
     }
 
@@ -339,12 +334,12 @@ fn warn_of_debug(settings: &Settings) {
     }
 }
 
-/// Makes the embedder that the settings ask for.
+/// Makes the embedders that the settings ask for.
 ///
 /// # Errors
 ///
 /// [`Code::InvalidInput`] for settings that cannot work.
-pub(crate) fn embedder(settings: &EmbedderSettings) -> Result<Arc<dyn Embedder>> {
+pub(crate) fn embedders(settings: &EmbedderSettings) -> Result<Embedders> {
     athena_embed::build(&embedder_config(settings, |name| std::env::var(name).ok())?)
 }
 

@@ -1,9 +1,9 @@
 //! Servers that are down, slow, overloaded, or cut the connection.
 
 use crate::server::{Reply, Server};
-use crate::{Empty, config, embed_one, ollama};
+use crate::{config, embed_one, model, ollama};
 use athena_core::{Code, Embedder, Error};
-use athena_embed::{EmbedderConfig, Provider, build};
+use athena_embed::{EmbedderConfig, Provider};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -106,7 +106,7 @@ async fn retries_can_be_switched_off() {
         retries: 0,
         ..config(Provider::Ollama, &server)
     };
-    let error = embed_one(&*build(&config).unwrap()).await.unwrap_err();
+    let error = embed_one(&*model(&config).unwrap()).await.unwrap_err();
     check(&error, Code::Unavailable, &["status 500"]);
     assert!(!error.message().contains("attempts"), "{error}");
     assert_eq!(server.requests(), 1);
@@ -158,7 +158,7 @@ async fn refusals_are_not_repeated() {
 #[tokio::test]
 async fn llama_cpp_without_embeddings_says_how_to_start_it() {
     let server = Server::always(Reply::Status(501)).await;
-    let error = embed_one(&*build(&config(Provider::LlamaCpp, &server)).unwrap())
+    let error = embed_one(&*model(&config(Provider::LlamaCpp, &server)).unwrap())
         .await
         .unwrap_err();
     check(
@@ -208,7 +208,7 @@ async fn silence_times_out() {
             retries: 1,
             ..config(Provider::Ollama, &server)
         };
-        let error = embed_one(&*build(&config).unwrap()).await.unwrap_err();
+        let error = embed_one(&*model(&config).unwrap()).await.unwrap_err();
         let says = [
             "did not answer within 0.05 s",
             "(2 attempts)",
@@ -225,7 +225,7 @@ async fn the_deadline_ends_all_attempts() {
         deadline: SHORT,
         ..config(Provider::Ollama, &server)
     };
-    let embedder = build(&config).unwrap();
+    let embedder = model(&config).unwrap();
     let error = embed_one(&*embedder).await.unwrap_err();
     check(&error, Code::Timeout, &["did not answer"]);
     assert!(
@@ -241,8 +241,8 @@ async fn queries_have_a_deadline_of_their_own() {
         query_timeout: SHORT,
         ..config(Provider::Ollama, &server)
     };
-    let embedder = build(&config).unwrap();
-    let error = embedder.embed_query("when", &Empty).await.unwrap_err();
+    let embedder = model(&config).unwrap();
+    let error = embedder.embed_query("when").await.unwrap_err();
     check(&error, Code::Timeout, &["did not answer within"]);
     check(
         &embedder.model().await.unwrap_err(),
@@ -261,11 +261,11 @@ async fn a_server_that_is_down_is_named() {
         url: Some(url.clone()),
         ..config(Provider::OpenAi, &server)
     };
-    let embedder = build(&config).unwrap();
+    let embedder = model(&config).unwrap();
     let says = |attempts: u32| format!("openai at `{url}` cannot be reached ({attempts} attempts)");
     let error = embed_one(&*embedder).await.unwrap_err();
     check(&error, Code::Unavailable, &[&says(4), "`embedder.url`"]);
-    let error = embedder.embed_query("x", &Empty).await.unwrap_err();
+    let error = embedder.embed_query("x").await.unwrap_err();
     check(&error, Code::Unavailable, &[&says(2), "`embedder.url`"]);
     let error = embedder.model().await.unwrap_err();
     check(&error, Code::Unavailable, &[&says(2), "`embedder.url`"]);
@@ -279,7 +279,7 @@ async fn answers_without_end_are_not_read() {
             max_response_bytes: 50_000,
             ..config(Provider::Ollama, &server)
         };
-        let error = embed_one(&*build(&config).unwrap()).await.unwrap_err();
+        let error = embed_one(&*model(&config).unwrap()).await.unwrap_err();
         check(
             &error,
             Code::Unavailable,
@@ -298,7 +298,7 @@ async fn an_answer_may_fill_the_limit() {
             max_response_bytes: limit,
             ..config(Provider::Ollama, &server)
         };
-        assert_eq!(embed_one(&*build(&config).unwrap()).await.is_ok(), fits);
+        assert_eq!(embed_one(&*model(&config).unwrap()).await.is_ok(), fits);
     }
 }
 
@@ -309,7 +309,7 @@ async fn a_failed_batch_fails_the_call() {
         batch: 1,
         ..config(Provider::Ollama, &server)
     };
-    let embedder = build(&config).unwrap();
+    let embedder = model(&config).unwrap();
     let error = embedder.embed(&["one", "two", "three"]).await.unwrap_err();
     check(&error, Code::Unavailable, &["status 401"]);
     assert_eq!(server.requests(), 2);
@@ -354,7 +354,7 @@ async fn embed_each(embedder: &dyn Embedder, texts: &[String]) -> Vec<Vec<f32>> 
 async fn queries_are_repeated_once_at_most() {
     let server = Server::always(Reply::Status(500)).await;
     let embedder = ollama(&server);
-    let error = embedder.embed_query("when", &Empty).await.unwrap_err();
+    let error = embedder.embed_query("when").await.unwrap_err();
     check(&error, Code::Unavailable, &["status 500", "(2 attempts)"]);
     assert_eq!(server.requests(), 2);
 }
@@ -367,7 +367,7 @@ async fn a_server_that_does_not_speak_tls_is_named() {
         url: Some(url.clone()),
         ..config(Provider::OpenAi, &server)
     };
-    let error = embed_one(&*build(&config).unwrap()).await.unwrap_err();
+    let error = embed_one(&*model(&config).unwrap()).await.unwrap_err();
     check(
         &error,
         Code::Unavailable,

@@ -32,7 +32,12 @@ fn config(provider: Provider, server: &Server) -> EmbedderConfig {
 
 /// An Ollama embedder that asks `server`; most faults do not depend on the provider.
 fn ollama(server: &Server) -> Arc<dyn Embedder> {
-    build(&config(Provider::Ollama, server)).unwrap()
+    model(&config(Provider::Ollama, server)).unwrap()
+}
+
+/// The embedder that asks the server of a configuration.
+fn model(config: &EmbedderConfig) -> Result<Arc<dyn Embedder>, Error> {
+    Ok(build(config)?.model.unwrap())
 }
 
 /// Embeds one passage.

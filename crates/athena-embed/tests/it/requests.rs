@@ -1,20 +1,19 @@
 //! What is sent: routes, shapes, keys, prefixes, batches.
 
 use crate::server::{Reply, Server, raw_vector};
-use crate::{Empty, config, ollama};
+use crate::{config, model, ollama};
 use athena_core::EmbeddingModel;
-use athena_embed::{EmbedderConfig, Provider, Secret, build};
+use athena_embed::{EmbedderConfig, Provider, Secret};
 use serde_json::json;
 
 /// Embeds two passages and a query, and compares what the server was asked for the passages.
 async fn check(provider: Provider, path: &str, extra: serde_json::Value, name: &str) {
     let server = Server::always(Reply::Embed).await;
-    let embedder = build(&config(provider, &server)).unwrap();
-    assert!(!embedder.is_inline() && !embedder.is_lexical());
+    let embedder = model(&config(provider, &server)).unwrap();
 
     let vectors = embedder.embed(&["one", "two"]).await.unwrap();
     assert_eq!(vectors, ["one", "two"].map(unit_vector));
-    let query = embedder.embed_query("two", &Empty).await.unwrap();
+    let query = embedder.embed_query("two").await.unwrap();
     assert_eq!(query, unit_vector("two"));
     let model = embedder.model().await.unwrap();
     assert_eq!(
@@ -86,7 +85,7 @@ async fn openai_is_asked_by_v1_embeddings() {
 async fn the_key_is_a_bearer_token() {
     let server = Server::always(Reply::Embed).await;
     let api_key = Some(Secret::new("the-key\n"));
-    let embedder = build(&EmbedderConfig {
+    let embedder = model(&EmbedderConfig {
         api_key,
         ..config(Provider::OpenAi, &server)
     })
@@ -105,7 +104,7 @@ async fn a_login_in_the_url_is_sent_as_basic_authentication() {
         "http://user:pass@{}/base/v1?version=2",
         server.address()
     ));
-    let embedder = build(&EmbedderConfig {
+    let embedder = model(&EmbedderConfig {
         url,
         ..config(Provider::OpenAi, &server)
     })
@@ -119,14 +118,14 @@ async fn a_login_in_the_url_is_sent_as_basic_authentication() {
 #[tokio::test]
 async fn prefixes_tell_queries_from_passages() {
     let server = Server::always(Reply::Embed).await;
-    let embedder = build(&EmbedderConfig {
+    let embedder = model(&EmbedderConfig {
         query_prefix: "query: ".into(),
         document_prefix: "passage: ".into(),
         ..config(Provider::LlamaCpp, &server)
     })
     .unwrap();
     embedder.embed(&["text"]).await.unwrap();
-    embedder.embed_query("text", &Empty).await.unwrap();
+    embedder.embed_query("text").await.unwrap();
     let asked = server.asked();
     assert_eq!(asked[0].input(), ["passage: text"]);
     assert_eq!(asked[1].input(), ["query: text"]);
@@ -141,7 +140,7 @@ async fn dimensions_are_asked_of_those_who_can_shorten() {
     ] {
         let server = Server::always(Reply::EmbedWide(5)).await;
         let dimensions = Some(5);
-        let embedder = build(&EmbedderConfig {
+        let embedder = model(&EmbedderConfig {
             dimensions,
             ..config(provider, &server)
         })
@@ -160,7 +159,7 @@ async fn dimensions_are_asked_of_those_who_can_shorten() {
 #[tokio::test]
 async fn passages_go_out_in_batches_and_come_back_in_order() {
     let server = Server::always(Reply::Embed).await;
-    let embedder = build(&EmbedderConfig {
+    let embedder = model(&EmbedderConfig {
         batch: 3,
         batch_chars: 10,
         ..config(Provider::Ollama, &server)
@@ -213,7 +212,7 @@ async fn white_space_is_not_sent() {
         ]
     );
     assert_eq!(server.asked()[0].input(), ["one", "two"]);
-    assert_eq!(embedder.embed_query(" ", &Empty).await.unwrap(), [0.0; 3]);
+    assert_eq!(embedder.embed_query(" ").await.unwrap(), [0.0; 3]);
     assert_eq!(embedder.embed(&[" "]).await.unwrap(), [silent]);
     assert_eq!(server.requests(), 1);
 }

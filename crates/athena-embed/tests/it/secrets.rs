@@ -1,9 +1,9 @@
 //! Keys, passwords and texts appear in no error and no `Debug` output.
 
 use crate::server::{Reply, Server};
-use crate::{config, embed_one};
+use crate::{config, embed_one, model};
 use athena_core::Error;
-use athena_embed::{EmbedderConfig, HttpEmbedder, Provider, Secret, build};
+use athena_embed::{EmbedderConfig, HttpEmbedder, Provider, Secret};
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -47,7 +47,7 @@ async fn errors_hold_neither_keys_nor_texts() {
                 retries: 1,
                 ..config(Provider::Ollama, &server)
             };
-            let error = embed_one(&*build(&config).unwrap()).await.unwrap_err();
+            let error = embed_one(&*model(&config).unwrap()).await.unwrap_err();
             let text = everything(&error);
             assert!(!text.contains("canary"), "{text}");
             assert!(text.contains(&format!("http://{address}")), "{text}");
@@ -62,7 +62,7 @@ async fn an_unreachable_server_is_named_without_its_login() {
         url: Some("http://canary-user:canary-password@127.0.0.1:1/?key=canary-query".into()),
         ..config(Provider::OpenAi, &server)
     };
-    let error = embed_one(&*build(&config).unwrap()).await.unwrap_err();
+    let error = embed_one(&*model(&config).unwrap()).await.unwrap_err();
     assert!(
         !everything(&error).contains("canary"),
         "{}",
@@ -102,7 +102,7 @@ fn refused_settings_do_not_repeat_keys() {
         config("http://canary:canary@h", "canary"),
         config("http://canary h", "k"),
     ] {
-        let error = build(&config).err().unwrap();
+        let error = model(&config).err().unwrap();
         let text = everything(&error);
         assert!(!text.contains("canary"), "{text}");
         assert!(text.contains("embedder."), "{text}");

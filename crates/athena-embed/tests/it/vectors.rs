@@ -1,15 +1,15 @@
 //! Answers that are no vectors, or not the right ones.
 
 use crate::server::{Reply, Server};
-use crate::{config, embed_one, ollama};
+use crate::{config, embed_one, model, ollama};
 use athena_core::Code;
-use athena_embed::{EmbedderConfig, Provider, build};
+use athena_embed::{EmbedderConfig, Provider};
 use serde_json::{Value, json};
 
 /// Asks for the vectors of two passages and expects a refusal at the first attempt.
 async fn check_refused(provider: Provider, reply: Reply, code: Code, says: &str) {
     let server = Server::always(reply).await;
-    let embedder = build(&config(provider, &server)).unwrap();
+    let embedder = model(&config(provider, &server)).unwrap();
     let error = embedder
         .embed(&["canary one", "canary two"])
         .await
@@ -56,7 +56,7 @@ async fn vectors_belong_to_the_passage_of_their_number() {
         {"index": 0, "embedding": [5, 0]},
     ]});
     let server = Server::always(Reply::Json(answer)).await;
-    let embedder = build(&config(Provider::LlamaCpp, &server)).unwrap();
+    let embedder = model(&config(Provider::LlamaCpp, &server)).unwrap();
     let vectors = embedder.embed(&["one", "two"]).await.unwrap();
     assert_eq!(vectors, [[1.0, 0.0], [0.0, 1.0]]);
 
@@ -96,7 +96,7 @@ async fn the_width_is_the_one_that_was_asked_for() {
         dimensions,
         ..config(Provider::OpenAi, &server)
     };
-    let error = embed_one(&*build(&config).unwrap()).await.unwrap_err();
+    let error = embed_one(&*model(&config).unwrap()).await.unwrap_err();
     assert_eq!(error.code(), Code::EmbeddingMismatch);
     assert!(
         error.message().contains("correct `embedder.dimensions`"),

@@ -1,11 +1,11 @@
-//! Vectors that follow: what a provider over the network embeds after the write.
+//! Vectors that follow: a model's, which are made after the write.
 
 use super::indexing::{self, IndexedText, PassageVector};
 use super::{Memory, sql};
 use athena_core::{Code, Ctx, Env, Error, MemoryId, Result};
 use athena_db::BoxFuture;
 use athena_search::{Kind, Record};
-use athena_store::{Chore, Due, Intent, Write, claim, done, due, postpone, write};
+use athena_store::{Chore, Due, Intent, Write, claim, done, due, enqueue, postpone, write};
 use std::sync::Arc;
 
 /// How many items one run takes from the queue.
@@ -19,12 +19,30 @@ impl Chore for EmbedPending {
     fn run<'a>(&'a self, env: &'a Arc<Env>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let ctx = Ctx::for_own_work(Arc::clone(env));
+            // Another process may have the model that is waited for.
+            if ctx.model().is_none() {
+                return Ok(());
+            }
             for item in due(ctx.db(), Kind::MEMORY, ctx.now(), BATCH).await? {
                 embed_due(&ctx, &item).await?;
             }
             Ok(())
         })
     }
+}
+
+/// Puts a memory into the queue for a model's vectors, if there is a model and it takes them.
+pub(super) async fn want_model_vectors(write: &Write<'_>, memory: &Memory) -> Result<()> {
+    if write.ctx().model().is_none() || !takes_model_vectors(memory) {
+        return Ok(());
+    }
+    enqueue(write, memory.project_id, indexing::item(memory.id)).await
+}
+
+/// What an assistant said in a conversation has none: it is long, restates what the user said, and
+/// draws hits away from that. Its words and its built-in vectors find it.
+fn takes_model_vectors(memory: &Memory) -> bool {
+    memory.session.is_none() || memory.role.as_deref() != Some("assistant")
 }
 
 /// Embeds one item that no other process is at, or puts it off when that fails.
@@ -39,14 +57,18 @@ async fn embed_due(ctx: &Ctx, item: &Due) -> Result<()> {
     Ok(())
 }
 
-/// Embeds a memory's passages with the configured provider and stores the vectors.
+/// Embeds a memory's passages with the configured model and stores the vectors.
 pub(super) async fn embed_now(ctx: &Ctx, id: MemoryId) -> Result<()> {
-    let Some(memory) = sql::by_id(ctx.db(), id).await? else {
+    let Some(embedder) = ctx.model() else {
+        return Ok(());
+    };
+    let memory = sql::by_id(ctx.db(), id).await?;
+    let Some(memory) = memory.filter(takes_model_vectors) else {
         return done(ctx.db(), indexing::item(id)).await;
     };
     let text = IndexedText::of(&memory);
-    let vectors = ctx.embedder().embed(&text.passages()).await?;
-    let model = ctx.embedder().model().await?;
+    let vectors = embedder.embed(&text.passages()).await?;
+    let model = embedder.model().await?;
     let intent = Intent::new("memory.embed").of_items(text.ranges.len());
     let found = Arc::new((memory, text, vectors, model));
     write(ctx, intent, move |write| {

@@ -93,12 +93,10 @@ impl IndexedText {
         0..self.text.len()
     }
 
-    /// Embeds the passages if that is a computation in this process; providers follow later.
-    pub(super) async fn embed_inline(&self, ctx: &Ctx) -> Result<Option<Vec<Vec<f32>>>> {
-        if !ctx.embedder().is_inline() {
-            return Ok(None);
-        }
-        ctx.embedder().embed(&self.passages()).await.map(Some)
+    /// Embeds the passages with the built-in embedder.
+    pub(super) fn embed_builtin(&self, ctx: &Ctx) -> Vec<Vec<f32>> {
+        let passages = self.passages().into_iter();
+        passages.map(|it| ctx.builtin().embed(it)).collect()
     }
 
     /// Pairs passages with their vectors; a vector without direction is left out.

@@ -1,12 +1,13 @@
 //! What follows from a memory's text when its tokens are replaced by others of the same length.
 
+use super::embedding::want_model_vectors;
 use super::indexing::{self, IndexedText, PassageVector};
 use super::ops::identity;
 use super::{ConsolidationState, Memory, sql};
 use athena_core::{Error, MemoryId, ModelId, Result};
 use athena_db::BoxFuture;
 use athena_search::WHOLE;
-use athena_store::{Derive, Write, enqueue};
+use athena_store::{Derive, Write};
 
 /// The columns that the search log is made from.
 const INDEXED: [&str; 8] = [
@@ -52,16 +53,12 @@ async fn derive(write: &Write<'_>, id: MemoryId) -> Result<()> {
     let text = IndexedText::of(&memory);
     let mut vectors = own_vectors(write, &memory, &text).await?;
     sql::remove_passage_vectors(write.tx(), id).await?;
-    match text.embed_inline(write.ctx()).await? {
-        Some(embedded) => {
-            let model = write.ctx().embedder().model().await?;
-            let model = write.model_id(&model.name, model.dim).await?;
-            let passages = text.vectors(model, &embedded)?;
-            sql::put_vectors(write.tx(), id, &passages).await?;
-            vectors.extend(passages);
-        }
-        None => enqueue(write, memory.project_id, indexing::item(id)).await?,
-    }
+    let builtin = write.ctx().builtin().model();
+    let builtin = write.model_id(&builtin.name, builtin.dim).await?;
+    let passages = text.vectors(builtin, &text.embed_builtin(write.ctx()))?;
+    sql::put_vectors(write.tx(), id, &passages).await?;
+    vectors.extend(passages);
+    want_model_vectors(write, &memory).await?;
     for record in text.records(&memory, &vectors) {
         write.log(memory.project_id, record);
     }

@@ -476,7 +476,7 @@ async fn environment(
     let privacy = Privacy::new(masking, opener, true);
     let known = [&athena_store::MIGRATIONS, &athena_memory::MIGRATIONS];
     let store = Store::new(&known, athena_memory::COLUMN_CLASSES, Arc::clone(&privacy));
-    Env::builder(app.store.open().await, Arc::clone(app.env.embedder()))
+    Env::builder(app.store.open().await, app.env.embedders().clone())
         .masker(privacy)
         .part(hooks(store.with_derive(DeriveMemories)))
         .part(Retrievals::default())

@@ -124,7 +124,7 @@ impl Gate for HeldGate {
 
 /// Opens the app's store again, with a gate.
 async fn gated(app: &TestApp, gate: HeldGate) -> Arc<Env> {
-    Env::builder(app.store.open().await, Arc::clone(app.env.embedder()))
+    Env::builder(app.store.open().await, app.env.embedders().clone())
         .part(
             Store::new(
                 &[&athena_store::MIGRATIONS, &athena_memory::MIGRATIONS],

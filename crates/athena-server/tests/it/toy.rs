@@ -1,11 +1,11 @@
 //! A small catalogue to serve: notes in memory, and calls that misbehave on demand.
 
 use athena_core::{
-    Code, Ctx, Cursor, Embedder, EmbeddingModel, Env, Error, Operation, Page, PassageVectors,
+    BuiltinEmbedder, Code, Ctx, Cursor, Embedders, EmbeddingModel, Env, Error, Operation, Page,
     Registry, Result, Spec,
 };
 use athena_db::Database;
-use futures_util::future::BoxFuture;
+use athena_search::{TermStatistics, VectorKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -37,7 +37,11 @@ pub async fn env() -> Arc<Env> {
     let db = Database::open("sqlite::memory:")
         .await
         .expect("a database in memory opens");
-    Env::builder(db, Arc::new(NoEmbedder))
+    let embedders = Embedders {
+        builtin: Arc::new(NoEmbedder),
+        model: None,
+    };
+    Env::builder(db, embedders)
         .part(Notebook::default())
         .part(Gate::default())
         .build()
@@ -425,34 +429,24 @@ impl Operation for WaitCall {
 #[derive(Debug)]
 struct NoEmbedder;
 
-impl Embedder for NoEmbedder {
-    fn model(&self) -> BoxFuture<'_, Result<EmbeddingModel>> {
-        Box::pin(async {
-            Ok(EmbeddingModel {
-                name: "none".into(),
-                dim: 1,
-            })
-        })
+impl BuiltinEmbedder for NoEmbedder {
+    fn model(&self) -> EmbeddingModel {
+        EmbeddingModel {
+            name: "none".into(),
+            dim: 1,
+        }
     }
 
-    fn is_inline(&self) -> bool {
-        true
+    fn kind(&self) -> VectorKind {
+        VectorKind::Words
     }
 
-    fn is_lexical(&self) -> bool {
-        true
+    fn embed(&self, _passage: &str) -> Vec<f32> {
+        vec![1.0]
     }
 
-    fn embed<'a>(&'a self, passages: &'a [&'a str]) -> BoxFuture<'a, Result<PassageVectors>> {
-        Box::pin(async { Ok(vec![vec![1.0]; passages.len()]) })
-    }
-
-    fn embed_query<'a>(
-        &'a self,
-        _query: &'a str,
-        _statistics: &'a (dyn athena_search::TermStatistics + Sync),
-    ) -> BoxFuture<'a, Result<Vec<f32>>> {
-        Box::pin(async { Ok(vec![1.0]) })
+    fn embed_query(&self, _query: &str, _statistics: &dyn TermStatistics) -> Vec<f32> {
+        vec![1.0]
     }
 }
 

@@ -11,11 +11,12 @@ use crate::config::{Settings, redact};
 use crate::outcome::Outcome;
 use crate::project;
 use crate::terminal::{Style, pad, printable};
-use athena_core::Error;
+use athena_core::{BuiltinEmbedder, Error};
 use athena_db::{
     Access, Database, Dialect, Executor, MigrationState, MigrationStatus, Scalar, TxOptions,
     params, sqlite_file,
 };
+use athena_search::VectorKind;
 use clap::Command;
 use rustix::fs::{StatVfs, statfs, statvfs};
 use serde::Serialize;
@@ -467,25 +468,26 @@ async fn embedder(settings: &Settings) -> Vec<Finding> {
         .shown_url()
         .map(|url| format!(" at {url}"))
         .unwrap_or_default();
-    let embedder = match athena_embed::build(&config) {
-        Ok(embedder) => embedder,
+    let embedders = match athena_embed::build(&config) {
+        Ok(embedders) => embedders,
         Err(error) => return vec![embedder_failed(&error, &place)],
+    };
+    let Some(embedder) = embedders.model else {
+        return vec![builtin_embedder(&*embedders.builtin)];
     };
     let probe = async {
         let model = embedder.model().await?;
         embedder.embed(&["Is anybody there?"]).await?;
         Ok::<_, Error>(model)
     };
-    let kind = if embedder.is_lexical() {
-        "counts words; no network"
-    } else {
-        "compares meaning"
-    };
     match tokio::time::timeout(EMBEDDER_PATIENCE, probe).await {
         Ok(Ok(model)) => {
             vec![Finding::ok(
                 "embedder",
-                format!("{}{place}: {} components, {kind}", model.name, model.dim),
+                format!(
+                    "{}{place}: {} components, beside the built-in vectors",
+                    model.name, model.dim
+                ),
             )]
         }
         Ok(Err(error)) => vec![embedder_failed(&error, &place)],
@@ -502,6 +504,19 @@ async fn embedder(settings: &Settings) -> Vec<Finding> {
             )]
         }
     }
+}
+
+fn builtin_embedder(embedder: &dyn BuiltinEmbedder) -> Finding {
+    let model = embedder.model();
+    let how = match embedder.kind() {
+        VectorKind::Words => "counts words",
+        VectorKind::Table | VectorKind::Model => "knows what English words mean",
+    };
+    let detail = format!(
+        "{}: {} components, {how}; no network",
+        model.name, model.dim
+    );
+    Finding::ok("embedder", detail)
 }
 
 fn embedder_failed(error: &Error, place: &str) -> Finding {

@@ -90,8 +90,8 @@ struct Shown {
 }
 
 async fn show(session: &Session, path: &Path, privacy: Arc<Privacy>) -> Outcome<Shown> {
-    let embedder = athena_embed::build(&EmbedderConfig::default())?;
-    let store = Store::open_file(path, Durability::Full, embedder, privacy, PROJECT).await?;
+    let embedders = athena_embed::build(&EmbedderConfig::default())?;
+    let store = Store::open_file(path, Durability::Full, embedders, privacy, PROJECT).await?;
     let ctx = store.ctx("cli");
     let records: Vec<Value> = CONVERSATION
         .lines()

@@ -100,7 +100,7 @@ impl Operation for Update {
             next.speaker.as_deref(),
             next.occurred_at,
         );
-        let draft = Arc::new(Draft::of(ctx, next, hash, None, self.embedding).await?);
+        let draft = Arc::new(Draft::of(ctx, next, hash, None, self.embedding)?);
         let intent = Intent::new("memory.update").in_project(old.project_id);
         let (id, expected) = (old.id, self.expected_version);
         let read = Arc::new(old);

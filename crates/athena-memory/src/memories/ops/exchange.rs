@@ -382,7 +382,7 @@ impl Item {
             relations,
             current: memory.forgotten_at.is_none()
                 && memory.state != ConsolidationState::Superseded,
-            draft: Draft::of(ctx, memory, content_hash.clone(), None, embedding).await?,
+            draft: Draft::of(ctx, memory, content_hash.clone(), None, embedding)?,
             content_hash,
         })
     }

@@ -1,12 +1,12 @@
 //! Telling: one thing or several, each stored once.
 
-use crate::memories::embedding::embed_now;
+use crate::memories::embedding::{embed_now, want_model_vectors};
 use crate::memories::indexing::{self, CALLER_MODEL, IndexedText, PassageVector};
 use crate::memories::sql::{self, NewRow};
 use crate::memories::{ConsolidationState, MAX_CONTENT_BYTES, Memory, MemoryType, quality};
 use crate::projects;
-use athena_core::{Code, Ctx, EmbeddingModel, Error, MemoryId, Operation, ProjectId, Result, Spec};
-use athena_store::{Intent, Write, enqueue, write};
+use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
+use athena_store::{Intent, Write, write};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,7 @@ impl Operation for Remember {
 
     async fn call(self, ctx: &Ctx) -> Result<Remembered> {
         let wait = self.wait_embedded;
-        let draft = Arc::new(Draft::prepare(ctx, self).await?);
+        let draft = Arc::new(Draft::prepare(ctx, self)?);
         let intent = Intent::new("memory.remember").of_items(draft.text.ranges.len());
         let remembered = write(ctx, intent, move |write| {
             let draft = Arc::clone(&draft);
@@ -169,7 +169,7 @@ impl Operation for Remember {
             })
         })
         .await?;
-        if wait && !remembered.duplicate && !ctx.embedder().is_inline() {
+        if wait && !remembered.duplicate && ctx.model().is_some() {
             embed_now(&ctx.clone().without_idempotency(), remembered.id).await?;
         }
         Ok(remembered)
@@ -208,11 +208,7 @@ impl Operation for RememberBatch {
         let mut drafts = Vec::with_capacity(self.memories.len());
         for (index, mut memory) in self.memories.into_iter().enumerate() {
             memory.project = memory.project.or_else(|| self.project.clone());
-            drafts.push(
-                Draft::prepare(ctx, memory)
-                    .await
-                    .map_err(|error| in_item(error, index))?,
-            );
+            drafts.push(Draft::prepare(ctx, memory).map_err(|error| in_item(error, index))?);
         }
         let drafts = Arc::new(drafts);
         write(
@@ -273,19 +269,14 @@ pub(super) struct Draft {
     pub(super) content_hash: String,
     project: Option<String>,
     text: IndexedText,
-    inline: Option<InlineVectors>,
+    /// The built-in vectors of the passages.
+    builtin: Vec<Vec<f32>>,
     embedding: Option<Vec<f32>>,
-}
-
-#[derive(Debug)]
-struct InlineVectors {
-    model: EmbeddingModel,
-    vectors: Vec<Vec<f32>>,
 }
 
 impl Draft {
     /// Checks and prepares.
-    async fn prepare(ctx: &Ctx, remember: Remember) -> Result<Self> {
+    fn prepare(ctx: &Ctx, remember: Remember) -> Result<Self> {
         let content_hash = identity(
             remember.memory_type,
             &remember.content,
@@ -296,11 +287,11 @@ impl Draft {
         let project = remember.project.clone();
         let embedding = remember.embedding.clone();
         let memory = new_memory(ctx, remember);
-        Self::of(ctx, memory, content_hash, project, embedding).await
+        Self::of(ctx, memory, content_hash, project, embedding)
     }
 
     /// Prepares a version that is made already.
-    pub(super) async fn of(
+    pub(super) fn of(
         ctx: &Ctx,
         memory: Memory,
         content_hash: String,
@@ -309,19 +300,13 @@ impl Draft {
     ) -> Result<Self> {
         check_content(&memory.content)?;
         let text = IndexedText::of(&memory);
-        let inline = match text.embed_inline(ctx).await? {
-            Some(vectors) => Some(InlineVectors {
-                model: ctx.embedder().model().await?,
-                vectors,
-            }),
-            None => None,
-        };
+        let builtin = text.embed_builtin(ctx);
         Ok(Self {
             project,
             memory,
             content_hash,
             text,
-            inline,
+            builtin,
             embedding,
         })
     }
@@ -377,14 +362,10 @@ impl Draft {
             Some(id) => memory.id = id,
             None => return Ok(None),
         }
-        let mut vectors = Vec::new();
-        match &self.inline {
-            Some(inline) => {
-                let model = write.model_id(&inline.model.name, inline.model.dim).await?;
-                vectors = self.text.vectors(model, &inline.vectors)?;
-            }
-            None => enqueue(write, project, indexing::item(memory.id)).await?,
-        }
+        let builtin = write.ctx().builtin().model();
+        let builtin = write.model_id(&builtin.name, builtin.dim).await?;
+        let mut vectors = self.text.vectors(builtin, &self.builtin)?;
+        want_model_vectors(write, &memory).await?;
         if let Some(embedding) = &self.embedding {
             vectors.push(self.callers_vector(write, project, embedding).await?);
         }

@@ -233,11 +233,11 @@ async fn measure(session: &Session, plan: &Plan, collection: &Collection) -> Out
         .prefix("athena-eval-")
         .tempdir()
         .map_err(|error| at_path("create a folder in", &std::env::temp_dir(), error))?;
-    let embedder = compose::embedder(&session.settings.embedder)?;
+    let embedders = compose::embedders(&session.settings.embedder)?;
     let store = Store::open_file(
         &folder.path().join("eval.db"),
         Durability::Normal,
-        embedder,
+        embedders,
         compose::passing_privacy(plan.policy)?,
         "eval",
     )

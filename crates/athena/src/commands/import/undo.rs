@@ -149,12 +149,12 @@ mod tests {
     #[tokio::test]
     async fn only_what_was_imported_is_taken_back() {
         let folder = tempfile::tempdir().unwrap();
-        let embedder = athena_embed::build(&EmbedderConfig::default()).unwrap();
+        let embedders = athena_embed::build(&EmbedderConfig::default()).unwrap();
         let path = folder.path().join("undo.db");
         let store = Store::open_file(
             &path,
             Durability::Normal,
-            embedder,
+            embedders,
             compose::passing_privacy(athena_privacy::Policy::default()).unwrap(),
             "p",
         )

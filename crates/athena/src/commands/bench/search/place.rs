@@ -6,9 +6,8 @@ use crate::commands::db::bench::{beside, folder_in};
 use crate::compose::Store;
 use crate::config::{DatabaseSettings, redact};
 use crate::outcome::at_path;
-use athena_core::{Code, Error, Registry, Result};
+use athena_core::{Code, Embedders, Error, Registry, Result};
 use athena_db::sqlite_url;
-use athena_embed::BuiltinEmbedder;
 use athena_privacy::{Detector, Keyring, Masking, Policy};
 use athena_store::Privacy;
 use rustix::fs::statvfs;
@@ -78,14 +77,18 @@ impl Place {
         }
     }
 
-    /// Opens the store, with the built-in embedder whatever the settings say.
+    /// Opens the store, with the built-in embedder alone whatever the settings say.
     ///
     /// # Errors
     ///
     /// What opening a store fails with.
     pub(super) async fn open(&self) -> Result<Store> {
         let privacy = Arc::clone(&self.privacy);
-        Store::open_database(&self.settings, Arc::new(BuiltinEmbedder), privacy, PROJECT).await
+        let embedders = Embedders {
+            builtin: athena_embed::builtin(),
+            model: None,
+        };
+        Store::open_database(&self.settings, embedders, privacy, PROJECT).await
     }
 
     /// Refuses a database that somebody uses: a million made-up memories would stay in it.
