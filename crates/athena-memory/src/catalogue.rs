@@ -3,6 +3,7 @@
 use crate::{memories, privacy, projects};
 use athena_core::{EnvBuilder, Registry};
 use athena_db::{MigrationFile, MigrationSet};
+use athena_search::Recipe;
 use athena_store::{ColumnClass, Privacy, Store, TableClasses};
 use std::sync::Arc;
 
@@ -70,6 +71,7 @@ pub fn wire(env: EnvBuilder, privacy: Arc<Privacy>) -> EnvBuilder {
     env.masker(privacy)
         .part(store)
         .part(memories::Retrievals::default())
+        .part(Recipe::default())
 }
 
 use ColumnClass::{Derived, HomeRelative, Plain, Tokenised};

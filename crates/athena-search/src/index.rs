@@ -5,12 +5,15 @@
 //! order of arrival and therefore never leave this crate, nor does any result depend on them.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use crate::record::{Attributes, ItemRef, Record};
 use crate::vector::StoredVector;
 
+pub(crate) mod sessions;
 pub(crate) mod vectors;
 
+use sessions::Sessions;
 use vectors::Vectors;
 
 /// The item slot of a passage or vector row whose item is gone.
@@ -29,6 +32,8 @@ pub struct Index {
     /// Vectors by model and dimension: one cannot be compared with the other.
     vectors: Vec<((u32, usize), Vectors)>,
     live: Counts,
+    /// Made when asked for, dropped with the next change.
+    sessions: OnceLock<Sessions>,
 }
 
 /// What an index counts; removed items are not in it.
@@ -162,6 +167,7 @@ impl Index {
             return;
         }
         self.applied = seq;
+        self.sessions.take();
         match record {
             Record::Passage {
                 item,
@@ -430,6 +436,11 @@ impl Index {
                 *term = term_slots[*term as usize];
             }
         }
+    }
+
+    /// The turns of conversations.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        self.sessions.get_or_init(|| Sessions::of(self))
     }
 
     pub(crate) fn counts(&self) -> (u64, u64, u64) {

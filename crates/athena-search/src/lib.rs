@@ -31,6 +31,7 @@ mod codec;
 mod index;
 mod math;
 mod query;
+mod recipe;
 mod search;
 
 pub use analyze::ANALYZER_VERSION;
@@ -39,9 +40,10 @@ pub use codec::FormatError;
 pub use index::{Index, IndexStatistics};
 pub use math::ln;
 pub use query::{
-    Answer, Arm, Explain, Filter, Fusion, Hit, Mode, Part, Query, QueryVector, Summary, TermMatch,
-    VectorKind, VectorState, Weights,
+    Answer, Arm, Explain, Filter, Fusion, Ground, Hit, Micros, Mode, Part, Query, QueryVector,
+    Recency, Shares, Summary, TermMatch, VectorKind, VectorState, Weights,
 };
+pub use recipe::{Ingredient, Recipe};
 pub use record::{Attributes, ItemRef, Kind, Record, WHOLE};
-pub use search::{DEFAULT_MIN_MATCH, LEXICAL_WEIGHT, search};
+pub use search::{DEFAULT_MIN_MATCH, TABLE_WEIGHT, WORDS_WEIGHT, search};
 pub use vector::{PreparedQuery, StoredVector, VectorError};

@@ -1,9 +1,11 @@
 //! What is asked, and what is answered.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::recipe::Recipe;
 use crate::record::{ItemRef, Kind};
 
 /// A question to one or several indexes.
@@ -30,8 +32,30 @@ pub struct Query {
     pub limit: usize,
     /// Leaves out hits whose `match` is lower.
     pub min_score: Option<f64>,
+    /// How far newer items are preferred; not at all unless given.
+    pub recency: Option<Recency>,
+    /// What full usefulness adds to a score; nothing by default, and a negative weight or one that
+    /// is not a number adds nothing.
+    pub usefulness_weight: f64,
     /// Whether each hit says how it came by its score.
     pub explain: bool,
+    /// Which parts of the ranking take part.
+    pub recipe: Recipe,
+    /// Reads a clock that never goes back; the stages of the search are timed if there is one. The
+    /// search itself knows no clock, and no result depends on this one.
+    pub clock: Option<fn() -> Duration>,
+}
+
+/// How far newer items are preferred: an item of age `a` gets `weight · ½^(a / half_life)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recency {
+    /// What an item of this moment gets; negative or not a number adds nothing.
+    pub weight: f64,
+    /// The age at which half of the weight is left, in microseconds; at least one.
+    pub half_life: i64,
+    /// The moment from which ages count, in microseconds since 1970 UTC. What lies after it has no
+    /// age.
+    pub now: i64,
 }
 
 impl Query {
@@ -134,7 +158,8 @@ pub struct Summary {
     pub items: usize,
     /// How many of them pass the filters.
     pub in_scope: usize,
-    /// How many of those share a word or a direction with the query, `min_score` apart.
+    /// How many of those the query finds, `min_score` apart: by a word, by a direction, or beside a
+    /// turn of a conversation that it finds so.
     pub candidates: usize,
     /// How many items in scope have no vector of the query's model (yet).
     pub without_vector: usize,
@@ -142,8 +167,43 @@ pub struct Summary {
     pub terms: Vec<String>,
     /// The filters that were applied, in words.
     pub filters: Vec<String>,
-    /// The share of the vectors in the score; absent with rank fusion.
-    pub semantic_weight: Option<f64>,
+    /// The shares of the arms in the score; absent with rank fusion.
+    pub weights: Option<Shares>,
+    /// Whether the scope was taken for a conversation: then its turns speak for each other.
+    pub dialogue: bool,
+    /// The sum of the parts of the best hit where that is above 1: what all of them were divided by.
+    pub divided_by: f64,
+    /// How long each stage took, if a clock was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub micros: Option<Micros>,
+}
+
+/// The shares of the arms; their sum is 1, or 0 where nothing was to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Shares {
+    /// Of the words.
+    pub keyword: f64,
+    /// Of the built-in vector.
+    pub builtin: f64,
+    /// Of the model's vector.
+    pub model: f64,
+}
+
+/// How long each stage of an answer took, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Micros {
+    /// Reading what was committed since the last search.
+    pub catch_up: u64,
+    /// Making vectors of the question.
+    pub embed: u64,
+    /// Filtering, and scoring by words.
+    pub keywords: u64,
+    /// Scoring by vectors.
+    pub vectors: u64,
+    /// Joining the arms, the terms of the conversation, ordering and explaining.
+    pub fusion: u64,
+    /// Reading the rows of the hits.
+    pub rows: u64,
 }
 
 /// An item that answers.
@@ -155,13 +215,14 @@ pub struct Hit {
     pub item: ItemRef,
     /// The id that is the same in every store.
     pub uid: [u8; 16],
-    /// How it ranks among the hits of this query, in (0, 1], in steps of 1e-7.
+    /// How it ranks among the hits of this query, in [0, 1], in steps of 1e-7.
     pub score: f64,
-    /// How well it answers by itself, in [0, 1]: the better of the cosine and the share that it has
-    /// of what the query's words could reach, words that nothing contains included. Beside a
-    /// lexical vector it is that share alone.
+    /// How well it answers by itself, in [0, 1]: the better of the model's cosine and the share that
+    /// it has of what the query's words could reach, words that nothing contains included. Beside a
+    /// built-in vector it is that share alone.
     pub match_score: f64,
-    /// The cosine of its best passage, if it has a vector of the query's model.
+    /// The cosine of its best passage, if it has a vector of the query's model; of the built-in one
+    /// where the query has no other.
     pub semantic: Option<f64>,
     /// Its BM25 score: half the whole text's, half the best passage's.
     pub keyword: f64,
@@ -176,9 +237,9 @@ pub struct Hit {
 pub struct Explain {
     /// The score; the contributions of the parts add up to it exactly, at seven decimals.
     pub score: f64,
-    /// The arms that took part.
+    /// The parts: those of the arms that were asked, and what else added something.
     pub parts: Vec<Part>,
-    /// The arms that would have found it alone.
+    /// The ways in which it would have been found alone.
     pub found_by: Vec<Arm>,
     /// The best passage.
     pub passage: u32,
@@ -189,23 +250,53 @@ pub struct Explain {
     /// How well it answers by itself.
     #[serde(rename = "match")]
     pub match_score: f64,
-    /// The cosine of the best passage, as part of `match`.
+    /// The cosine of the best passage.
     pub cosine: Option<f64>,
-    /// The BM25 score as a share of what the query's words could reach, as part of `match`.
+    /// The BM25 score as a share of what the query's words could reach.
     pub keyword_share: f64,
 }
 
-/// One arm's part in a score.
+/// What one thing adds to a score.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Part {
-    /// The arm.
-    pub arm: Arm,
-    /// Its share.
+    /// What adds it.
+    pub part: Ground,
+    /// Its weight.
     pub weight: f64,
-    /// Its value, 1 for the query's best hit.
+    /// Its value; an arm's is 1 for its best hit.
     pub value: f64,
-    /// What it adds to the score, in steps of 1e-7.
+    /// What it adds to the score, in steps of 1e-7: `weight · value`, divided like the score.
     pub contribution: f64,
+}
+
+/// What can add to a score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ground {
+    /// The likeness by the model's vector.
+    Model,
+    /// The likeness by the built-in vector.
+    Builtin,
+    /// The words.
+    Keyword,
+    /// That the user said it, in a chat with an assistant.
+    User,
+    /// The turn before, by its arms.
+    Previous,
+    /// The turn after, by its arms.
+    Next,
+    /// The turns two away, by their arms.
+    Near,
+    /// The best turns of the session.
+    Session,
+    /// A date that the question names.
+    Date,
+    /// That the question names who said it.
+    Speaker,
+    /// How new it is.
+    Recency,
+    /// How useful it proved.
+    Usefulness,
 }
 
 /// A way of finding.
@@ -214,8 +305,12 @@ pub struct Part {
 pub enum Arm {
     /// By words.
     Keyword,
-    /// By vectors.
-    Semantic,
+    /// By the built-in vector.
+    Builtin,
+    /// By the model's vector.
+    Model,
+    /// As a neighbour of a turn that was found, or by a date that the question names.
+    Dialogue,
 }
 
 /// A word that query and hit share.

@@ -5,7 +5,8 @@ use crate::models::known_model_id;
 use crate::store::Store;
 use athena_core::{Ctx, Error, ProjectId, Result};
 use athena_search::{Answer, Index, Mode, Query, QueryVector, VectorKind, statistics};
-use std::sync::{PoisonError, RwLockReadGuard};
+use std::sync::{LazyLock, PoisonError, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 /// A question to the store.
 #[derive(Debug, Clone)]
@@ -37,8 +38,11 @@ pub struct Searched {
 /// What the database fails with, and the provider's error when only vectors were asked for.
 pub async fn search(ctx: &Ctx, request: Request) -> Result<Searched> {
     let store: &Store = ctx.part();
+    let start = monotonic();
     let indexes = store.indexes.caught_up(ctx, &request.projects).await?;
+    let caught_up = monotonic();
     let mut query = request.query;
+    query.clock = query.explain.then_some(monotonic);
     let mut vector_missing = None;
     if query.mode != Mode::Keyword {
         query.builtin = builtin_vector(ctx, &indexes, &query.text).await?;
@@ -48,13 +52,28 @@ pub async fn search(ctx: &Ctx, request: Request) -> Result<Searched> {
             Err(error) => vector_missing = Some(error.message().to_owned()),
         }
     }
-    let answer = tokio::task::spawn_blocking(move || rank(&indexes, &query))
+    let embedded = monotonic();
+    let mut answer = tokio::task::spawn_blocking(move || rank(&indexes, &query))
         .await
         .map_err(Error::internal)?;
+    if let Some(micros) = &mut answer.summary.micros {
+        micros.catch_up = microseconds(caught_up - start);
+        micros.embed = microseconds(embedded - caught_up);
+    }
     Ok(Searched {
         answer,
         vector_missing,
     })
+}
+
+/// The time since this was asked first.
+fn monotonic() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn rank(indexes: &[SharedIndex], query: &Query) -> Answer {

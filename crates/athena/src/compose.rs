@@ -10,6 +10,7 @@ use athena_core::{Code, Ctx, Embedders, Env, Error, Registry, Result};
 use athena_db::{Builder, Database, Durability, MigrationSet, sqlite_url};
 use athena_embed::{EmbedderConfig, Secret};
 use athena_privacy::{Detector, Keyring, KeyringError, Masking, PatternError, Policy};
+use athena_search::Recipe;
 use athena_store::Privacy;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -68,12 +69,33 @@ impl Store {
         privacy: Arc<Privacy>,
         project: &str,
     ) -> Result<Self> {
+        let recipe = Recipe::default();
+        Self::open_file_with(path, durability, embedders, privacy, project, recipe).await
+    }
+
+    /// Opens a store in a file whose searches rank by a recipe of their own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub(crate) async fn open_file_with(
+        path: &Path,
+        durability: Durability,
+        embedders: Embedders,
+        privacy: Arc<Privacy>,
+        project: &str,
+        recipe: Recipe,
+    ) -> Result<Self> {
         let db = Database::builder(&sqlite_url(path))
             .durability(durability)
             .open()
             .await?;
         migrate(&db).await?;
-        Ok(Self::wire(db, embedders, privacy, project.to_owned()))
+        let env = athena_memory::wire(Env::builder(db, embedders), privacy).part(recipe);
+        Ok(Self {
+            env: env.build(),
+            project: project.to_owned(),
+        })
     }
 
     /// Opens the store that a database's settings name, with parts that are not from the settings.

@@ -31,7 +31,7 @@ fn parts_terms_and_arms_are_named() {
     let answer = search(&[&index], &query);
     let explain = answer.hits[0].explain.as_ref().unwrap();
     assert_eq!(answer.hits[0].item.id, 1);
-    assert_eq!(explain.found_by, [Arm::Keyword, Arm::Semantic]);
+    assert_eq!(explain.found_by, [Arm::Keyword, Arm::Builtin]);
     assert_eq!(explain.vector, VectorState::Scored);
     let terms: Vec<(&str, u32)> = explain
         .terms
@@ -47,7 +47,7 @@ fn parts_terms_and_arms_are_named() {
     assert_eq!(answer.summary.terms, ["appl", "pie"]);
     assert_eq!(answer.summary.candidates, 2);
     let json = serde_json::to_value(explain).unwrap();
-    assert_eq!(json["parts"][0]["arm"], "semantic");
+    assert_eq!(json["parts"][0]["part"], "builtin");
     assert!(json["match"].is_number());
 }
 
@@ -110,7 +110,7 @@ proptest! {
             prop_assert_eq!(explain.score, hit.score);
             prop_assert!(hit.score > 0.0 && hit.score <= 1.0);
             for part in &explain.parts {
-                prop_assert!((part.weight * part.value - part.contribution).abs() < 1e-6);
+                prop_assert!((part.weight * part.value - part.contribution).abs() < 2e-7);
             }
         }
     }

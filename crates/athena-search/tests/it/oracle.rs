@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use athena_search::{
-    Attributes, Index, LEXICAL_WEIGHT, Mode, PreparedQuery, Query, QueryVector, Record,
-    StoredVector, VectorKind, Weights, ln, record, search, segment,
+    Attributes, Index, Mode, PreparedQuery, Query, QueryVector, Record, StoredVector, VectorKind,
+    WORDS_WEIGHT, Weights, ln, record, search, segment,
 };
 use proptest::prelude::*;
 
@@ -193,7 +193,7 @@ fn share(query: &Query, top_keyword: f64, top_semantic: f64) -> f64 {
         (Mode::Hybrid, Some(weights)) => weights.semantic / (weights.semantic + weights.keyword),
         (Mode::Hybrid, None) if top_semantic == 0.0 => 0.0,
         (Mode::Hybrid, None) if top_keyword == 0.0 => 1.0,
-        (Mode::Hybrid, None) => LEXICAL_WEIGHT,
+        (Mode::Hybrid, None) => WORDS_WEIGHT,
     }
 }
 

@@ -164,8 +164,8 @@ fn explicit_weights_are_divided_by_their_sum() {
     });
     let ruled = search(&[&index], &query);
     assert_eq!(
-        ruled.summary.semantic_weight,
-        Some(athena_search::LEXICAL_WEIGHT)
+        ruled.summary.weights.unwrap().builtin,
+        athena_search::WORDS_WEIGHT
     );
 }
 
@@ -232,7 +232,7 @@ fn rank_fusion_counts_places() {
     assert!(near(score(1), place(1.0) + place(3.0)));
     assert!(near(score(2), place(2.0) + place(2.0)));
     assert!(near(score(3), place(1.0)));
-    assert_eq!(answer.summary.semantic_weight, None);
+    assert_eq!(answer.summary.weights, None);
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn a_models_share_is_fixed_in_a_small_scope() {
         item(2, "pear").vector(&[0.0, 1.0]),
     ]);
     let answer = search(&[&index], &model("apple", &[0.5, 1.0]));
-    assert_eq!(answer.summary.semantic_weight, Some(0.6));
+    assert_eq!(answer.summary.weights.unwrap().model, 0.6);
     assert_eq!(ids(&answer), [1, 2]);
 }
 
@@ -327,7 +327,7 @@ fn a_models_share_follows_how_far_each_arm_stands_out() {
             .map(|(id, (text, vector))| item(id, text).vector(vector))
             .collect();
         let answer = search(&[&index(&items)], &model(text, &[1.0, 0.0]));
-        answer.summary.semantic_weight.unwrap()
+        answer.summary.weights.unwrap().model
     };
     let mut items = vec![("pear", [0.1_f32, 1.0]); 40];
     items[7] = ("apple", [1.0, 0.0]);

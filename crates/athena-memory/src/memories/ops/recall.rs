@@ -5,13 +5,14 @@ use crate::memories::indexing::{CALLER_MODEL, check_embedding, label};
 use crate::memories::{ConsolidationState, Memory, MemoryType, sql};
 use crate::projects;
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
-use athena_search::{Answer, Filter, Hit, Kind, Query, Weights};
+use athena_search::{Answer, Filter, Hit, Ingredient, Kind, Query, Recency, Recipe, Weights};
 use athena_store::{Request, respelt, search, spelling};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Recalls what is known about something, best first. Ask it before you answer, decide or begin,
@@ -85,13 +86,49 @@ pub struct Recall {
     /// Your own vector for the question, compared with vectors that came with memories.
     #[schemars(length(min = 1, max = 65_536))]
     pub embedding: Option<Vec<f32>>,
-    /// Say for each hit how it came by its score.
+    /// How far newer memories are preferred: what one of this moment gets on top of its score, 0 to
+    /// 1. Nothing unless given.
+    #[schemars(range(min = 0, max = 1))]
+    #[schemars(extend("x-advanced" = true))]
+    pub recency_weight: Option<f64>,
+    /// The age in days at which half of `recency_weight` is left.
+    #[serde(default = "ninety")]
+    #[schemars(range(min = 0.001, max = 36_500))]
+    #[schemars(extend("x-advanced" = true))]
+    pub recency_half_life: f64,
+    /// How far memories that proved useful (see `feedback`) are preferred: what full usefulness adds
+    /// to a score, 0 to 1. Nothing unless given.
+    #[schemars(range(min = 0, max = 1))]
+    #[schemars(extend("x-advanced" = true))]
+    pub usefulness_weight: Option<f64>,
+    /// Say for each hit how it came by its score, and how long each stage took.
     #[serde(default)]
     pub explain: bool,
+    /// Whether turns of a conversation speak for each other.
+    #[serde(skip)]
+    #[schemars(skip)]
+    context: Context,
 }
+
+/// Whether turns of a conversation speak for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Context {
+    /// If what is searched is a conversation.
+    #[default]
+    Counts,
+    /// Each memory stands for itself.
+    Ignored,
+}
+
+const MICROSECONDS_OF_A_DAY: f64 = 86_400e6;
 
 fn ten() -> u32 {
     10
+}
+
+/// Three months, as the founding documents have it.
+fn ninety() -> f64 {
+    90.0
 }
 
 /// How to look.
@@ -205,7 +242,10 @@ impl Operation for Recall {
             .into_iter()
             .map(|(hit, memory)| recalled(hit, memory, &pending))
             .collect();
-        let summary = found.answer.summary;
+        let mut summary = found.answer.summary;
+        if let Some(micros) = &mut summary.micros {
+            micros.rows = u64::try_from(found.reading_rows.as_micros()).unwrap_or(u64::MAX);
+        }
         Ok(Recalled {
             hits,
             notes: found.notes,
@@ -258,6 +298,7 @@ struct Found {
     hits: Vec<(Hit, Memory)>,
     answer: Answer,
     notes: Vec<String>,
+    reading_rows: Duration,
 }
 
 /// Searches, then reads the rows and checks them again: what was forgotten or has expired meanwhile
@@ -273,11 +314,14 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
     let wanted = usize::try_from(recall.limit).unwrap_or(usize::MAX);
     let states = states(recall);
     let mut ask = wanted;
+    let mut reading_rows = Duration::ZERO;
     loop {
         let request = Request {
             projects: projects.iter().map(|(id, _)| *id).collect(),
             query: Query {
                 spellings: spellings.clone(),
+                recipe: recipe(ctx, recall),
+                recency: recency(recall, ctx.now()),
                 ..query(recall, weights, states.clone(), labels.clone(), ask)
             },
             own_vector: recall
@@ -287,13 +331,16 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
         };
         let searched = search(ctx, request).await?;
         let candidates = searched.answer.hits.len();
+        let start = Instant::now();
         let hits = with_rows(ctx, &searched.answer, &states, wanted).await?;
+        reading_rows += start.elapsed();
         if hits.len() == wanted || candidates < ask {
             let notes = searched.vector_missing.into_iter().collect();
             return Ok(Found {
                 hits,
                 answer: searched.answer,
                 notes,
+                reading_rows,
             });
         }
         ask *= 4;
@@ -405,8 +452,34 @@ fn query(
         },
         limit,
         min_score: recall.min_score,
+        recency: None,
+        usefulness_weight: recall.usefulness_weight.unwrap_or(0.0),
         explain: recall.explain,
+        recipe: Recipe::default(),
+        clock: None,
     }
+}
+
+/// Returns the parts of the ranking that take part here.
+fn recipe(ctx: &Ctx, recall: &Recall) -> Recipe {
+    let recipe = *ctx.part::<Recipe>();
+    match recall.context {
+        Context::Counts => recipe,
+        Context::Ignored => recipe.without(Ingredient::Dialogue),
+    }
+}
+
+fn recency(recall: &Recall, now: Timestamp) -> Option<Recency> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "days that the schema allows are far below 2^63 microseconds; a cast saturates"
+    )]
+    let half_life = (recall.recency_half_life * MICROSECONDS_OF_A_DAY) as i64;
+    Some(Recency {
+        weight: recall.recency_weight?,
+        half_life,
+        now: now.as_microsecond(),
+    })
 }
 
 /// Returns the labels that a hit must have: one of each group, as the projects spell it.
@@ -526,8 +599,9 @@ impl Operation for SemanticSearch {
     }
 }
 
-/// Finds memories by meaning and words with fixed shares: seed 004's hybrid search. For everyday use
-/// `recall` chooses the shares by a measured rule.
+/// Finds memories by meaning and words with fixed shares: seed 004's hybrid search. Each memory stands
+/// for itself. For everyday use `recall` chooses the shares by a measured rule, and lets the turns
+/// of a conversation speak for each other.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HybridSearch {
@@ -601,6 +675,7 @@ impl Operation for HybridSearch {
             limit: self.limit,
             semantic_weight: Some(self.semantic_weight),
             keyword_weight: Some(self.keyword_weight),
+            context: Context::Ignored,
             state: self.consolidation_state.into_iter().collect(),
             ..Recall::default()
         };

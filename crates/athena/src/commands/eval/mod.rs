@@ -17,7 +17,7 @@ use crate::outcome::{Outcome, at_path};
 use athena_core::{Code, Ctx, Error, Registry, Result};
 use athena_db::Durability;
 use athena_privacy::Policy;
-use athena_search::{DEFAULT_MIN_MATCH, Kind};
+use athena_search::{DEFAULT_MIN_MATCH, Ingredient, Kind, Recipe};
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use data::{Collection, Query, Scope, Twins};
@@ -72,6 +72,14 @@ pub(crate) fn command() -> Command {
                 .help("How many questions of other scopes each scope is asked"),
         )
         .arg(
+            Arg::new("without")
+                .long("without")
+                .value_name("PART")
+                .action(ArgAction::Append)
+                .value_parser(PossibleValuesParser::new(Ingredient::ALL.map(Ingredient::as_str)))
+                .help("Leave this part of the ranking out, to see what it adds; may be repeated"),
+        )
+        .arg(
             Arg::new("floor")
                 .long("floor")
                 .value_name("MATCH")
@@ -109,6 +117,7 @@ struct Plan {
     foreign: usize,
     floor: f64,
     policy: Policy,
+    without: Vec<Ingredient>,
 }
 
 /// What was measured.
@@ -213,6 +222,8 @@ impl Plan {
                 format_args!("is {floor}; allowed: 0 to 1"),
             ));
         }
+        let left_out: Vec<&String> = matches.get_many("without").into_iter().flatten().collect();
+        let is_left_out = |part: &Ingredient| left_out.iter().any(|name| *name == part.as_str());
         let foreign = matches.get_one::<u32>("foreign").copied().unwrap_or(0);
         Ok(Self {
             modes: MODES.into_iter().filter(|mode| chosen(mode)).collect(),
@@ -223,7 +234,14 @@ impl Plan {
                 .get_one::<String>("privacy")
                 .and_then(|policy| policy.parse().ok())
                 .unwrap_or_default(),
+            without: Ingredient::ALL.into_iter().filter(is_left_out).collect(),
         })
+    }
+
+    /// Returns the parts of the ranking that take part.
+    fn recipe(&self) -> Recipe {
+        let parts = self.without.iter().copied();
+        parts.fold(Recipe::default(), Recipe::without)
     }
 }
 
@@ -234,12 +252,13 @@ async fn measure(session: &Session, plan: &Plan, collection: &Collection) -> Out
         .tempdir()
         .map_err(|error| at_path("create a folder in", &std::env::temp_dir(), error))?;
     let embedders = compose::embedders(&session.settings.embedder)?;
-    let store = Store::open_file(
+    let store = Store::open_file_with(
         &folder.path().join("eval.db"),
         Durability::Normal,
         embedders,
         compose::passing_privacy(plan.policy)?,
         "eval",
+        plan.recipe(),
     )
     .await?;
     let result = fill_and_ask(session, plan, collection, &store).await;

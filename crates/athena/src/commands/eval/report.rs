@@ -32,6 +32,7 @@ pub(super) fn answer(file: &str, plan: &Plan, collection: &Collection, run: &Run
         "queries": queries,
         "unjudged": collection.unjudged(),
         "depth": plan.depth,
+        "without": plan.without.iter().map(|part| part.as_str()).collect::<Vec<_>>(),
         "modes": modes,
         "abstention": {
             "min_score": abstention.floor,
