@@ -480,6 +480,7 @@ async fn environment(
         .masker(privacy)
         .part(hooks(store.with_derive(DeriveMemories)))
         .part(Retrievals::default())
+        .part(athena_search::Recipe::default())
 }
 
 /// The fingerprints that values of the app's store are sealed with.

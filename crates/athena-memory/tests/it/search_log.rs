@@ -134,6 +134,7 @@ async fn gated(app: &TestApp, gate: HeldGate) -> Arc<Env> {
             .with_gate(gate),
         )
         .part(Retrievals::default())
+        .part(athena_search::Recipe::default())
         .build()
 }
 

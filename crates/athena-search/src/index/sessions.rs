@@ -1,10 +1,10 @@
 //! Conversations: which items are turns of one session, in which order, and who speaks.
 //!
-//! The labels `session:…`, `speaker:…` and `role:…` say it. A turn is an item with a session. The
-//! order is that of the positions where every turn of the session has one, and of time otherwise;
+//! The labels `session:…`, `speaker:…` and `role:…` say it. A turn is an item of a session that has a
+//! speaker or a role: what was noted in a session, but said by nobody, stands for itself. The order is that of the positions where every turn of the session has one, and of time otherwise;
 //! ties break by uid. It is made at the first question after a change, not with every question.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use super::{Index, Item, slot};
@@ -45,7 +45,7 @@ impl Sessions {
         let labels = Labels::of(index);
         let mut by_session: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (slot, item) in index.items.iter().enumerate().filter(|(_, it)| it.live) {
-            if let Some(session) = labels.first_of(item, &labels.sessions) {
+            if let Some(session) = labels.session_of_turn(item) {
                 by_session.entry(session).or_default().push(slot);
             }
         }
@@ -96,47 +96,59 @@ impl Sessions {
 /// The numbers of the labels that tell turns.
 struct Labels {
     sessions: HashMap<u32, u32>,
-    /// The place of the name, by the label's number.
-    speakers: HashMap<u32, u32>,
+    /// Speakers and roles.
+    voices: HashSet<u32>,
+    speakers: HashMap<u32, Speaker>,
     names: Vec<Vec<String>>,
     user: Option<u32>,
     assistant: Option<u32>,
+}
+
+/// A speaker's label.
+#[derive(Clone, Copy)]
+struct Speaker {
+    /// The place of the name.
+    name: usize,
+    /// The label of the role that is called the same: `user` as the user's name is none.
+    role: Option<u32>,
 }
 
 impl Labels {
     fn of(index: &Index) -> Self {
         let mut labels = Self {
             sessions: HashMap::new(),
+            voices: HashSet::new(),
             speakers: HashMap::new(),
             names: Vec::new(),
             user: index.name_id(USER),
             assistant: index.name_id(ASSISTANT),
         };
         for (label, id) in &index.names {
+            if label.starts_with(SPEAKER) || label.starts_with(ROLE) {
+                labels.voices.insert(*id);
+            }
             if label.starts_with(SESSION) {
                 labels.sessions.insert(*id, *id);
-            } else if let Some(speaker) = label.strip_prefix(SPEAKER)
-                && index
-                    .name_id(&format!("{ROLE}{}", speaker.to_lowercase()))
-                    .is_none()
-            {
-                labels.speakers.insert(*id, slot(labels.names.len()));
-                labels.names.push(name(speaker));
+            } else if let Some(speaker) = label.strip_prefix(SPEAKER) {
+                let role = index.name_id(&format!("{ROLE}{}", speaker.to_lowercase()));
+                let name = labels.names.len();
+                labels.speakers.insert(*id, Speaker { name, role });
+                labels.names.push(words_of(speaker));
             }
         }
         labels
     }
 
-    fn first_of(&self, item: &Item, numbers: &HashMap<u32, u32>) -> Option<u32> {
-        item.labels
-            .iter()
-            .find_map(|label| numbers.get(label))
-            .copied()
+    /// The session of an item that somebody said.
+    fn session_of_turn(&self, item: &Item) -> Option<u32> {
+        let is_said = item.labels.iter().any(|label| self.voices.contains(label));
+        first_of(item, &self.sessions).filter(|_| is_said)
     }
 
     fn speaker(&self, item: &Item) -> Option<usize> {
-        self.first_of(item, &self.speakers)
-            .map(|place| place as usize)
+        let Speaker { name, role } = first_of(item, &self.speakers)?;
+        let is_role = role.is_some_and(|role| has(item, role));
+        (!is_role).then_some(name)
     }
 
     fn is_users(&self, item: &Item) -> bool {
@@ -148,12 +160,20 @@ impl Labels {
     }
 }
 
+/// What is noted of the first label that something is noted of.
+fn first_of<T: Copy>(item: &Item, noted: &HashMap<u32, T>) -> Option<T> {
+    item.labels
+        .iter()
+        .find_map(|label| noted.get(label))
+        .copied()
+}
+
 fn has(item: &Item, label: u32) -> bool {
     item.labels.binary_search(&label).is_ok()
 }
 
 /// The words of a name as they are looked for in a question; initials are none.
-fn name(speaker: &str) -> Vec<String> {
+fn words_of(speaker: &str) -> Vec<String> {
     terms(speaker)
         .into_iter()
         .filter(|term| term.role == Role::Word && term.text.chars().nth(1).is_some())

@@ -67,8 +67,8 @@ pub(super) fn weight(ground: Ground) -> f64 {
     from_units(tenths * (ONE / 10))
 }
 
-/// Whether what is searched is a conversation: at least half of what passes the filters are turns
-/// of sessions, and the question is answered with scores by words.
+/// Whether what is searched is a conversation: at least half of what passes the filters are turns,
+/// which somebody said in a session, and the question is answered with scores by words.
 ///
 /// Ranks have no distances that could be added to, and who asks for cosines alone gets their order.
 pub(super) fn is_dialogue(query: &Query, scopes: &[Scope<'_>]) -> bool {

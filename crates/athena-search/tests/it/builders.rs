@@ -65,6 +65,11 @@ impl Item {
         self
     }
 
+    pub(crate) fn unplaced(mut self) -> Self {
+        self.position = None;
+        self
+    }
+
     pub(crate) fn usefulness(mut self, usefulness: u16) -> Self {
         self.usefulness = usefulness;
         self

@@ -1,7 +1,8 @@
 //! What is found, in which order.
 
 use athena_search::{
-    DEFAULT_MIN_MATCH, Fusion, Kind, Mode, QueryVector, VectorKind, Weights, search,
+    DEFAULT_MIN_MATCH, Fusion, Ground, Ingredient, Kind, Mode, QueryVector, Recency, Recipe,
+    VectorKind, Weights, search,
 };
 
 use crate::builders::{found, ids, index, item, lexical, query};
@@ -365,4 +366,102 @@ fn a_models_cosine_is_half_the_best_passage_and_half_the_whole() {
     query.builtin = lexical(&[1.0, 0.0]);
     query.vector = None;
     assert_eq!(ids(&search(&[&index], &query)), [1, 2]);
+}
+
+#[test]
+fn new_and_useful_items_are_preferred_on_request() {
+    let index = index(&[
+        item(1, "apple").time(1_000),
+        item(2, "apple").time(900).usefulness(1_000),
+        item(3, "pear").time(1_000).usefulness(1_000),
+    ]);
+    let mut query = query("apple");
+    assert_eq!(ids(&search(&[&index], &query)), [1, 2], "off by default");
+    query.usefulness_weight = 0.5;
+    query.explain = true;
+    let answer = search(&[&index], &query);
+    assert_eq!(ids(&answer), [2, 1], "and nothing is found by it alone");
+    // 1 and 1 + 0.5 · 1, divided by 1.5
+    assert_eq!(answer.summary.divided_by, 1.5);
+    assert_eq!(answer.hits[1].score, 0.666_666_7);
+    query.recency = Some(Recency {
+        weight: 0.4,
+        half_life: 50,
+        now: 1_000,
+    });
+    query.usefulness_weight = f64::NAN;
+    let answer = search(&[&index], &query);
+    assert_eq!(ids(&answer), [1, 2]);
+    let parts = &answer.hits[1].explain.as_ref().unwrap().parts;
+    // Two half-lives: 0.4 · ¼.
+    assert_eq!(parts[1].part, Ground::Recency);
+    assert!((parts[1].value - 0.25).abs() < 1e-12);
+    assert_eq!(answer.summary.divided_by, 1.4);
+}
+
+#[test]
+fn a_models_vector_joins_the_words_and_the_built_in_one() {
+    let mut index = index(&[
+        item(1, "apple").vector(&[1.0, 0.0]),
+        item(2, "pear").vector(&[0.6, 0.8]),
+    ]);
+    let models = |id, values: &[f32]| athena_search::Record::Vector {
+        item: crate::builders::memory(id),
+        n: 0,
+        vector: athena_search::StoredVector::new(2, values).unwrap(),
+    };
+    crate::builders::apply(
+        &mut index,
+        vec![models(1, &[0.6, 0.8, 0.0]), models(2, &[0.8, 0.6, 0.0])],
+    );
+    let mut query = query("apple");
+    query.builtin = Some(QueryVector {
+        model: 1,
+        values: vec![0.6, 0.8],
+        kind: VectorKind::Table,
+    });
+    query.vector = Some(QueryVector {
+        model: 2,
+        values: vec![0.0, 1.0, 0.0],
+        kind: VectorKind::Model,
+    });
+    let answer = search(&[&index], &query);
+    // The table: 0.6 for the first, 1 for the second. H = 0.4 · 0.6 + 0.6 · 1 = 0.84 and 0.4.
+    // The model: 0.8 and 0.6. F = 0.6 · 1 + 0.4 · 1 and 0.6 · 0.75 + 0.4 · 0.4 / 0.84.
+    assert_eq!(ids(&answer), [1, 2]);
+    assert!((answer.hits[0].score - 1.0).abs() < 1e-3);
+    assert!((answer.hits[1].score - (0.45 + 0.16 / 0.84)).abs() < 1e-3);
+    let shares = answer.summary.weights.unwrap();
+    assert_eq!((shares.model, shares.builtin), (0.6, 0.4 * 0.4));
+    query.weights = Some(Weights {
+        semantic: 0.7,
+        keyword: 0.3,
+    });
+    let shares = search(&[&index], &query).summary.weights.unwrap();
+    assert_eq!(
+        (shares.model, shares.builtin, shares.keyword),
+        (0.7, 0.0, 1.0 - 0.7)
+    );
+    query.vector = None;
+    let shares = search(&[&index], &query).summary.weights.unwrap();
+    assert_eq!((shares.model, shares.builtin), (0.0, 0.7));
+}
+
+#[test]
+fn parts_can_be_left_out_and_stages_timed() {
+    let index = index(&[item(1, "apple").vector(&[1.0, 0.0])]);
+    let mut query = query("pear");
+    query.builtin = lexical(&[1.0, 0.0]);
+    assert_eq!(search(&[&index], &query).hits.len(), 1);
+    query.recipe = Recipe::default().without(Ingredient::Builtin);
+    let answer = search(&[&index], &query);
+    assert_eq!((answer.hits.len(), answer.summary.without_vector), (0, 0));
+    assert_eq!(answer.summary.micros, None);
+    query.clock = Some(|| {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static TICKS: AtomicU64 = AtomicU64::new(0);
+        std::time::Duration::from_micros(TICKS.fetch_add(5, Ordering::Relaxed))
+    });
+    let micros = search(&[&index], &query).summary.micros.unwrap();
+    assert_eq!((micros.keywords, micros.vectors, micros.fusion), (5, 5, 5));
 }
