@@ -158,16 +158,12 @@ impl Gain {
         }
     }
 
-    pub(crate) fn times(self, share: f64) -> Self {
+    /// Half of one, half of the other.
+    pub(crate) fn halves(self, other: Self) -> Self {
         Self {
-            score: share * self.score,
-            toward_match: share * self.toward_match,
+            score: 0.5 * self.score + 0.5 * other.score,
+            toward_match: 0.5 * self.toward_match + 0.5 * other.toward_match,
         }
-    }
-
-    pub(crate) fn plus(mut self, other: Self) -> Self {
-        self += other;
-        self
     }
 }
 

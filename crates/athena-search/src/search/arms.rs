@@ -203,7 +203,7 @@ impl<'a> Scope<'a> {
     pub(super) fn matches(&self, question: &Question<'_>, slot: usize) -> Vec<TermMatch> {
         let item = &self.index.items[slot];
         let best = self.keyword[slot].n;
-        let (whole, passage) = halves(question.query.recipe);
+        let (whole, passage) = shares_of_text(question.query.recipe);
         let mut matches = Vec::new();
         for term in &question.keyword.terms {
             let spelt = question.query.spelt(self.number, &term.text);
@@ -238,8 +238,11 @@ impl<'a> Scope<'a> {
 impl Keyword {
     /// Half the whole text's, half the best passage's.
     pub(super) fn total(self, recipe: Recipe) -> Gain {
-        let (whole, passage) = halves(recipe);
-        self.whole.times(whole).plus(self.passage.times(passage))
+        if recipe.has(Ingredient::Passages) {
+            self.whole.halves(self.passage)
+        } else {
+            self.whole
+        }
     }
 
     /// Keeps the better passage; of two equal ones the earlier.
@@ -253,7 +256,7 @@ impl Keyword {
 }
 
 /// The shares of the whole text and of the best passage.
-fn halves(recipe: Recipe) -> (f64, f64) {
+fn shares_of_text(recipe: Recipe) -> (f64, f64) {
     if recipe.has(Ingredient::Passages) {
         (0.5, 0.5)
     } else {
