@@ -193,14 +193,24 @@ fn compare_mode(run: &ModeRun, baseline: &Baseline) -> Option<Value> {
 pub(super) fn text(answer: &Value, style: Style) -> String {
     let mut text = String::new();
     let count = |name: &str| answer[name].as_u64().unwrap_or(0);
+    let without: Vec<&str> = answer["without"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let _ = writeln!(
         text,
-        "{}: {} documents and {} questions in {} scopes, looked at to depth {}",
+        "{}: {} documents and {} questions in {} scopes, looked at to depth {}{}",
         answer["file"].as_str().unwrap_or_default(),
         count("docs"),
         count("queries"),
         count("scopes"),
         count("depth"),
+        match without[..] {
+            [] => String::new(),
+            _ => format!(", without {}", without.join(", ")),
+        },
     );
     if count("unjudged") > 0 {
         let _ = writeln!(
@@ -317,6 +327,7 @@ fn show_comparison(text: &mut String, against: &Map<String, Value>, style: Style
 mod tests {
     use super::*;
     use crate::commands::eval::Abstention;
+    use athena_search::Ingredient;
     use std::time::Duration;
 
     fn run(figures: [Figures; 2]) -> Run {
@@ -357,8 +368,21 @@ mod tests {
             foreign: 0,
             floor: 0.3,
             policy: Default::default(),
+            without: vec![Ingredient::Date, Ingredient::Role],
         };
         answer("set.jsonl", &plan, &Collection::default(), run)
+    }
+
+    #[test]
+    fn what_was_left_out_is_told() {
+        let answer = report(&run([[1.0; 6], [0.0; 6]]));
+        assert_eq!(answer["without"], json!(["date", "role"]));
+        let text = text(&answer, Style::plain());
+        let first = text.lines().next().unwrap();
+        assert!(
+            first.ends_with("to depth 100, without date, role"),
+            "{first}"
+        );
     }
 
     #[test]
