@@ -77,7 +77,11 @@ fn measure(corpus: &Corpus, queries: &[Vec<u32>]) -> Result<(), Box<dyn std::err
     }
     report("every match", asked.len(), |query| {
         let (scoring, segment) = &asked[query];
-        score_all(scoring, std::slice::from_ref(segment), scratch).len()
+        let mut count = 0;
+        score_all(scoring, std::slice::from_ref(segment), scratch, |_| {
+            count += 1
+        });
+        count
     });
     let items: Vec<u32> = (0..100).map(|it| it * (corpus.items() / 100)).collect();
     report("100 given items", asked.len(), |query| {
@@ -86,7 +90,8 @@ fn measure(corpus: &Corpus, queries: &[Vec<u32>]) -> Result<(), Box<dyn std::err
     });
     for (scoring, segment) in &asked {
         let segments = std::slice::from_ref(segment);
-        let mut all = score_all(scoring, segments, scratch);
+        let mut all = Vec::new();
+        score_all(scoring, segments, scratch, |scored| all.push(scored));
         all.sort_by(|a, b| b.score.total_cmp(&a.score));
         let best = top_k(scoring, segments, 10, 0.0, scratch);
         assert_eq!(

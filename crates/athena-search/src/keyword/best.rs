@@ -11,8 +11,7 @@ pub(super) struct Best {
     kept: Vec<Scored>,
     /// The best `k` scores, as bits: those of positive numbers order as the numbers do.
     scores: BinaryHeap<Reverse<u64>>,
-    /// How many count; absent, all.
-    k: Option<usize>,
+    k: usize,
     /// A score that the k-th best is known to reach.
     floor: f64,
     /// How far below the k-th best a score may lie, as a share of the best.
@@ -22,25 +21,16 @@ pub(super) struct Best {
 }
 
 impl Best {
-    pub(super) fn all() -> Self {
-        Self {
-            kept: Vec::new(),
-            scores: BinaryHeap::new(),
-            k: None,
-            floor: 0.0,
-            margin: 0.0,
-            allowance: 0.0,
-        }
-    }
-
     /// The best `k` and all within the margin; no score exceeds `ceiling`.
     pub(super) fn of(k: usize, margin: f64, ceiling: f64) -> Self {
         let margin = if margin > 0.0 { margin } else { 0.0 };
         Self {
-            k: Some(k),
+            kept: Vec::new(),
+            scores: BinaryHeap::new(),
+            k,
+            floor: 0.0,
             margin,
             allowance: margin * ceiling,
-            ..Self::all()
         }
     }
 
@@ -58,17 +48,22 @@ impl Best {
             return;
         }
         self.kept.push(scored);
-        let Some(k) = self.k else { return };
-        push(&mut self.scores, k, scored.score);
-        if self.kept.len() >= 1024 + 4 * k.min(1 << 20) && self.kept.len().is_power_of_two() {
+        self.count(scored.score);
+        if self.kept.len() >= 1024 + 4 * self.k.min(1 << 20) && self.kept.len().is_power_of_two() {
             let least = self.threshold();
             self.kept.retain(|kept| kept.score >= least);
         }
     }
 
-    /// Returns what was kept, in the order in which it came.
-    pub(super) fn into_kept(self) -> Vec<Scored> {
-        self.kept
+    fn count(&mut self, score: f64) {
+        let bits = Reverse(score.to_bits());
+        if self.scores.len() < self.k {
+            self.scores.push(bits);
+        } else if let Some(mut least) = self.scores.peek_mut()
+            && bits < *least
+        {
+            *least = bits;
+        }
     }
 
     /// Returns what was kept, best first; equal scores in the order of segments and items.
@@ -84,30 +79,11 @@ impl Best {
         self.kept
     }
 
+    /// The k-th best score, 0 while there are fewer.
     fn kth(&self) -> f64 {
-        match self.k {
-            Some(k) => kth(&self.scores, k),
-            None => 0.0,
+        match self.scores.peek() {
+            Some(Reverse(bits)) if self.scores.len() >= self.k => f64::from_bits(*bits),
+            _ => 0.0,
         }
-    }
-}
-
-/// Keeps the `k` largest of some positive numbers.
-pub(super) fn push(largest: &mut BinaryHeap<Reverse<u64>>, k: usize, value: f64) {
-    let bits = Reverse(value.to_bits());
-    if largest.len() < k {
-        largest.push(bits);
-    } else if let Some(mut least) = largest.peek_mut()
-        && bits < *least
-    {
-        *least = bits;
-    }
-}
-
-/// The least of the `k` largest, 0 while there are fewer.
-pub(super) fn kth(largest: &BinaryHeap<Reverse<u64>>, k: usize) -> f64 {
-    match largest.peek() {
-        Some(Reverse(bits)) if largest.len() >= k => f64::from_bits(*bits),
-        _ => 0.0,
     }
 }

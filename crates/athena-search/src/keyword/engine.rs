@@ -46,18 +46,17 @@ struct Hit {
     count: u32,
 }
 
-/// Returns every item that passes and has a word of the query, in the order of segments and items.
-#[must_use]
+/// Hands over every item that passes and has a word of the query, in the order of segments and
+/// items.
 pub fn score_all(
     scoring: &Scoring,
     segments: &[SegmentView<'_>],
     scratch: &mut Scratch,
-) -> Vec<Scored> {
-    let mut best = Best::all();
+    mut each: impl FnMut(Scored),
+) {
     for number in 0..segments.len() {
-        Search::new(scoring, segments, number, |_| true).run(&mut best, scratch);
+        Search::new(scoring, segments, number, |_| true).run_all(&mut scratch.window, &mut each);
     }
-    best.into_kept()
 }
 
 /// Returns the `k` best items, best first, and every other whose score lies no further below the
@@ -197,6 +196,24 @@ impl<'a> Search<'a> {
         }
     }
 
+    fn run_all(mut self, window: &mut Window, each: &mut impl FnMut(Scored)) {
+        while let Some(next) = self.next_row() {
+            self.add_up(next, window);
+            window.drain(self.segment.rows.item, |item, row, gain| {
+                if gain.score > 0.0 {
+                    each(self.scored(item, row, gain));
+                }
+            });
+        }
+    }
+
+    /// The first row that a leading word has.
+    fn next_row(&mut self) -> Option<u32> {
+        let leading = self.lanes.iter_mut().filter(|lane| lane.leads);
+        let next = leading.map(|lane| lane.cursor.row()).min();
+        next.filter(|row| *row != END)
+    }
+
     fn run(mut self, best: &mut Best, scratch: &mut Scratch) {
         // How many lanes no longer lead, and what these bring at most together.
         let (mut following, mut rest) = (0, 0.0);
@@ -209,9 +226,7 @@ impl<'a> Search<'a> {
                 self.lanes[lane].leads = false;
                 following += 1;
             }
-            let leading = self.lanes.iter_mut().filter(|lane| lane.leads);
-            let next = leading.map(|lane| lane.cursor.row()).min();
-            let Some(next) = next.filter(|row| *row != END) else {
+            let Some(next) = self.next_row() else {
                 return;
             };
             self.add_up(next, &mut scratch.window);

@@ -244,7 +244,9 @@ fn best_of(mut all: Vec<Scored>, k: usize, margin: f64) -> Vec<Scored> {
 fn check(corpus: &Corpus, asked: &Asked, scratch: &mut Scratch) {
     let (scoring, views) = (asked.scoring(), corpus.views(asked));
     let all = corpus.oracle(asked);
-    assert_eq!(score_all(&scoring, &views, scratch), all);
+    let mut scored = Vec::new();
+    score_all(&scoring, &views, scratch, |it| scored.push(it));
+    assert_eq!(scored, all);
     for (k, margin) in [
         (0, 0.0),
         (1, 0.0),

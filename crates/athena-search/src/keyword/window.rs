@@ -55,40 +55,28 @@ impl Window {
         word: usize,
         occurrences: &[(u32, u32)],
     ) {
-        let weights = scoring.word(word);
+        let word = scoring.word(word);
         let rows = segment.rows;
-        let mut item = u32::MAX;
-        let mut tf = 0_u32;
-        for &(row, count) in occurrences {
-            let owner = rows.item[row as usize];
-            if owner != item {
-                self.add_whole(scoring, segment, word, (item, tf));
-                (item, tf) = (owner, 0);
-            }
-            if !segment.passes(owner) {
+        let mut left = occurrences;
+        while let Some(&(row, _)) = left.first() {
+            let item = rows.item[row as usize];
+            let of_item = |(row, _): &&(u32, u32)| rows.item[*row as usize] == item;
+            let count = 1 + left[1..].iter().take_while(of_item).count();
+            let (passages, others) = left.split_at(count);
+            left = others;
+            if !segment.passes(item) {
                 continue;
             }
-            tf = tf.saturating_add(count);
-            let place = (row - self.rows.start) as usize;
-            self.touched[place / 64] |= 1 << (place % 64);
-            let saturation = scoring.passage_saturation(count, rows.len[row as usize]);
-            self.passages[place] += weights.in_passage(saturation);
-        }
-        self.add_whole(scoring, segment, word, (item, tf));
-    }
-
-    fn add_whole(
-        &mut self,
-        scoring: &Scoring,
-        segment: &SegmentView<'_>,
-        word: usize,
-        (item, tf): (u32, u32),
-    ) {
-        if tf > 0 {
-            let len = segment.rows.item_len[item as usize];
-            let saturation = scoring.whole_saturation(tf, len);
-            let place = (item - self.first_item) as usize;
-            self.wholes[place] += scoring.word(word).in_whole(saturation);
+            let mut tf = 0_u32;
+            for &(row, count) in passages {
+                tf = tf.saturating_add(count);
+                let place = (row - self.rows.start) as usize;
+                self.touched[place / 64] |= 1 << (place % 64);
+                let saturation = scoring.passage_saturation(count, rows.len[row as usize]);
+                self.passages[place] += word.in_passage(saturation);
+            }
+            let saturation = scoring.whole_saturation(tf, rows.item_len[item as usize]);
+            self.wholes[(item - self.first_item) as usize] += word.in_whole(saturation);
         }
     }
 

@@ -34,13 +34,69 @@ pub(super) fn width(values: impl Iterator<Item = u32>) -> u32 {
 #[inline]
 pub(super) fn get(bytes: &[u8], width: u32, place: usize) -> u32 {
     let bit = place * width as usize;
-    let word = bytes.get(bit / 8..).and_then(<[u8]>::first_chunk);
-    let word = u64::from_le_bytes(*word.unwrap_or(&[0; 8]));
+    low(eight_bytes(bytes, bit / 8) >> (bit % 8), width)
+}
+
+/// Reads as many numbers as there is room for; those behind the end of the bytes are 0.
+pub(super) fn unpack(bytes: &[u8], width: u32, out: &mut [u32]) {
+    // Eight bytes hold so many numbers, wherever in its first byte the first one begins: behind a
+    // group of 8 it is the first bit, of 4 the first or fifth, of 2 an even one.
+    match width {
+        0..=8 => unpack_groups::<8>(bytes, width, out),
+        9..=15 => unpack_groups::<4>(bytes, width, out),
+        16..=29 => unpack_groups::<2>(bytes, width, out),
+        _ => unpack_groups::<1>(bytes, width, out),
+    }
+}
+
+fn unpack_groups<const GROUP: usize>(bytes: &[u8], width: u32, out: &mut [u32]) {
+    let mut bit = 0;
+    for group in out.chunks_mut(GROUP) {
+        let mut word = eight_bytes(bytes, bit / 8) >> (bit % 8);
+        for value in group {
+            *value = low(word, width);
+            word >>= width;
+        }
+        bit += GROUP * width as usize;
+    }
+}
+
+#[inline]
+fn eight_bytes(bytes: &[u8], at: usize) -> u64 {
+    let word = bytes.get(at..).and_then(<[u8]>::first_chunk);
+    u64::from_le_bytes(*word.unwrap_or(&[0; 8]))
+}
+
+#[inline]
+fn low(word: u64, width: u32) -> u32 {
+    let mask = (1_u64 << width.min(u32::BITS)) - 1;
     #[expect(clippy::cast_possible_truncation, reason = "masked to 32 bits at most")]
-    let value = ((word >> (bit % 8)) & mask(width)) as u32;
+    let value = (word & mask) as u32;
     value
 }
 
-fn mask(width: u32) -> u64 {
-    (1_u64 << width.min(32)) - 1
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_every_width_come_back() {
+        for bits in 0..=u32::BITS {
+            let mask = low(u64::MAX, bits);
+            let values: Vec<u32> = (0..131_u32)
+                .map(|n| n.wrapping_mul(0x9e37_79b9) & mask)
+                .collect();
+            let mut bytes = Vec::new();
+            pack(values.iter().copied(), bits, &mut bytes);
+            assert_eq!(bytes.len(), packed_len(bits, values.len()));
+            assert!(width(values.iter().copied()) <= bits);
+            bytes.extend([0xff; PADDING]);
+            let mut read = vec![7; values.len()];
+            unpack(&bytes, bits, &mut read);
+            assert_eq!(read, values, "{bits} bits");
+            for (place, value) in values.iter().enumerate() {
+                assert_eq!(get(&bytes, bits, place), *value);
+            }
+        }
+    }
 }

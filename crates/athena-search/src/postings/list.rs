@@ -184,16 +184,16 @@ impl<'a> PackedList<'a> {
 
 /// Sums up rows from the distances between them; returns the last.
 fn read_rows(bytes: &[u8], width: u32, first: u64, rows: &mut [u32]) -> Option<u64> {
+    bits::unpack(bytes, width, rows);
     let mut next = first;
-    for (place, row) in rows.iter_mut().enumerate() {
-        next += u64::from(bits::get(bytes, width, place));
+    for row in rows {
+        next += u64::from(*row) + 1;
         #[expect(
             clippy::cast_possible_truncation,
             reason = "the caller compares the last"
         )]
-        let value = next as u32;
+        let value = (next - 1) as u32;
         *row = value;
-        next += 1;
     }
     next.checked_sub(1)
 }
