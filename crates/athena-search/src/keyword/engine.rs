@@ -174,6 +174,7 @@ impl<'a> Search<'a> {
         let lists = words.filter_map(|(word, list)| Some((word, (*list)?)));
         let lanes: Vec<Lane<'a>> = lists
             .filter(|(word, list)| takes_part(*word) && !list.is_empty())
+            .filter(|(_, list)| list.fits(segment.rows.count()))
             .map(|(word, list)| Lane {
                 word,
                 cursor: list.cursor(),

@@ -13,6 +13,7 @@ pub struct SegmentView<'a> {
     /// Items without a bit may not. Absent, all may.
     pub passes: Option<&'a [u64]>,
     /// The list of each word of the query, in the query's order; `None` where it does not occur.
+    /// One that names other rows than there are counts as such.
     pub lists: Vec<Option<List<'a>>>,
 }
 

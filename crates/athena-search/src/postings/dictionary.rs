@@ -82,7 +82,7 @@ impl<'a> Dictionary<'a> {
     /// Reads everything once: words ascend, counts are possible, each list has that many rows,
     /// ascending, each one of the segment's.
     ///
-    /// Takes about a nanosecond for each occurrence. The limits kept for ranking are not checked;
+    /// Takes a few nanoseconds for each occurrence. The limits kept for ranking are not checked;
     /// that takes a checksum of the bytes.
     ///
     /// # Errors

@@ -38,6 +38,15 @@ impl<'a> List<'a> {
         self.len() == 0
     }
 
+    /// Tells whether each row of the list is one of so many.
+    #[must_use]
+    pub fn fits(&self, rows: u32) -> bool {
+        match self {
+            Self::Packed(list) => list.rows <= rows,
+            Self::Plain(list) => list.last().is_none_or(|(row, _)| *row < rows),
+        }
+    }
+
     /// Returns the limits of all rows.
     #[must_use]
     pub fn bound(&self) -> Bound {

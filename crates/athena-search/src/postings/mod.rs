@@ -16,6 +16,7 @@ mod build;
 mod cursor;
 mod dictionary;
 mod list;
+mod prefix;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ pub use build::{DictionaryBuilder, Part, merge};
 pub use cursor::{Cursor, END};
 pub use dictionary::{Dictionary, Entry, Words};
 pub use list::{List, PackedList};
+pub use prefix::words_with_prefix;
 
 use crate::codec::FormatError;
 

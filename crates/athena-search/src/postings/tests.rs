@@ -198,6 +198,40 @@ proptest! {
 }
 
 #[test]
+fn prefixes_find_the_most_frequent_words_wherever_they_lie() {
+    let columns = Columns::new(6);
+    let one_row = |word: &str| (word.to_owned(), vec![(0, 1)]);
+    let first = ["run", "runner", "running", "rust"].map(one_row);
+    let second = ["ru", "run", "runs", "sun"].map(one_row);
+    let sealed = [first, second].map(|words| build(&Sorted::from(words), columns.rows()));
+    let dictionaries = sealed
+        .each_ref()
+        .map(|bytes| Dictionary::open(bytes).unwrap());
+    let check = |prefix: &str, limit: usize, expected: &[&str]| {
+        let growing = ["rune", "runs", "apple"];
+        let mut asked = Vec::new();
+        let found = words_with_prefix(&dictionaries, growing, prefix, limit, |word| {
+            asked.push(word.to_owned());
+            match word {
+                "runner" => 0,
+                "running" | "apple" => 9,
+                _ => 2,
+            }
+        });
+        assert_eq!(found, expected);
+        assert!(asked.is_sorted_by(|a, b| a < b), "{asked:?}");
+    };
+    check("run", 10, &["running", "run", "rune", "runs"]);
+    check("run", 2, &["running", "run"]);
+    check("run", 1, &["running"]);
+    check("run", 0, &[]);
+    check("runs", 10, &["runs"]);
+    check("", 3, &["apple", "running", "ru"]);
+    check("z", 3, &[]);
+    assert!(words_with_prefix(&[], [], "", 3, |_| 1).is_empty());
+}
+
+#[test]
 fn a_merge_keeps_what_stays_and_forgets_the_words_of_what_is_gone() {
     let columns = Columns::new(6);
     let first = Sorted::from([
