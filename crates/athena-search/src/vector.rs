@@ -7,13 +7,19 @@
 //!
 //! A query is rotated too and rounded to 16 bits ([`PreparedQuery`]), so that its product with a
 //! row is an integer that every machine computes alike, whichever [`Kernel`] does it.
+//!
+//! Among many rows, [`Codes`] of a bit a component say first which are worth that product.
 
 use crate::codec::{FormatError, Reader, put_varint};
 
+mod codes;
+mod estimates;
 mod kernel;
 mod query;
 mod rotation;
 
+pub use codes::{Codes, QueryCodes, centre};
+pub use estimates::Estimates;
 pub use kernel::{Kernel, kernels};
 pub use query::PreparedQuery;
 
@@ -154,7 +160,10 @@ fn sum_of_squares(values: &[f32]) -> f64 {
     for (lane, &value) in lanes.iter_mut().zip(rest) {
         *lane += f64::from(value) * f64::from(value);
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
+    sum_of_lanes(lanes)
+}
+
+fn sum_of_lanes([a, b, c, d, e, f, g, h]: [f64; 8]) -> f64 {
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 

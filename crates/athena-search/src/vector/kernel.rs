@@ -9,7 +9,10 @@
 
 use std::sync::LazyLock;
 
-use super::PreparedQuery;
+use super::{Codes, Estimates, PreparedQuery, QueryCodes};
+
+/// Columns whose looked-up values, 63 at most and two a column, fit 16 bits when added.
+const COLUMNS: usize = 512;
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -24,13 +27,23 @@ pub struct Kernel {
     rotate: unsafe fn(&mut [f32]),
     round: unsafe fn(&[f32], &mut [i8]),
     dots: unsafe fn(&PreparedQuery, Rows<'_>, &mut [i32]),
+    estimate: unsafe fn(&QueryCodes, &Codes, Option<&[u64]>, &mut Estimates),
 }
 
-/// Rows of bytes, one after another, and which of them are wanted: bit `n % 64` of word `n / 64`.
+/// Rows of bytes, one after another, and which of them are wanted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) values: &'a [i8],
-    pub(super) passes: Option<&'a [u64]>,
+    pub(super) wanted: Wanted<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    All,
+    /// Those whose bit is set: `n % 64` of word `n / 64`.
+    Bits(&'a [u64]),
+    /// Those with these numbers; products are in their order.
+    Numbers(&'a [u32]),
 }
 
 /// Returns the kernels that this machine can run, the fastest first.
@@ -90,46 +103,66 @@ impl Kernel {
         // SAFETY: as in `rotate`.
         unsafe { (self.dots)(query, rows, products) }
     }
+
+    pub(super) fn estimate(
+        &self,
+        query: &QueryCodes,
+        codes: &Codes,
+        passes: Option<&[u64]>,
+        estimates: &mut Estimates,
+    ) {
+        // SAFETY: as in `rotate`.
+        unsafe { (self.estimate)(query, codes, passes, estimates) }
+    }
 }
 
 /// Takes the products of the wanted rows, four at a time.
+///
+/// Always inlined, so that each kernel gets it in its own instructions.
 #[inline(always)]
-fn in_fours(rows: Rows<'_>, products: &mut [i32], four: impl Fn([&[i8]; 4]) -> [i32; 4]) {
+fn in_fours(
+    query: &PreparedQuery,
+    rows: Rows<'_>,
+    products: &mut [i32],
+    four: impl Fn([&[i8]; 4]) -> [i32; 4],
+) {
     let count = products.len();
-    match rows.passes {
-        None => {
-            each_four(rows.values, 0..count, products, four);
-        }
-        Some(words) => {
-            each_four(rows.values, set_bits(words, count), products, four);
+    let row = |number: usize| &rows.values[number * query.width()..][..query.width()];
+    let itself = |number| (number, number);
+    match rows.wanted {
+        Wanted::All => each_four((0..count).map(itself), row, products, four),
+        Wanted::Bits(words) => each_four(set_bits(words, count).map(itself), row, products, four),
+        Wanted::Numbers(numbers) => {
+            let places = numbers.iter().map(|number| *number as usize).enumerate();
+            each_four(places, row, products, four);
         }
     }
 }
 
+/// Takes the product of each place's row, given places with the numbers of their rows.
 #[inline(always)]
-fn each_four(
-    rows: &[i8],
-    mut numbers: impl Iterator<Item = usize>,
+fn each_four<'a>(
+    mut places: impl Iterator<Item = (usize, usize)>,
+    row: impl Fn(usize) -> &'a [i8],
     products: &mut [i32],
     four: impl Fn([&[i8]; 4]) -> [i32; 4],
 ) {
-    let width = rows.len().checked_div(products.len()).unwrap_or(0);
-    let row = |number: usize| &rows[number * width..(number + 1) * width];
-    while let Some(first) = numbers.next() {
+    while let Some(first) = places.next() {
         // The last batch repeats its first row where it has fewer.
         let mut batch = [first; 4];
         for place in &mut batch[1..] {
-            *place = numbers.next().unwrap_or(first);
+            *place = places.next().unwrap_or(first);
         }
-        for (number, product) in batch.into_iter().zip(four(batch.map(row))) {
-            products[number] = product;
+        let found = four(batch.map(|(_, number)| row(number)));
+        for ((place, _), product) in batch.into_iter().zip(found) {
+            products[place] = product;
         }
     }
 }
 
 /// The numbers of the bits set, ascending, below a count.
 #[inline(always)]
-pub(super) fn set_bits(words: &[u64], count: usize) -> impl Iterator<Item = usize> {
+fn set_bits(words: &[u64], count: usize) -> impl Iterator<Item = usize> {
     let in_word = |(at, &word): (usize, &u64)| {
         let mut rest = word;
         std::iter::from_fn(move || {

@@ -2,7 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use super::kernel::x86::Halves;
-use super::kernel::{Kernel, Rows};
+use super::kernel::{Kernel, Rows, Wanted};
 use super::rotation::{peak, round};
 use super::{PEAK, StoredVector, VectorError, rotated};
 
@@ -98,9 +98,29 @@ impl PreparedQuery {
         assert!(bits >= products.len(), "a bit for every row");
         let rows = Rows {
             values: rows,
-            passes,
+            wanted: passes.map_or(Wanted::All, Wanted::Bits),
         };
         kernel.dots(self, rows, products);
+    }
+
+    /// Computes the exact products with some of the rows, given their numbers.
+    ///
+    /// # Panics
+    /// When there is not a product for every number, or a number has no row.
+    pub fn dots(&self, rows: &[i8], numbers: &[u32], products: &mut [i32]) {
+        assert_eq!(numbers.len(), products.len(), "a product for every number");
+        let rows = Rows {
+            values: rows,
+            wanted: Wanted::Numbers(numbers),
+        };
+        Kernel::best().dots(self, rows, products);
+    }
+
+    /// The components at unit length.
+    pub(super) fn unit(&self) -> impl Iterator<Item = f32> + '_ {
+        #[expect(clippy::cast_possible_truncation, reason = "rounds to half a unit")]
+        let unit = |value: &i16| (f64::from(*value) * self.scale) as f32;
+        self.values.iter().map(unit)
     }
 
     /// Returns the cosine that a product stands for, given the row's

@@ -251,3 +251,262 @@ proptest! {
         }
     }
 }
+
+/// Rows and their norms, as an index keeps them.
+struct Rows {
+    values: Vec<i8>,
+    norms: Vec<f32>,
+}
+
+impl Rows {
+    fn of(vectors: &[Vec<f32>]) -> Self {
+        let stored: Vec<StoredVector> = vectors
+            .iter()
+            .map(|it| StoredVector::new(1, it).unwrap())
+            .collect();
+        Self {
+            values: stored.iter().flat_map(|it| it.values().to_vec()).collect(),
+            norms: stored.iter().map(StoredVector::inverse_norm).collect(),
+        }
+    }
+
+    fn codes(&self) -> Codes {
+        let width = self.values.len() / self.norms.len();
+        let centre = centre(width, &self.values, &self.norms);
+        Codes::encode(&self.values, &self.norms, &centre)
+    }
+
+    fn cosines(&self, query: &PreparedQuery) -> Vec<f64> {
+        let mut products = vec![0; self.norms.len()];
+        query.scan(&self.values, None, &mut products);
+        let pairs = products.iter().zip(&self.norms);
+        pairs.map(|(it, norm)| query.cosine(*it, *norm)).collect()
+    }
+}
+
+/// Vectors in clusters of about 40 around a mean, and as many of them as questions.
+fn clustered(dimension: usize, rows: usize, questions: usize) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
+    let mut noise = Noise(8);
+    let mean = noise.vector(dimension);
+    let clusters: Vec<Vec<f32>> = (0..rows.div_ceil(40))
+        .map(|_| noise.vector(dimension))
+        .collect();
+    let mut vectors: Vec<Vec<f32>> = (0..rows + questions)
+        .map(|n| {
+            let own = noise.vector(dimension);
+            let cluster = &clusters[n % clusters.len()];
+            (0..dimension)
+                .map(|at| mean[at] + cluster[at] + 0.7 * own[at])
+                .collect()
+        })
+        .collect();
+    let questions = vectors.split_off(rows);
+    (vectors, questions)
+}
+
+fn estimates(query: &PreparedQuery, codes: &Codes, passes: Option<&[u64]>) -> Estimates {
+    let mut estimates = Estimates::new();
+    QueryCodes::new(query, codes).scan(codes, passes, &mut estimates);
+    estimates
+}
+
+#[test]
+fn estimates_are_right_on_average_and_their_bounds_hold() {
+    for dimension in [100, 768] {
+        let (vectors, questions) = clustered(dimension, 2000, 20);
+        let rows = Rows::of(&vectors);
+        let codes = rows.codes();
+        let (mut outside, mut error) = (0, 0.0);
+        for question in &questions {
+            let query = PreparedQuery::new(question).unwrap();
+            let exact = rows.cosines(&query);
+            let estimates = estimates(&query, &codes, None);
+            let mean = exact.iter().sum::<f64>() / 2000.0;
+            assert!((estimates.mean() - mean).abs() < 5e-3);
+            let square = exact
+                .iter()
+                .map(|it| (it - mean) * (it - mean))
+                .sum::<f64>();
+            let deviation = (square / 2000.0).sqrt();
+            let ratio = estimates.deviation() / deviation;
+            assert!((0.97..1.5).contains(&ratio), "{dimension}: {ratio}");
+            for (at, exact) in exact.into_iter().enumerate() {
+                let off = f64::from(estimates.values()[at]) - exact;
+                outside += u32::from(off.abs() > f64::from(estimates.errors()[at]));
+                error += off / 40_000.0;
+            }
+        }
+        // Two deviations to either side leave out five of a hundred.
+        assert!((100..3200).contains(&outside), "{dimension}: {outside}");
+        assert!(error.abs() < 1e-3, "{dimension}: {error}");
+    }
+}
+
+#[test]
+fn the_candidates_hold_the_best_with_any_filter() {
+    let (vectors, questions) = clustered(256, 6000, 40);
+    let rows = Rows::of(&vectors);
+    let codes = rows.codes();
+    for every in [1, 2, 10, 100, 1000] {
+        let passes: Vec<u64> = (0..94_usize)
+            .map(|word| {
+                let bits = (0..64).filter(|bit| (word * 64 + bit) % every == 0);
+                bits.fold(0, |word, bit| word | 1 << bit)
+            })
+            .collect();
+        let mut missed = 0;
+        for question in &questions {
+            let query = PreparedQuery::new(question).unwrap();
+            let estimates = estimates(&query, &codes, Some(&passes));
+            assert_eq!(estimates.count(), 6000_usize.div_ceil(every));
+            let candidates = estimates.candidates(10);
+            assert!(candidates.len() >= estimates.count().min(100));
+            assert!(
+                candidates
+                    .iter()
+                    .all(|it| (*it as usize).is_multiple_of(every))
+            );
+            let exact = rows.cosines(&query);
+            let mut best: Vec<usize> = (0..6000).step_by(every).collect();
+            best.sort_by(|a, b| exact[*b].total_cmp(&exact[*a]));
+            let is_missing = |at: &&usize| {
+                let number = u32::try_from(**at).unwrap();
+                candidates.binary_search(&number).is_err()
+            };
+            missed += best.iter().take(10).filter(is_missing).count();
+        }
+        assert!(missed <= 4, "{missed} of 400 with one of {every}");
+    }
+}
+
+#[test]
+fn equal_rows_are_candidates_together() {
+    let mut vectors = vec![vec![0.6, 0.8, 0.0]; 4000];
+    vectors.resize(5000, vec![0.8, 0.6, 0.0]);
+    let rows = Rows::of(&vectors);
+    let query = PreparedQuery::new(&[0.6, 0.8, 0.1]).unwrap();
+    let candidates = estimates(&query, &rows.codes(), None).candidates(10);
+    assert_eq!(candidates, (0..4000).collect::<Vec<u32>>());
+}
+
+#[test]
+fn a_hundred_thousand_identical_rows_are_estimated_exactly() {
+    let stored = StoredVector::new(1, &[1.0, 2.0, -3.0]).unwrap();
+    let rows = Rows {
+        values: stored.values().repeat(100_000),
+        norms: vec![stored.inverse_norm(); 100_000],
+    };
+    let query = PreparedQuery::new(&[1.0, 1.0, 1.0]).unwrap();
+    let estimates = estimates(&query, &rows.codes(), None);
+    let exact = query.cosine_with(&stored);
+    let near = |value: &f32| (f64::from(*value) - exact).abs() < 1e-5;
+    assert!(estimates.values().iter().all(near));
+    assert!((estimates.mean() - exact).abs() < 2e-4 && estimates.deviation() < 1e-3);
+    assert_eq!(estimates.candidates(10).len(), 100_000);
+}
+
+#[test]
+fn codes_of_several_parts_are_estimated_as_one() {
+    let (vectors, questions) = clustered(64, 300, 1);
+    let query = PreparedQuery::new(&questions[0]).unwrap();
+    let mut all = Estimates::new();
+    let mut starts = Vec::new();
+    for part in [&vectors[..45], &vectors[45..46], &vectors[46..]] {
+        let codes = Rows::of(part).codes();
+        starts.push(QueryCodes::new(&query, &codes).scan(&codes, None, &mut all));
+    }
+    assert_eq!(starts, [0, 64, 96]);
+    assert_eq!(all.count(), 300);
+    let alone = estimates(&query, &Rows::of(&vectors[46..]).codes(), None);
+    assert_eq!(all.values()[96..], *alone.values());
+    let numbers = all.candidates(300);
+    let expected = (0..45).chain(64..65).chain(96..350);
+    assert_eq!(numbers, expected.collect::<Vec<u32>>());
+    all.clear();
+    assert_eq!((all.count(), all.candidates(10)), (0, Vec::new()));
+}
+
+#[test]
+fn codes_come_back_and_damage_is_noticed() {
+    let (vectors, questions) = clustered(100, 70, 1);
+    let codes = Rows::of(&vectors).codes();
+    assert_eq!((codes.len(), codes.width()), (70, 128));
+    let bytes: Box<[u8]> = codes.as_bytes().into();
+    assert_eq!(Codes::from_bytes(bytes.clone()), Ok(codes.clone()));
+    let query = QueryCodes::new(&PreparedQuery::new(&questions[0]).unwrap(), &codes);
+    assert!(query.fits(&codes) && !query.fits(&Rows::of(&vectors[1..]).codes()));
+    for end in 0..bytes.len() {
+        assert!(Codes::from_bytes(bytes[..end].into()).is_err());
+    }
+    // Version, width, rows, and a component of the centre that is no number.
+    for (at, byte) in [(0, 2), (4, 63), (7, 1), (8, 7), (15, 0x7f)] {
+        let mut damaged = bytes.clone();
+        damaged[at] = byte;
+        assert!(Codes::from_bytes(damaged).is_err(), "{at}");
+    }
+    let none = Codes::encode(&[], &[], &[0.0; 64]);
+    assert_eq!(Codes::from_bytes(none.as_bytes().into()), Ok(none.clone()));
+    assert!(none.is_empty());
+}
+
+/// Codes whose every table entry and sign is as large as can be.
+#[test]
+fn sums_never_overflow() {
+    for dimension in DIMENSIONS {
+        let width = padded(dimension);
+        let rows: Vec<i8> = [vec![127; width], vec![-127; width]].concat();
+        let norm = inverse_norm(&rows[..width]);
+        let codes = Codes::encode(&rows, &[norm; 2], &vec![0.0; width]);
+        let mut query =
+            QueryCodes::new(&PreparedQuery::new(&vec![1.0; dimension]).unwrap(), &codes);
+        query.tables.low.fill([63; 32]);
+        query.tables.high.fill([63; 32]);
+        check_estimates(&query, &codes, None);
+        query.line.step = 1.0;
+        query.line.start = 0.0;
+        query.line.base = 0.0;
+        let mut estimates = Estimates::new();
+        query.scan(&codes, None, &mut estimates);
+        let sum = f64::from(estimates.values()[0]) * f64::from(norm) * 127.0;
+        let expected = width as f64 / 4.0 * 63.0 / (width as f64);
+        assert!(
+            (sum - expected).abs() < 1e-3 * expected,
+            "{width}: {sum} {expected}"
+        );
+    }
+}
+
+fn check_estimates(query: &QueryCodes, codes: &Codes, passes: Option<&[u64]>) {
+    let of = |kernel| {
+        let mut estimates = Estimates::new();
+        query.scan_with(kernel, codes, passes, &mut estimates);
+        let bits: Vec<u32> = estimates.values().iter().map(|it| it.to_bits()).collect();
+        (bits, estimates)
+    };
+    let expected = of(scalar());
+    for kernel in kernels() {
+        assert_eq!(of(kernel), expected, "{} {}", kernel.name(), codes.width());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_kernel_gives_the_same_estimates(
+        dimension in prop_oneof![1_usize..1400, 60_000_usize..65_536],
+        seed: u64,
+        rows in 1_usize..140,
+        bytes in proptest::collection::vec(-127_i8..=127, 1..97),
+        passes in proptest::option::of(any::<[u64; 3]>()),
+    ) {
+        let query = PreparedQuery::new(&Noise(seed).vector(dimension)).unwrap();
+        let rows = if dimension > 9999 { rows.min(40) } else { rows };
+        let values = bytes.iter().copied().chain([1]).cycle();
+        let values: Vec<i8> = values.take(rows * query.width()).collect();
+        let norms = values.chunks(query.width()).map(inverse_norm).collect();
+        let codes = Rows { values, norms }.codes();
+        let query = QueryCodes::new(&query, &codes);
+        check_estimates(&query, &codes, passes.as_ref().map(|it| &it[..]));
+    }
+}
