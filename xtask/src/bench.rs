@@ -10,8 +10,12 @@
 mod client;
 mod corpus;
 mod db;
+mod page;
+mod peers;
 mod process;
+mod python;
 mod smoke;
+mod worker;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,6 +40,9 @@ pub(crate) enum Bench {
     },
     /// The database layer beside the raw drivers, sqlx and SQLAlchemy, in half an hour or so.
     Db(db::Options),
+    /// Searching beside pgvector, Qdrant, LanceDB, Chroma, sqlite-vec, FAISS and tantivy, in less than
+    /// an hour.
+    Peers(peers::Options),
 }
 
 /// Builds the release, unless there is one already, and runs a benchmark on it.
@@ -47,6 +54,7 @@ pub(crate) fn run(bench: Bench) -> Result<()> {
     match bench {
         Bench::Smoke { json, binary } => smoke(json, binary),
         Bench::Db(options) => db::run(&options),
+        Bench::Peers(options) => peers::run(&options),
     }
 }
 

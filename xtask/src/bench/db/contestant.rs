@@ -1,14 +1,15 @@
 //! The processes that are measured.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::Backend;
-use crate::workspace::{self, cargo, output};
+use crate::bench::python;
+use crate::bench::worker::Worker;
+use crate::workspace::{self, cargo};
 
 /// One thing to measure, or to prepare.
 pub(super) struct Cell {
@@ -37,13 +38,14 @@ pub(super) enum Measured {
     Failed(String),
 }
 
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 /// A running contestant; killed when dropped.
 pub(super) struct Contestant {
     name: &'static str,
     versions: String,
-    child: Child,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
+    worker: Worker,
 }
 
 /// Builds and starts all contestants, the raw drivers first.
@@ -55,8 +57,8 @@ pub(super) fn start_all() -> Result<Vec<Contestant>> {
         Contestant::start("athena", Command::new(&athena).arg("athena"))?,
         Contestant::start("sqlx", &mut Command::new(&peers))?,
     ];
-    match python() {
-        Ok(python) => {
+    match python::with("bench/peers/python/requirements.txt") {
+        Ok((python, _)) => {
             let worker = workspace::root().join("bench/peers/python/worker.py");
             for name in ["sqlalchemy", "sqlalchemy-async"] {
                 let mut command = Command::new(&python);
@@ -88,46 +90,15 @@ fn build(workspace: &str) -> Result<std::path::PathBuf> {
     Ok(target.join(format!("release/bench-{workspace}")))
 }
 
-/// Makes a Python with the packages of the worker, below `target/`.
-fn python() -> Result<std::path::PathBuf> {
-    let environment = workspace::target().join("bench/python");
-    let python = environment.join("bin/python");
-    let requirements = workspace::root().join("bench/peers/python/requirements.txt");
-    if !python.exists() {
-        output(
-            Command::new("python3")
-                .args(["-m", "venv"])
-                .arg(&environment),
-        )?;
-    }
-    output(&mut pip_install(&python, &requirements))?;
-    Ok(python)
-}
-
-fn pip_install(python: &Path, requirements: &Path) -> Command {
-    let mut pip = Command::new(python);
-    pip.args(["-m", "pip", "install", "--quiet", "--requirement"])
-        .arg(requirements);
-    pip
-}
-
 impl Contestant {
     fn start(name: &'static str, command: &mut Command) -> Result<Contestant> {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("`{name}` cannot be started"))?;
-        let mut contestant = Contestant {
+        let mut worker = Worker::start(name, command)?;
+        let hello = worker.read(PATIENCE)?;
+        Ok(Contestant {
             name,
-            versions: String::new(),
-            stdin: child.stdin.take().context("no input")?,
-            stdout: BufReader::new(child.stdout.take().context("no output")?),
-            child,
-        };
-        let hello = contestant.read()?;
-        contestant.versions = hello["versions"].as_str().unwrap_or_default().to_owned();
-        Ok(contestant)
+            versions: hello["versions"].as_str().unwrap_or_default().to_owned(),
+            worker,
+        })
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -173,21 +144,6 @@ impl Contestant {
             "seconds": cell.seconds,
             "database": cell.database,
         });
-        writeln!(self.stdin, "{cell}")?;
-        self.read()
-    }
-
-    fn read(&mut self) -> Result<Value> {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line)?;
-        serde_json::from_str(&line).with_context(|| format!("`{}` has ended", self.name))
-    }
-}
-
-impl Drop for Contestant {
-    fn drop(&mut self) {
-        // It holds nothing that anybody needs.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.worker.ask(&cell, PATIENCE)
     }
 }

@@ -1,32 +1,18 @@
 //! The results as Markdown.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::ValueEnum;
 
 use super::score::{Goal, Score};
 use super::{Backend, Results};
-
-/// Where the results stand in a page; what is around them stays.
-const BEGIN: &str = "<!-- begin: cargo xtask bench db -->";
-const END: &str = "<!-- end: cargo xtask bench db -->";
+use crate::bench::page::{self, Table, short};
 
 /// Puts the results into a page, in place of the ones before.
 pub(super) fn write(path: &Path, results: &Results) -> Result<()> {
-    let page =
-        fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
-    let replaced = replace(&page, &render(results))
-        .with_context(|| format!("`{}` has no place for results: {BEGIN}", path.display()))?;
-    Ok(fs::write(path, replaced)?)
-}
-
-fn replace(page: &str, results: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{results}{END}{after}"))
+    page::write(path, "db", &render(results))
 }
 
 /// Shows all results.
@@ -126,59 +112,4 @@ fn latencies(results: &Results) -> String {
         ]);
     }
     format!("\n### Latencies of founding document 004\n\n{}", table.text)
-}
-
-/// A table of Markdown.
-struct Table {
-    text: String,
-}
-
-impl Table {
-    fn new(columns: &[&str], more: &[&str]) -> Table {
-        let columns = [columns, more].concat();
-        let text = format!(
-            "| {} |\n|{}\n",
-            columns.join(" | "),
-            "---|".repeat(columns.len())
-        );
-        Table { text }
-    }
-
-    fn add(&mut self, cells: &[String]) {
-        let _ = writeln!(self.text, "| {} |", cells.join(" | "));
-    }
-}
-
-/// Shows three digits of a number.
-fn short(number: f64) -> String {
-    match number {
-        number if number >= 99_950.0 => format!("{:.0} k", number / 1e3),
-        number if number >= 9_995.0 => format!("{:.1} k", number / 1e3),
-        number if number >= 99.95 => format!("{number:.0}"),
-        number if number >= 9.995 => format!("{number:.1}"),
-        number if number >= 0.9995 => format!("{number:.2}"),
-        number => format!("{number:.3}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{BEGIN, END, replace, short};
-
-    #[test]
-    fn results_take_the_place_of_the_ones_before() {
-        let page = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
-        let expected = format!("before\n{BEGIN}\nnew\n{END}\nafter\n");
-        assert_eq!(replace(&page, "new\n"), Some(expected));
-        assert_eq!(replace("a page without marks", "new\n"), None);
-    }
-
-    #[test]
-    fn numbers_have_three_digits() {
-        let shown = [0.0314, 1.234, 12.34, 123.4, 1_234.0, 12_340.0, 123_400.0].map(short);
-        assert_eq!(
-            shown,
-            ["0.031", "1.23", "12.3", "123", "1234", "12.3 k", "123 k"]
-        );
-    }
 }

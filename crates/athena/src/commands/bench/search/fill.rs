@@ -1,10 +1,12 @@
 //! Storing what is asked for, and finding out what should be found.
 
 use super::bm25::Bm25;
+use super::gauge::cpu_time;
 use super::place::PROJECT;
+use super::stages::Bench;
 use crate::compose::Store;
-use athena_core::{Registry, Result};
-use athena_corpus::{Corpus, DIMENSION, Question, Row, Truth};
+use athena_core::Result;
+use athena_corpus::{DIMENSION, Row, Truth};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -21,6 +23,8 @@ pub(super) struct Filled {
     pub(super) bm25: Bm25,
     /// How long storing took, making up the rows not counted.
     pub(super) took: Duration,
+    /// The CPU time of that.
+    pub(super) cpu: Duration,
 }
 
 /// Stores rows in a project of its own, in batches.
@@ -28,14 +32,9 @@ pub(super) struct Filled {
 /// # Errors
 ///
 /// What the operations fail with.
-pub(super) async fn fill(
-    registry: &Registry,
-    store: &Store,
-    corpus: &Corpus,
-    questions: &[Question],
-    rows: u64,
-    bar: &ProgressBar,
-) -> Result<Filled> {
+pub(super) async fn fill(bench: &Bench<'_>, store: &Store, bar: &ProgressBar) -> Result<Filled> {
+    let (registry, corpus, questions) = (&bench.session.registry, &bench.corpus, &bench.questions);
+    let rows = bench.plan.rows;
     let ctx = store.ctx("bench");
     let project = json!({"name": PROJECT, "embedding_dim": DIMENSION});
     registry.call("project.create", &ctx, project, None).await?;
@@ -43,6 +42,7 @@ pub(super) async fn fill(
         truth: Truth::new(questions),
         bm25: Bm25::new(questions),
         took: Duration::ZERO,
+        cpu: Duration::ZERO,
     };
     for first in (0..rows).step_by(usize::try_from(BATCH).unwrap_or(1)) {
         let mut records = Vec::new();
@@ -54,14 +54,16 @@ pub(super) async fn fill(
         }
         let count = u64::try_from(records.len()).unwrap_or(BATCH);
         let input = json!({ "memories": records });
-        let started = Instant::now();
+        let (cpu, started) = (cpu_time(), Instant::now());
         registry.call("memory.import", &ctx, input, None).await?;
         filled.took += started.elapsed();
+        filled.cpu += cpu_time().saturating_sub(cpu);
         bar.inc(count);
     }
-    let started = Instant::now();
+    let (cpu, started) = (cpu_time(), Instant::now());
     athena_store::flush(store.env()).await;
     filled.took += started.elapsed();
+    filled.cpu += cpu_time().saturating_sub(cpu);
     Ok(filled)
 }
 

@@ -6,28 +6,26 @@
 
 mod answers;
 mod bm25;
+mod contest;
 mod fill;
 mod place;
 mod reopen;
 mod report;
+mod stages;
 mod writes;
 
-use super::super::{Session, progress};
+use super::super::Session;
 use super::gauge;
 use crate::outcome::Outcome;
-use answers::{Asker, Mode, Pass};
 use athena_core::Error;
-use athena_corpus::{Corpus, Labels, QUESTIONS, recall};
+use athena_corpus::{Corpus, QUESTIONS};
 use clap::builder::Command;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
-use fill::Filled;
 use place::Place;
-use report::{Report, Target, Target::AtLeast, Target::AtMost};
+use report::Report;
 use serde_json::json;
+use stages::Bench;
 use std::path::PathBuf;
-
-/// Bytes of a row's code and its factors and number, of which a scan reads all.
-const SCANNED_BYTES: f64 = 112.0;
 
 /// Makes the command.
 pub(super) fn command() -> Command {
@@ -99,8 +97,18 @@ pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
         .enable_all()
         .build()
         .map_err(Error::internal)?;
-    let measured = measure(session, &plan, &place);
-    let (database, report) = Session::finish_long(runtime, "nothing was measured", measured)?;
+    let bench = Bench {
+        session,
+        plan: &plan,
+        place: &place,
+        corpus: Corpus::new(),
+        questions: Corpus::new().questions(plan.questions),
+    };
+    if matches.get_flag("contest") {
+        return Session::finish_long(runtime, "nothing was measured", contest::run(&bench));
+    }
+    let (database, report) =
+        Session::finish_long(runtime, "nothing was measured", measure(&bench))?;
     let answer = json!({
         "bench": "search",
         "version": env!("CARGO_PKG_VERSION"),
@@ -125,264 +133,13 @@ pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     })
 }
 
-async fn measure(session: &Session, plan: &Plan, place: &Place) -> Outcome<(String, Report)> {
-    let corpus = Corpus::new();
-    let questions = corpus.questions(plan.questions);
+async fn measure(bench: &Bench<'_>) -> Outcome<(String, Report)> {
     let mut report = Report::default();
-
-    let store = place.open().await?;
-    place.refuse_if_used(&session.registry, &store).await?;
-    let database = place.describe(&store).await?;
-    let bar = progress(session, plan.rows, "storing");
-    let filled = fill::fill(
-        &session.registry,
-        &store,
-        &corpus,
-        &questions,
-        plan.rows,
-        &bar,
-    )
-    .await;
-    bar.finish_and_clear();
-    let closed = store.close().await;
-    let filled = filled?;
-    closed?;
-    let rate = gauge::real(plan.rows) / filled.took.as_secs_f64();
-    report.push(
-        "ingest.rows_per_s",
-        "storing in batches",
-        rate,
-        "rows/s",
-        Some(AtLeast(5_000.0)),
-    );
-    report_disk(plan, place, &mut report)?;
-    report_opening(plan, place, &mut report)?;
-
-    let store = place.open().await?;
+    let (database, filled) = bench.store(&mut report).await?;
+    let store = bench.place.open().await?;
     let ctx = store.ctx("bench");
-    let asker = Asker {
-        registry: &session.registry,
-        ctx: &ctx,
-        questions: &questions,
-    };
-    let bar = progress(session, 13, "asking");
-    let asked = async {
-        let semantic = semantic(plan, &asker, &filled, &mut report).await?;
-        bar.inc(3);
-        keyword(&asker, &filled, &mut report).await?;
-        bar.inc(3);
-        let hybrid = hybrid(plan, &asker, &mut report).await?;
-        bar.inc(3);
-        filters(&asker, &filled, &semantic, &mut report).await?;
-        bar.inc(2);
-        bar.set_message("storing one by one");
-        writes::measure(&asker, &corpus, place, &hybrid, plan.rows, &mut report).await
-    };
-    let asked = asked.await;
-    bar.finish_and_clear();
+    let asked = bench.ask(&bench.asker(&ctx), &filled, &mut report).await;
     store.close().await?;
     asked?;
     Ok((database, report))
-}
-
-fn report_disk(plan: &Plan, place: &Place, report: &mut Report) -> Outcome {
-    let Some(folder) = place.folder() else {
-        return Ok(());
-    };
-    let size = gauge::size_of_folder(folder).map_err(|error| place::unreadable(folder, error))?;
-    report.push("disk.mb", "disk", size, "MB", None);
-    let per_100k = size * 1e5 / gauge::real(plan.rows);
-    report.push(
-        "disk.mb_per_100k",
-        "disk per 100,000 rows",
-        per_100k,
-        "MB",
-        Some(AtMost(300.0)),
-    );
-    Ok(())
-}
-
-fn report_opening(plan: &Plan, place: &Place, report: &mut Report) -> Outcome {
-    let opened = reopen::measure(place)?;
-    let target = if plan.rows > 100_000 { 500.0 } else { 50.0 };
-    report.push(
-        "open.cpu_ms",
-        "opening and a first search, CPU",
-        opened.cpu_ms,
-        "ms",
-        Some(AtMost(target)),
-    );
-    report.push(
-        "open.wall_ms",
-        "opening and a first search",
-        opened.wall_ms,
-        "ms",
-        None,
-    );
-    if let Some(grown) = opened.grown_mb {
-        report.push("ram.mb", "memory after many searches", grown, "MB", None);
-        // What does not grow with the rows would be most of it in a small store.
-        let target = (plan.rows >= 100_000).then_some(AtMost(100.0));
-        let per_100k = grown * 1e5 / gauge::real(plan.rows);
-        report.push(
-            "ram.mb_per_100k",
-            "memory per 100,000 rows",
-            per_100k,
-            "MB",
-            target,
-        );
-    }
-    Ok(())
-}
-
-/// Most CPU time of a semantic question, in milliseconds.
-fn semantic_target(rows: u64) -> f64 {
-    match rows {
-        0..=10_000 => 0.15,
-        10_001..=100_000 => 0.5,
-        _ => 10.0,
-    }
-}
-
-async fn semantic(
-    plan: &Plan,
-    asker: &Asker<'_>,
-    filled: &Filled,
-    report: &mut Report,
-) -> Outcome<Pass> {
-    let pass = asker.best_pass(Mode::Semantic, None).await?;
-    let found = recall(&pass.rows(), &filled.truth.nearest(None));
-    report.push(
-        "semantic.recall",
-        "by meaning: recall@10",
-        found,
-        "",
-        Some(AtLeast(0.99)),
-    );
-    report_pass(
-        asker,
-        Mode::Semantic,
-        &pass,
-        Some(AtMost(semantic_target(plan.rows))),
-        None,
-        report,
-    )?;
-    if plan.rows >= 1_000_000 {
-        let limit = SCANNED_BYTES * gauge::real(plan.rows) / gauge::read_bandwidth() * 1e3;
-        let ratio = pass.cpu_ms / limit;
-        report.push(
-            "semantic.of_bandwidth",
-            "by meaning: CPU over reading all codes",
-            ratio,
-            "×",
-            Some(AtMost(1.5)),
-        );
-    }
-    Ok(pass)
-}
-
-async fn keyword(asker: &Asker<'_>, filled: &Filled, report: &mut Report) -> Outcome {
-    let pass = asker.best_pass(Mode::Keyword, None).await?;
-    let exact = filled.bm25.share_in_order(&pass.hits);
-    report.push(
-        "keyword.exact",
-        "by words: in the exact order",
-        exact,
-        "",
-        Some(AtLeast(1.0)),
-    );
-    report_pass(asker, Mode::Keyword, &pass, None, None, report)
-}
-
-async fn hybrid(plan: &Plan, asker: &Asker<'_>, report: &mut Report) -> Outcome<Pass> {
-    let pass = asker.best_pass(Mode::Hybrid, None).await?;
-    let (cpu, rate) = match plan.rows {
-        ..=100_000 => (Some(AtMost(1.0)), Some(AtLeast(1_500.0))),
-        _ => (None, None),
-    };
-    report_pass(asker, Mode::Hybrid, &pass, cpu, rate, report)?;
-    Ok(pass)
-}
-
-/// Reports the times of a way of looking; `rate` is the target of two clients.
-fn report_pass(
-    asker: &Asker<'_>,
-    mode: Mode,
-    pass: &Pass,
-    cpu: Option<Target>,
-    rate: Option<Target>,
-    report: &mut Report,
-) -> Outcome {
-    let (name, title) = (mode.name(), mode.title());
-    let mut push = |id: &str, what: &str, value, unit, target| {
-        report.push(
-            format!("{name}.{id}"),
-            format!("{title}: {what}"),
-            value,
-            unit,
-            target,
-        );
-    };
-    push("cpu_ms", "CPU", pass.cpu_ms, "ms", cpu);
-    push("p50_ms", "p50", pass.wall_ms(0.5), "ms", None);
-    push("p99_ms", "p99", pass.wall_ms(0.99), "ms", None);
-    push(
-        "qps_1",
-        "one client",
-        asker.rate(mode, 1)?,
-        "queries/s",
-        None,
-    );
-    push(
-        "qps_2",
-        "two clients",
-        asker.rate(mode, 2)?,
-        "queries/s",
-        rate,
-    );
-    Ok(())
-}
-
-async fn filters(
-    asker: &Asker<'_>,
-    filled: &Filled,
-    unfiltered: &Pass,
-    report: &mut Report,
-) -> Outcome {
-    for (place, (name, share)) in Labels::ALL.into_iter().enumerate() {
-        let pass = asker.best_pass(Mode::Semantic, Some(place)).await?;
-        let expected = filled.truth.nearest(Some(place));
-        let missing = expected
-            .iter()
-            .zip(&pass.hits)
-            .map(|(expected, hits)| expected.len().saturating_sub(hits.len()));
-        let missing = u64::try_from(missing.sum::<usize>()).unwrap_or(u64::MAX);
-        let mut push = |id: &str, what: &str, value, unit, target| {
-            let title = format!("filter of {} %: {what}", share * 100.0);
-            report.push(format!("filter_{name}.{id}"), title, value, unit, target);
-        };
-        push(
-            "recall",
-            "recall@10",
-            recall(&pass.rows(), &expected),
-            "",
-            Some(AtLeast(0.99)),
-        );
-        push(
-            "missing_rows",
-            "rows that were not returned",
-            gauge::real(missing),
-            "",
-            Some(AtMost(0.0)),
-        );
-        push("cpu_ms", "CPU", pass.cpu_ms, "ms", None);
-        push(
-            "time_ratio",
-            "CPU over that without a filter",
-            pass.cpu_ms / unfiltered.cpu_ms,
-            "×",
-            Some(AtMost(1.5)),
-        );
-    }
-    Ok(())
 }

@@ -44,6 +44,12 @@ impl Report {
         });
     }
 
+    /// Returns the value of a measure, if it was taken.
+    pub(super) fn value(&self, id: &str) -> Option<f64> {
+        let found = self.0.iter().find(|item| item.id == id);
+        found.map(|item| item.value)
+    }
+
     /// Returns the form for programs.
     pub(super) fn to_json(&self) -> Value {
         self.0.iter().map(Item::to_json).collect()

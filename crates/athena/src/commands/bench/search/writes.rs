@@ -5,6 +5,7 @@ use super::answers::{Asker, Mode, Pass};
 use super::fill::record;
 use super::place::{PROJECT, Place};
 use super::report::{Report, Target::AtLeast, Target::AtMost};
+use super::stages::Bench;
 use crate::outcome::{Outcome, at_path};
 use athena_core::{Error, Result};
 use athena_corpus::{Corpus, made_up, percentile};
@@ -18,19 +19,18 @@ use tokio::runtime::Handle;
 const TURNS: u64 = 10;
 /// How many of each in a turn.
 const IN_TURN: u64 = 10;
-/// Measures both; memories are numbered from `next` on.
+/// Measures both; memories get the numbers after those of the rows.
 ///
 /// # Errors
 ///
 /// What the operations and the file system fail with.
 pub(super) async fn measure(
     asker: &Asker<'_>,
-    corpus: &Corpus,
-    place: &Place,
+    bench: &Bench<'_>,
     idle: &Pass,
-    next: u64,
     report: &mut Report,
 ) -> Outcome {
+    let (corpus, place, next) = (&bench.corpus, bench.place, bench.plan.rows);
     let stored = one_by_one(asker, corpus, place, next).await?;
     let rate = gauge::real(TURNS * IN_TURN) / stored.took.as_secs_f64();
     report.push(
@@ -76,6 +76,17 @@ pub(super) async fn measure(
         Some(AtMost(3.0)),
     );
     Ok(())
+}
+
+/// Returns how many memories a second are stored one by one; they get numbers that no others have.
+///
+/// # Errors
+///
+/// What the operations and the file system fail with.
+pub(super) async fn rate(asker: &Asker<'_>, bench: &Bench<'_>) -> Result<f64> {
+    let next = bench.plan.rows + (1 << 20);
+    let stored = one_by_one(asker, &bench.corpus, bench.place, next).await?;
+    Ok(gauge::real(TURNS * IN_TURN) / stored.took.as_secs_f64())
 }
 
 struct Stored {
