@@ -67,7 +67,8 @@ pub fn wire(env: EnvBuilder, privacy: Arc<Privacy>) -> EnvBuilder {
     let store = Store::new(&known, COLUMN_CLASSES, Arc::clone(&privacy))
         .with_chore(memories::FlushRetrievals)
         .with_chore(memories::EmbedPending)
-        .with_derive(memories::DeriveMemories);
+        .with_derive(memories::DeriveMemories)
+        .with_source(memories::LogMemories);
     env.masker(privacy)
         .part(store)
         .part(memories::Retrievals::default())

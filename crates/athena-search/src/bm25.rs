@@ -3,8 +3,10 @@
 
 use crate::analyze::QueryTerm;
 use crate::index::Index;
+use crate::keyword::{Scoring, Word};
 use crate::math::{ln, log_count};
 use crate::query::Query;
+use crate::recipe::Recipe;
 
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
@@ -34,9 +36,13 @@ pub fn statistics<'a>(indexes: &[&'a Index]) -> Statistics<'a> {
 
 impl TermStatistics for Statistics<'_> {
     fn idf(&self, term: &str) -> f64 {
-        let passages = self.indexes.iter().map(|index| index.counts().1).sum();
-        let postings = self.indexes.iter().filter_map(|index| index.postings(term));
-        idf(passages, postings.map(|it| u64::from(it.passages)).sum())
+        let passages = self
+            .indexes
+            .iter()
+            .map(|index| index.counts().passages)
+            .sum();
+        let with_term = self.indexes.iter().map(|it| it.frequency(term).passages);
+        idf(passages, with_term.sum())
     }
 }
 
@@ -75,22 +81,18 @@ impl KeywordQuery {
         let (mut items, mut passages, mut length) = (0, 0, 0);
         for index in indexes {
             let counts = index.counts();
-            items += counts.0;
-            passages += counts.1;
-            length += counts.2;
+            items += counts.items;
+            passages += counts.passages;
+            length += counts.words;
         }
         let mut ceiling = 0.0;
         let mut terms = Vec::with_capacity(words.len());
         for word in words {
-            let postings = indexes
-                .iter()
-                .enumerate()
-                .filter_map(|(number, it)| it.postings(query.spelt(number, &word.text)));
-            let (with_items, with_passages) = postings.fold((0, 0), |(items, passages), it| {
-                (
-                    items + u64::from(it.items),
-                    passages + u64::from(it.passages),
-                )
+            let frequencies = indexes.iter().enumerate();
+            let frequencies =
+                frequencies.map(|(number, it)| it.frequency(query.spelt(number, &word.text)));
+            let (with_items, with_passages) = frequencies.fold((0, 0), |(items, passages), it| {
+                (items + it.items, passages + it.passages)
             });
             let repetition = log_count(word.count);
             let term = WeightedTerm {
@@ -128,6 +130,18 @@ impl KeywordQuery {
             term,
             saturation(tf, length_norm(len, self.passage_average)),
         )
+    }
+
+    /// Returns what ranks items by these words, with the parts of a text that a recipe uses.
+    pub(crate) fn scoring(&self, recipe: Recipe) -> Scoring {
+        let halves = recipe.halves();
+        let word = |term: &WeightedTerm| Word {
+            whole: 2.0 * halves.0 * term.whole_weight,
+            passage: 2.0 * halves.1 * term.passage_weight,
+            toward_match: term.match_weight,
+        };
+        let words = self.terms.iter().map(word).collect();
+        Scoring::new(words, self.whole_average, self.passage_average)
     }
 
     /// A text's gain as a share of what the query's words could reach.

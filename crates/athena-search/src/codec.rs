@@ -15,6 +15,14 @@ pub enum FormatError {
         /// The format that this version writes.
         known: u8,
     },
+    /// The words were analysed in a way that this version does not know.
+    #[error("search data was analysed by version `{found}`, this is version `{known}`")]
+    Analyzer {
+        /// The analyser's version found.
+        found: u32,
+        /// The version of this analyser.
+        known: u32,
+    },
     /// The bytes end too early.
     #[error("search data ends too early")]
     Truncated,

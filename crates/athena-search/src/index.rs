@@ -1,37 +1,40 @@
-//! What is searched: one project's items, postings and vectors, in memory.
+//! What is searched: one project's items, words and vectors, in memory.
 //!
-//! An [`Index`] is fed with the records of a log, in order, and forgets nothing else than what the
-//! log says. Slots (the numbers of items, passages, terms and vector rows in here) depend on the
+//! An [`Index`] is made of sealed [`Segment`]s and a tail that grows record by record. A *slot* is
+//! an item's number in it: a segment's items have the slots from its base on. Slots depend on the
 //! order of arrival and therefore never leave this crate, nor does any result depend on them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
+use crate::bitmap::Bitmap;
+use crate::query::Filter;
 use crate::record::{Attributes, ItemRef, Record};
+use crate::segment::{
+    BLANK, Items, Names, Occurrences, Passages, Segment, Vectors, Wanted, number, pairs, set_of,
+};
 use crate::vector::StoredVector;
 
+mod nearest;
 pub(crate) mod sessions;
-pub(crate) mod vectors;
 
+use nearest::Lengths;
+pub(crate) use nearest::Nearness;
 use sessions::Sessions;
-use vectors::Vectors;
-
-/// The item slot of a passage or vector row whose item is gone.
-pub(crate) const GONE: u32 = u32::MAX;
 
 /// One project's searchable items.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
     applied: i64,
-    slots: HashMap<ItemRef, u32>,
-    pub(crate) items: Vec<Item>,
-    pub(crate) passages: Vec<Passage>,
-    terms: HashMap<Box<str>, u32>,
-    postings: Vec<Postings>,
-    names: HashMap<Box<str>, u32>,
-    /// Vectors by model and dimension: one cannot be compared with the other.
-    vectors: Vec<((u32, usize), Vectors)>,
-    live: Counts,
+    sealed: i64,
+    names: Names,
+    /// In the order of the log.
+    segments: Vec<Part>,
+    tail: Part,
+    /// The items that are there, by slot.
+    live: Bitmap,
+    counts: Counts,
+    lengths: Lengths,
     /// Made when asked for, dropped with the next change.
     sessions: OnceLock<Sessions>,
 }
@@ -53,56 +56,32 @@ pub struct IndexStatistics {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Counts {
-    items: u64,
-    passages: u64,
-    words: u64,
+pub(crate) struct Counts {
+    pub(crate) items: u64,
+    pub(crate) passages: u64,
+    pub(crate) words: u64,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Item {
-    pub(crate) item: ItemRef,
-    pub(crate) uid: [u8; 16],
-    pub(crate) state: u32,
-    pub(crate) labels: Box<[u32]>,
-    pub(crate) time: i64,
-    pub(crate) position: Option<i64>,
-    /// In thousandths.
-    pub(crate) usefulness: u16,
-    pub(crate) live: bool,
-    /// The words of the whole text.
-    pub(crate) len: u32,
-    /// Passage slots, ascending.
-    pub(crate) passages: Vec<u32>,
-    /// Each term with the number of passages that have it, ascending by term.
-    terms: Vec<(u32, u32)>,
-    /// Vector rows, ascending by set and passage number.
-    pub(crate) vectors: Vec<VectorPlace>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct VectorPlace {
-    pub(crate) set: u32,
-    pub(crate) n: u32,
-    pub(crate) row: u32,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Passage {
-    pub(crate) item: u32,
-    pub(crate) n: u32,
-    pub(crate) len: u32,
-}
-
-/// Where a term occurs.
+/// A segment in its place.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Postings {
-    /// How many live items have it.
-    pub(crate) items: u32,
-    /// How many live passages have it.
-    pub(crate) passages: u32,
-    /// Passage slot, ascending, and how often; may name passages that are gone.
-    pub(crate) list: Vec<(u32, u32)>,
+pub(crate) struct Part {
+    /// The slot of its first item, a multiple of 64.
+    pub(crate) base: usize,
+    pub(crate) items: Items,
+    pub(crate) passages: Passages,
+    /// By model; the owners are slots.
+    pub(crate) vectors: Vec<Vectors>,
+    /// Where items are whose ids do not ascend.
+    places: HashMap<ItemRef, u32>,
+    /// How many of its items are gone.
+    gone: usize,
+}
+
+/// Where a word occurs in the live passages of some indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Frequency {
+    pub(crate) items: u64,
+    pub(crate) passages: u64,
 }
 
 impl Index {
@@ -118,6 +97,12 @@ impl Index {
         self.applied
     }
 
+    /// Returns the last ordinal that the attached segments cover.
+    #[must_use]
+    pub fn sealed(&self) -> i64 {
+        self.sealed
+    }
+
     /// Declares the log applied up to an ordinal, where the rows between left nothing behind.
     pub fn advance(&mut self, seq: i64) {
         self.applied = self.applied.max(seq);
@@ -126,42 +111,132 @@ impl Index {
     /// Returns how many items there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        usize::try_from(self.live.items).unwrap_or(usize::MAX)
+        usize::try_from(self.counts.items).unwrap_or(usize::MAX)
     }
 
     /// Tells whether there is nothing to find.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.live.items == 0
+        self.counts.items == 0
     }
 
     /// Tells whether an item is in the index.
     #[must_use]
     pub fn contains(&self, item: ItemRef) -> bool {
-        self.slots.contains_key(&item)
+        self.slot(item).is_some()
     }
 
-    /// Counts what is in the index.
+    /// Counts what is in the index; walks all of its words.
     #[must_use]
     pub fn statistics(&self) -> IndexStatistics {
-        let used = |postings: &&Postings| postings.passages > 0;
-        IndexStatistics {
-            items: self.live.items,
-            passages: self.live.passages,
-            words: self.live.words,
-            terms: self.postings.iter().filter(used).count() as u64,
-            vectors: self
-                .vectors
-                .iter()
-                .map(|(_, vectors)| vectors.live() as u64)
-                .sum(),
+        let mut words: BTreeSet<String> = BTreeSet::new();
+        for part in self.parts() {
+            part.passages.words.each(|word, occurrences| {
+                if self.frequency_in(part, &occurrences).passages > 0 {
+                    words.insert(word.to_owned());
+                }
+            });
         }
+        let vectors = self.parts().flat_map(|part| &part.vectors);
+        let is_live = |owner: Option<(u32, u32)>| {
+            owner.is_some_and(|(owner, _)| self.live.contains(owner as usize))
+        };
+        let live = |set: &Vectors| {
+            (0..set.len())
+                .filter(|row| is_live(set.owner(*row)))
+                .count()
+        };
+        IndexStatistics {
+            items: self.counts.items,
+            passages: self.counts.passages,
+            words: self.counts.words,
+            terms: words.len() as u64,
+            vectors: vectors.map(|set| live(set) as u64).sum(),
+        }
+    }
+
+    /// Returns about how many bytes of memory the index takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let part = |part: &Part| {
+            let vectors = part.vectors.iter().map(Vectors::bytes).sum::<usize>();
+            part.items.bytes() + part.passages.bytes() + vectors
+        };
+        self.parts().map(part).sum::<usize>() + self.live.words().len() * 8
+    }
+
+    /// Attaches the segment that follows those that are attached.
+    ///
+    /// It takes the place of everything that was applied one by one: what follows the segment in
+    /// the log is to be applied again.
+    pub fn attach(&mut self, segment: Segment) {
+        self.drop_tail();
+        self.sessions.take();
+        self.applied = segment.last_seq();
+        self.sealed = segment.last_seq();
+        let names = self.names_of(&segment);
+        for item in &segment.earlier.removed {
+            self.remove(*item);
+        }
+        for (at, item) in segment.earlier.changed.iter().enumerate() {
+            let attributes = segment.earlier.attributes(at, &segment.names);
+            self.change(*item, &attributes);
+        }
+        let base = number(self.tail.base);
+        let mut vectors = segment.vectors;
+        for set in &mut vectors {
+            set.reassign(|owner| Some(base + owner));
+        }
+        for mut set in segment.earlier.vectors {
+            set.reassign(|owner| self.slot(segment.earlier.late[owner as usize]));
+            self.retire_replaced(&set);
+            vectors.push(set);
+        }
+        let mut items = segment.items;
+        items.renumber(&names);
+        items.group_by_label();
+        let part = Part {
+            base: self.tail.base,
+            places: places(&items),
+            items,
+            passages: segment.passages,
+            vectors,
+            gone: 0,
+        };
+        self.adopt(part);
+    }
+
+    /// The segment's names as this index numbers them.
+    fn names_of(&mut self, segment: &Segment) -> Vec<u32> {
+        (0..number(segment.names.len()))
+            .map(|name| self.names.number(segment.names.text(name)))
+            .collect()
+    }
+
+    /// Puts a part in the place of the empty tail, which moves behind it.
+    fn adopt(&mut self, mut part: Part) {
+        let end = part.base + part.items.len();
+        self.live.grow(end);
+        for at in 0..part.items.len() {
+            if part.items.item(at) == BLANK {
+                part.gone += 1;
+                continue;
+            }
+            self.live.insert(part.base + at);
+            self.counts.items += 1;
+            self.counts.words += u64::from(part.items.lens[at]);
+        }
+        let rows = part.passages.items.iter();
+        let is_live = |item: &&u32| self.live.contains(part.base + **item as usize);
+        self.counts.passages += rows.filter(is_live).count() as u64;
+        self.tail.base = end.next_multiple_of(64);
+        self.segments.push(part);
     }
 
     /// Applies a record of the log; one that was applied before changes nothing.
     ///
-    /// A passage beyond the first, a vector or attributes for an item that is not there (it was
-    /// removed meanwhile) are skipped.
+    /// A passage that does not follow the one before it, a vector or attributes for an item that is
+    /// not there (it was removed meanwhile) are skipped.
     pub fn apply(&mut self, seq: i64, record: Record) {
         if seq <= self.applied {
             return;
@@ -178,264 +253,161 @@ impl Index {
                 vector,
                 ..
             } => {
-                if let Some(slot) = self.slot_for_passage(item, n, attributes) {
-                    self.add_passage(slot, n, &terms, len);
+                if let Some(at) = self.tail_item(item, n, attributes) {
+                    let words = terms.iter().map(|(word, count)| (word.as_str(), *count));
+                    self.tail.push_passage(at, words, len);
+                    self.counts.passages += 1;
+                    self.counts.words += u64::from(len);
                     if let Some(vector) = vector {
-                        self.set_vector(slot, n, &vector);
+                        self.set_vector(number(self.tail.base) + at, n, &vector);
                     }
                 }
             }
             Record::Vector { item, n, vector } => {
-                if let Some(&slot) = self.slots.get(&item) {
+                if let Some(slot) = self.slot(item) {
                     self.set_vector(slot, n, &vector);
                 }
             }
-            Record::Attributes { item, attributes } => {
-                if let Some(&slot) = self.slots.get(&item) {
-                    self.set_attributes(slot, attributes);
-                }
-            }
+            Record::Attributes { item, attributes } => self.change(item, &attributes),
             Record::Remove { item } => self.remove(item),
         }
-        self.compact_if_worthwhile();
     }
 
-    /// The slot that a passage goes to: a new one for passage 0, the item's for a new later one.
-    fn slot_for_passage(
-        &mut self,
-        item: ItemRef,
-        n: u32,
-        attributes: Option<Attributes>,
-    ) -> Option<u32> {
-        let known = self.slots.get(&item).copied();
-        if n > 0 {
-            let slot = known?;
-            let passages = &self.items[slot as usize].passages;
-            let has = |slot: &u32| self.passages[*slot as usize].n == n;
-            return (!passages.iter().any(has)).then_some(slot);
+    /// The item of the tail that a passage goes to: a new one for passage 0, the last one for its
+    /// next.
+    fn tail_item(&mut self, item: ItemRef, n: u32, attributes: Option<Attributes>) -> Option<u32> {
+        if n == 0 {
+            let kept = self.slot(item).map(|slot| self.attributes(slot));
+            self.remove(item);
+            let attributes = attributes.or(kept).unwrap_or_default();
+            let at = self.tail.begin(item, &attributes, &mut self.names);
+            let slot = self.tail.base + at as usize;
+            self.live.grow(slot + 1);
+            self.live.insert(slot);
+            self.counts.items += 1;
+            return Some(at);
         }
-        let kept = known.map(|slot| self.items[slot as usize].clone());
-        self.remove(item);
-        let slot = self.add_item(item);
-        if let Some(attributes) = attributes {
-            self.set_attributes(slot, attributes);
-        } else if let Some(old) = kept {
-            let new = &mut self.items[slot as usize];
-            (new.uid, new.state, new.labels) = (old.uid, old.state, old.labels);
-            (new.time, new.position, new.usefulness) = (old.time, old.position, old.usefulness);
-        }
-        Some(slot)
+        let last = self.tail.items.len().checked_sub(1)?;
+        let follows = self.tail.items.item(last) == item
+            && self.live.contains(self.tail.base + last)
+            && self.tail.passages.rows_of(number(last)).len() == n as usize;
+        follows.then(|| number(last))
     }
 
-    fn add_item(&mut self, item: ItemRef) -> u32 {
-        let slot = slot(self.items.len());
-        let state = self.name("");
-        self.items.push(Item {
-            item,
-            uid: [0; 16],
-            state,
-            labels: Box::default(),
-            time: 0,
-            position: None,
-            usefulness: 0,
-            live: true,
-            len: 0,
-            passages: Vec::new(),
-            terms: Vec::new(),
-            vectors: Vec::new(),
-        });
-        self.slots.insert(item, slot);
-        self.live.items += 1;
-        slot
-    }
-
-    fn set_attributes(&mut self, slot: u32, attributes: Attributes) {
-        let state = self.name(&attributes.state);
-        let mut labels: Vec<u32> = attributes.labels.iter().map(|it| self.name(it)).collect();
-        labels.sort_unstable();
-        labels.dedup();
-        let item = &mut self.items[slot as usize];
-        item.uid = attributes.uid;
-        item.state = state;
-        item.labels = labels.into();
-        item.time = attributes.time;
-        item.position = attributes.position;
-        item.usefulness = attributes.usefulness;
-    }
-
-    fn add_passage(&mut self, item_slot: u32, n: u32, terms: &[(String, u32)], len: u32) {
-        let passage = slot(self.passages.len());
-        self.passages.push(Passage {
-            item: item_slot,
-            n,
-            len,
-        });
-        let mut ids: Vec<(u32, u32)> = terms.iter().map(|(t, tf)| (self.term(t), *tf)).collect();
-        ids.sort_unstable();
-        ids.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            kept.1 = kept.1.saturating_add(u32::from(same) * next.1);
-            same
-        });
-        for &(term, tf) in &ids {
-            let postings = &mut self.postings[term as usize];
-            postings.list.push((passage, tf));
-            postings.passages += 1;
-        }
-        let item = &mut self.items[item_slot as usize];
-        item.passages.push(passage);
-        item.len = item.len.saturating_add(len);
-        let (merged, new) = merge_counts(&item.terms, &ids);
-        item.terms = merged;
-        for term in new {
-            self.postings[term as usize].items += 1;
-        }
-        self.live.passages += 1;
-        self.live.words += u64::from(len);
-    }
-
-    fn set_vector(&mut self, item_slot: u32, n: u32, vector: &StoredVector) {
+    fn set_vector(&mut self, slot: u32, n: u32, vector: &StoredVector) {
         let key = (vector.model, vector.dimension());
-        let set = match self.vectors.iter().position(|(other, _)| *other == key) {
-            Some(set) => set,
-            None => {
-                self.vectors.push((key, Vectors::new(key.1)));
-                self.vectors.len() - 1
+        for part in self.segments.iter_mut().chain([&mut self.tail]) {
+            for set in part.vectors.iter_mut().filter(|set| set.key() == key) {
+                set.retire(slot, n);
             }
-        };
-        let vectors = &mut self.vectors[set].1;
-        let row = vectors.push(item_slot, vector);
-        let set = slot(set);
-        let places = &mut self.items[item_slot as usize].vectors;
-        match places.binary_search_by_key(&(set, n), |place| (place.set, place.n)) {
-            Ok(at) => {
-                vectors.remove(places[at].row);
-                places[at].row = row;
-            }
-            Err(at) => places.insert(at, VectorPlace { set, n, row }),
         }
-        vectors.forget_mean(item_slot);
+        set_of(&mut self.tail.vectors, key.0, key.1).push(slot, n, vector);
+        self.forget_length(key.0, key.1, slot);
+    }
+
+    /// Retires the rows that those of a set take the place of.
+    fn retire_replaced(&mut self, set: &Vectors) {
+        for (slot, n) in (0..set.len()).filter_map(|row| set.owner(row)) {
+            let others = self.segments.iter_mut().flat_map(|part| &mut part.vectors);
+            for other in others.filter(|other| other.key() == set.key()) {
+                other.retire(slot, n);
+            }
+            self.forget_length(set.model, set.dimension, slot);
+        }
+    }
+
+    fn change(&mut self, item: ItemRef, attributes: &Attributes) {
+        let Some(slot) = self.slot(item) else {
+            return;
+        };
+        let names = &mut self.names;
+        let parts = self.segments.iter_mut().chain([&mut self.tail]);
+        if let Some((part, at)) = within(parts, slot as usize) {
+            part.items.change(at, attributes, names);
+        }
     }
 
     fn remove(&mut self, item: ItemRef) {
-        let Some(slot) = self.slots.remove(&item) else {
+        let Some(slot) = self.slot(item) else {
             return;
         };
-        let item = &mut self.items[slot as usize];
-        item.live = false;
-        let terms = std::mem::take(&mut item.terms);
-        let passages = std::mem::take(&mut item.passages);
-        let vectors = std::mem::take(&mut item.vectors);
-        self.live.items -= 1;
-        self.live.passages -= passages.len() as u64;
-        for passage in passages {
-            let passage = &mut self.passages[passage as usize];
-            passage.item = GONE;
-            self.live.words -= u64::from(passage.len);
-        }
-        for (term, passages) in terms {
-            let postings = &mut self.postings[term as usize];
-            postings.items -= 1;
-            postings.passages -= passages;
-        }
-        for place in vectors {
-            self.vectors[place.set as usize].1.remove(place.row);
+        self.live.remove(slot as usize);
+        self.counts.items -= 1;
+        let parts = self.segments.iter_mut().chain([&mut self.tail]);
+        if let Some((part, at)) = within(parts, slot as usize) {
+            part.gone += 1;
+            self.counts.words -= u64::from(part.items.lens[at]);
+            self.counts.passages -= part.passages.rows_of(number(at)).len() as u64;
         }
     }
 
-    fn term(&mut self, term: &str) -> u32 {
-        if let Some(&id) = self.terms.get(term) {
-            return id;
-        }
-        let id = slot(self.postings.len());
-        self.terms.insert(term.into(), id);
-        self.postings.push(Postings::default());
-        id
-    }
-
-    fn name(&mut self, name: &str) -> u32 {
-        if let Some(&id) = self.names.get(name) {
-            return id;
-        }
-        let id = slot(self.names.len());
-        self.names.insert(name.into(), id);
-        id
-    }
-
-    /// The number of a state or label, if any item ever had it.
-    pub(crate) fn name_id(&self, name: &str) -> Option<u32> {
-        self.names.get(name).copied()
-    }
-
-    pub(crate) fn postings(&self, term: &str) -> Option<&Postings> {
-        let id = *self.terms.get(term)?;
-        Some(&self.postings[id as usize])
-    }
-
-    /// The vectors of a model, with the number by which items refer to them.
-    pub(crate) fn vectors(&self, model: u32, dimension: usize) -> Option<(u32, &Vectors)> {
-        let key = (model, dimension);
-        let set = self.vectors.iter().position(|(other, _)| *other == key)?;
-        Some((slot(set), &self.vectors[set].1))
-    }
-
-    /// Drops what is gone once it is a third of everything: each item is moved a bounded number of
-    /// times, and a search never steps over more dead rows than half its live ones.
-    fn compact_if_worthwhile(&mut self) {
-        let gone = self.items.len() as u64 - self.live.items;
-        let rows: usize = self.vectors.iter().map(|(_, vectors)| vectors.gone()).sum();
-        if gone > 64 + self.live.items / 2 || rows as u64 > 64 + self.live.passages / 2 {
-            self.compact();
-        }
-    }
-
-    fn compact(&mut self) {
-        let item_slots = renumber(self.items.iter().map(|item| item.live));
-        let passage_slots = renumber(self.passages.iter().map(|it| it.item != GONE));
-        self.items.retain(|item| item.live);
-        self.passages.retain(|passage| passage.item != GONE);
-        for passage in &mut self.passages {
-            passage.item = item_slots[passage.item as usize];
-        }
-        for postings in &mut self.postings {
-            postings.list.retain_mut(|(passage, _)| {
-                *passage = passage_slots[*passage as usize];
-                *passage != GONE
-            });
-            postings.list.shrink_to_fit();
-        }
-        let row_slots: Vec<Vec<u32>> = self
-            .vectors
-            .iter_mut()
-            .map(|(_, vectors)| vectors.compact(&item_slots))
-            .collect();
-        for item in &mut self.items {
-            for passage in &mut item.passages {
-                *passage = passage_slots[*passage as usize];
-            }
-            for place in &mut item.vectors {
-                place.row = row_slots[place.set as usize][place.row as usize];
+    /// Forgets what was applied one by one.
+    fn drop_tail(&mut self) {
+        for at in 0..self.tail.items.len() {
+            if self.live.contains(self.tail.base + at) {
+                self.remove(self.tail.items.item(at));
             }
         }
-        self.slots
-            .values_mut()
-            .for_each(|slot| *slot = item_slots[*slot as usize]);
-        self.forget_unused_terms();
+        self.tail = Part {
+            base: self.tail.base,
+            ..Part::default()
+        };
+    }
+}
+
+/// What searching reads.
+impl Index {
+    /// Returns the parts in the order of the log, the one that grows last.
+    pub(crate) fn parts(&self) -> impl DoubleEndedIterator<Item = &Part> + Clone {
+        self.segments.iter().chain([&self.tail])
     }
 
-    /// A removed text leaves no word of its own behind.
-    fn forget_unused_terms(&mut self) {
-        let term_slots = renumber(self.postings.iter().map(|it| it.passages > 0));
-        self.postings.retain(|postings| postings.passages > 0);
-        self.terms.retain(|_, id| {
-            *id = term_slots[*id as usize];
-            *id != GONE
-        });
-        for item in &mut self.items {
-            for (term, _) in &mut item.terms {
-                *term = term_slots[*term as usize];
-            }
-        }
+    /// Returns a number above every slot.
+    pub(crate) fn slots(&self) -> usize {
+        self.tail.base + self.tail.items.len()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Returns the part that a slot is in, and its number there.
+    pub(crate) fn place(&self, slot: usize) -> (&Part, usize) {
+        within(self.parts(), slot).unwrap_or((&self.tail, 0))
+    }
+
+    pub(crate) fn item(&self, slot: usize) -> ItemRef {
+        let (part, at) = self.place(slot);
+        part.items.item(at)
+    }
+
+    pub(crate) fn uid(&self, slot: usize) -> [u8; 16] {
+        let (part, at) = self.place(slot);
+        part.items.uid(at)
+    }
+
+    /// When an item happened, in microseconds since 1970 UTC.
+    pub(crate) fn time(&self, slot: usize) -> i64 {
+        let (part, at) = self.place(slot);
+        part.items.time(at)
+    }
+
+    /// The place of an item within its session, if it was told.
+    pub(crate) fn position(&self, slot: usize) -> Option<i64> {
+        let (part, at) = self.place(slot);
+        part.items.position(at)
+    }
+
+    /// How useful an item has proved, in thousandths.
+    pub(crate) fn usefulness(&self, slot: usize) -> u16 {
+        let (part, at) = self.place(slot);
+        part.items.usefulness(at)
+    }
+
+    /// The numbers of an item's labels.
+    fn labels(&self, slot: usize) -> &[u32] {
+        let (part, at) = self.place(slot);
+        part.items.labels(at)
     }
 
     /// The turns of conversations.
@@ -443,49 +415,120 @@ impl Index {
         self.sessions.get_or_init(|| Sessions::of(self))
     }
 
-    pub(crate) fn counts(&self) -> (u64, u64, u64) {
-        (self.live.items, self.live.passages, self.live.words)
+    /// Returns the slot of an item that is there.
+    fn slot(&self, item: ItemRef) -> Option<u32> {
+        let slots = self.parts().rev().filter_map(|part| part.find(item));
+        let mut live = slots.filter(|slot| self.live.contains(*slot));
+        live.next().map(number)
     }
-}
 
-/// New numbers for those that stay, `GONE` for the others.
-pub(crate) fn renumber(stays: impl Iterator<Item = bool>) -> Vec<u32> {
-    let mut next = 0;
-    stays
-        .map(|stays| {
-            if stays {
-                next += 1;
-                next - 1
-            } else {
-                GONE
+    fn attributes(&self, slot: u32) -> Attributes {
+        let (part, at) = self.place(slot as usize);
+        part.items.attributes(at, &self.names)
+    }
+
+    /// Returns the vectors of a model, a set for each part that has any, and for late ones.
+    pub(crate) fn vectors(&self, model: u32, dimension: usize) -> impl Iterator<Item = &Vectors> {
+        let sets = self.parts().flat_map(|part| &part.vectors);
+        sets.filter(move |set| set.key() == (model, dimension))
+    }
+
+    /// Returns the items that a filter lets through, by slot.
+    pub(crate) fn passing(&self, filter: &Filter) -> Bitmap {
+        let wanted = Wanted::new(filter, &self.names);
+        let mut passing = self.live.clone();
+        if !wanted.is_everything() {
+            for part in self.parts() {
+                part.items.filter(&wanted, part.base, &mut passing);
             }
-        })
-        .collect()
-}
-
-/// Counts one more passage for each of its terms; also returns the terms that were not there.
-fn merge_counts(known: &[(u32, u32)], passage: &[(u32, u32)]) -> (Vec<(u32, u32)>, Vec<u32>) {
-    let mut merged = Vec::with_capacity(known.len() + passage.len());
-    let mut new = Vec::new();
-    let mut known = known.iter().copied().peekable();
-    for &(term, _) in passage {
-        while let Some(before) = known.next_if(|(other, _)| *other < term) {
-            merged.push(before);
         }
-        if let Some((_, count)) = known.next_if(|(other, _)| *other == term) {
-            merged.push((term, count + 1));
-        } else {
-            merged.push((term, 1));
-            new.push(term);
-        }
+        passing
     }
-    merged.extend(known);
-    (merged, new)
+
+    /// Counts the live passages and items that have a word.
+    pub(crate) fn frequency(&self, word: &str) -> Frequency {
+        let mut total = Frequency::default();
+        for part in self.parts() {
+            if let Some(occurrences) = part.passages.words.get(word) {
+                let frequency = self.frequency_in(part, &occurrences);
+                total.items += frequency.items;
+                total.passages += frequency.passages;
+            }
+        }
+        total
+    }
+
+    fn frequency_in(&self, part: &Part, occurrences: &Occurrences<'_>) -> Frequency {
+        if part.gone == 0 {
+            return Frequency {
+                items: u64::from(occurrences.items),
+                passages: u64::from(occurrences.passages),
+            };
+        }
+        let mut frequency = Frequency::default();
+        let mut before = None;
+        for (row, _) in pairs(occurrences.list).iter() {
+            let item = part.passages.items[*row as usize];
+            if self.live.contains(part.base + item as usize) {
+                frequency.passages += 1;
+                frequency.items += u64::from(before != Some(item));
+                before = Some(item);
+            }
+        }
+        frequency
+    }
 }
 
-pub(crate) fn slot(count: usize) -> u32 {
-    u32::try_from(count)
-        .ok()
-        .filter(|slot| *slot != GONE)
-        .expect("an index in memory has fewer than 2^32 rows")
+impl Part {
+    fn begin(&mut self, item: ItemRef, attributes: &Attributes, names: &mut Names) -> u32 {
+        let at = number(self.items.len());
+        self.items.push(item, attributes, names);
+        self.places.insert(item, at);
+        at
+    }
+
+    fn push_passage<'w>(
+        &mut self,
+        item: u32,
+        words: impl Iterator<Item = (&'w str, u32)>,
+        len: u32,
+    ) {
+        self.passages.push(item, words, len);
+        let whole = &mut self.items.lens[item as usize];
+        *whole = whole.saturating_add(len);
+    }
+
+    /// Returns the slot of an item, gone or not.
+    fn find(&self, item: ItemRef) -> Option<usize> {
+        let at = match self.places.is_empty() {
+            true => self.items.find_ascending(item)?,
+            false => *self.places.get(&item)? as usize,
+        };
+        Some(self.base + at)
+    }
+}
+
+/// Where items are, unless they ascend.
+fn places(items: &Items) -> HashMap<ItemRef, u32> {
+    if items.ascend() {
+        return HashMap::new();
+    }
+    let refs = (0..items.len()).map(|at| (items.item(at), number(at)));
+    refs.filter(|(item, _)| *item != BLANK).collect()
+}
+
+/// The part that a slot is in, and its number there.
+fn within<T>(parts: impl Iterator<Item = T>, slot: usize) -> Option<(T, usize)>
+where
+    T: std::borrow::Borrow<Part>,
+{
+    let mut found = None;
+    for part in parts {
+        let base = part.borrow().base;
+        if base > slot {
+            break;
+        }
+        found = Some((part, slot - base));
+    }
+    found
 }

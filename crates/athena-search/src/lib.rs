@@ -26,6 +26,7 @@ pub mod record;
 pub mod segment;
 pub mod vector;
 
+mod bitmap;
 mod bm25;
 mod codec;
 mod index;
@@ -47,3 +48,9 @@ pub use recipe::{Ingredient, Recipe};
 pub use record::{Attributes, ItemRef, Kind, Record, WHOLE};
 pub use search::{DEFAULT_MIN_MATCH, TABLE_WEIGHT, WORDS_WEIGHT, search};
 pub use vector::{PreparedQuery, StoredVector, VectorError};
+
+/// The form of what a search log holds: of its records, its segments and the analysed words.
+///
+/// What was logged in another form is to be made anew from the items.
+pub const FORMAT: i64 =
+    ((ANALYZER_VERSION as i64) << 16) | ((record::VERSION as i64) << 8) | segment::VERSION as i64;

@@ -66,6 +66,14 @@ pub struct Recipe {
 }
 
 impl Recipe {
+    /// The shares of the whole text and of the best passage in the keyword score.
+    pub(crate) fn halves(self) -> (f64, f64) {
+        match self.has(Ingredient::Passages) {
+            true => (0.5, 0.5),
+            false => (1.0, 0.0),
+        }
+    }
+
     /// Returns this recipe without a part.
     #[must_use]
     pub const fn without(self, ingredient: Ingredient) -> Self {

@@ -112,7 +112,7 @@ pub(crate) const VECTOR: u8 = 2;
 pub(crate) const ATTRIBUTES: u8 = 3;
 pub(crate) const REMOVE: u8 = 4;
 
-const VERSION: u8 = 2;
+pub(crate) const VERSION: u8 = 2;
 
 /// Returns a record as bytes.
 #[must_use]

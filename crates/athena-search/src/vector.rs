@@ -76,18 +76,13 @@ impl StoredVector {
         Ok(Self::from_row(model, values.len(), rounded.into()))
     }
 
-    fn from_row(model: u32, dimension: usize, values: Box<[i8]>) -> Self {
+    pub(crate) fn from_row(model: u32, dimension: usize, values: Box<[i8]>) -> Self {
         Self {
             model,
             dimension,
             inverse_norm: inverse_norm(&values),
             values,
         }
-    }
-
-    /// What stands where a vector has yet to be read.
-    pub(crate) fn unread() -> Self {
-        Self::from_row(0, 0, Box::default())
     }
 
     /// Returns how many components the original vector has.

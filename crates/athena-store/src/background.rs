@@ -1,7 +1,7 @@
 //! What a process does by itself: chores, sealing, sweeping.
 
 use crate::store::Store;
-use crate::{idempotency, seal};
+use crate::{idempotency, segments};
 use athena_core::{Env, Result};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub async fn flush(env: &Arc<Env>) {
     for chore in &env.part::<Store>().chores {
         report("a chore", chore.run(env).await);
     }
-    report("sealing", seal::seal_wanted(env).await);
+    report("sealing", segments::tend(env).await);
 }
 
 async fn run(env: Arc<Env>, mut stopped: watch::Receiver<bool>) {

@@ -58,15 +58,35 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
     TableClasses {
         table: "search_segments",
         columns: &[
+            ("id", Plain),
             ("project_id", Plain),
             ("first_seq", Plain),
             ("last_seq", Plain),
-            ("chunk", Derived),
+            ("passages", Plain),
+            ("ready", Plain),
+            ("created_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "search_chunks",
+        columns: &[
+            ("project_id", Plain),
+            ("segment_id", Plain),
+            ("kind", Plain),
+            ("part", Plain),
+            ("bytes", Derived),
         ],
     },
     TableClasses {
         table: "search_heads",
-        columns: &[("project_id", Plain), ("seq", Plain), ("sealed_seq", Plain)],
+        columns: &[
+            ("project_id", Plain),
+            ("seq", Plain),
+            ("sealed_seq", Plain),
+            ("replaced", Plain),
+            ("purged", Plain),
+            ("format", Plain),
+        ],
     },
     TableClasses {
         table: "embedding_models",

@@ -1,116 +1,195 @@
 //! The indexes of this process, one a project, and how they catch up with the log.
 
-use crate::write::heads;
+use crate::segments::rebuild;
+use crate::segments::sql::{self, Head};
 use athena_core::{Ctx, Error, ProjectId, Result};
-use athena_db::{Executor, Tx, TxOptions, params};
-use athena_search::{Index, Record, record, segment};
+use athena_db::TxOptions;
+use athena_search::segment::Segment;
+use athena_search::{Index, Record};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// An index that searches read and catching up writes.
 pub(crate) type SharedIndex = Arc<RwLock<Index>>;
 
-/// The indexes of the projects that this process has searched.
-#[derive(Debug, Default)]
+/// The indexes of the projects that this process has searched, the last ones as far as memory goes.
+#[derive(Debug)]
 pub(crate) struct IndexCache {
-    by_project: Mutex<HashMap<ProjectId, SharedIndex>>,
+    by_project: Mutex<HashMap<ProjectId, Entry>>,
+    /// How many questions were asked: the time by which indexes are old.
+    asked: AtomicU64,
+    /// Bytes beyond which the projects that were asked longest ago are forgotten.
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    cached: Arc<Cached>,
+    last_asked: u64,
+}
+
+/// An index, and which segments it was made of.
+#[derive(Debug, Default)]
+struct Cached {
+    index: SharedIndex,
+    /// Held while catching up: two questions that come at once read the log once.
+    replaced: tokio::sync::Mutex<i64>,
+    /// About how much memory the index takes.
+    bytes: AtomicUsize,
+}
+
+/// What an index has not seen yet.
+struct News {
+    head: Head,
+    /// Whether everything is to be read again: segments gave place to others.
+    afresh: bool,
+    segments: Vec<Segment>,
+    rows: Vec<(i64, Record)>,
 }
 
 impl IndexCache {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            by_project: Mutex::default(),
+            asked: AtomicU64::new(0),
+            limit,
+        }
+    }
+
     /// Returns the indexes of the projects, each up to the last commit.
     pub(crate) async fn caught_up(
         &self,
         ctx: &Ctx,
         projects: &[ProjectId],
     ) -> Result<Vec<SharedIndex>> {
-        let indexes: Vec<SharedIndex> = projects
-            .iter()
-            .map(|project| self.index(*project))
+        let heads: HashMap<ProjectId, Head> = sql::heads(ctx.db(), projects)
+            .await?
+            .into_iter()
+            .map(|head| (head.project_id, head))
             .collect();
-        let heads: HashMap<ProjectId, i64> = heads(ctx.db(), projects).await?.into_iter().collect();
-        for (project, index) in projects.iter().zip(&indexes) {
-            let head = heads.get(project).copied().unwrap_or(0);
-            if applied(index) < head {
-                catch_up(ctx, *project, index).await?;
+        let now = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut indexes = Vec::with_capacity(projects.len());
+        for project in projects {
+            let cached = self.cached(*project, now);
+            if let Some(head) = heads.get(project) {
+                cached.catch_up(ctx, head).await?;
             }
+            indexes.push(Arc::clone(&cached.index));
         }
+        self.forget_oldest(now);
         Ok(indexes)
     }
 
-    fn index(&self, project: ProjectId) -> SharedIndex {
-        let mut by_project = self
-            .by_project
+    fn cached(&self, project: ProjectId, now: u64) -> Arc<Cached> {
+        let mut by_project = self.lock();
+        let entry = by_project.entry(project).or_default();
+        entry.last_asked = now;
+        Arc::clone(&entry.cached)
+    }
+
+    /// Forgets projects, those asked longest ago first, until the rest keeps within the limit; never
+    /// one that is being asked.
+    fn forget_oldest(&self, now: u64) {
+        let mut by_project = self.lock();
+        let mut total: usize = by_project.values().map(Entry::bytes).sum();
+        if total <= self.limit {
+            return;
+        }
+        let mut by_age: Vec<(u64, ProjectId, usize)> = by_project
+            .iter()
+            .map(|(project, entry)| (entry.last_asked, *project, entry.bytes()))
+            .collect();
+        by_age.sort_unstable();
+        for (last_asked, project, bytes) in by_age {
+            if total <= self.limit || last_asked >= now {
+                return;
+            }
+            by_project.remove(&project);
+            total -= bytes;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProjectId, Entry>> {
+        self.by_project
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(by_project.entry(project).or_default())
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn applied(index: &SharedIndex) -> i64 {
-    index
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .applied()
-}
-
-/// Reads what the index has not seen yet, in one snapshot, and applies it.
-async fn catch_up(ctx: &Ctx, project: ProjectId, index: &SharedIndex) -> Result<()> {
-    let from = applied(index);
-    let snapshot = ctx.db().begin(TxOptions::read_only()).await?;
-    let sealed = sealed_seq(&snapshot, project).await?;
-    let mut records = Vec::new();
-    if sealed > from {
-        records = segment_records(&snapshot, project, from).await?;
+impl Entry {
+    fn bytes(&self) -> usize {
+        self.cached.bytes.load(Ordering::Relaxed)
     }
-    records.extend(tail_records(&snapshot, project, from).await?);
-    snapshot.rollback().await?;
-    let mut index = index.write().unwrap_or_else(PoisonError::into_inner);
-    for (seq, record) in records {
-        index.apply(seq, record);
+}
+
+impl Cached {
+    /// Brings the index to a head, or beyond.
+    async fn catch_up(&self, ctx: &Ctx, head: &Head) -> Result<()> {
+        if self.applied() >= head.seq {
+            return Ok(());
+        }
+        let mut replaced = self.replaced.lock().await;
+        if self.applied() >= head.seq {
+            return Ok(());
+        }
+        if head.format != athena_search::FORMAT {
+            rebuild(ctx, head.project_id).await?;
+        }
+        let news = self.news(ctx, head.project_id, *replaced).await?;
+        *replaced = news.head.replaced;
+        let mut fresh = Index::new();
+        let mut guard = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let index = if news.afresh { &mut fresh } else { &mut *guard };
+        for segment in news.segments {
+            index.attach(segment);
+        }
+        for (seq, record) in news.rows {
+            index.apply(seq, record);
+        }
+        index.advance(news.head.seq);
+        self.bytes.store(index.bytes(), Ordering::Relaxed);
+        if news.afresh {
+            *guard = fresh;
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-async fn sealed_seq(db: &Tx<'_>, project: ProjectId) -> Result<i64> {
-    let row: Option<(i64,)> = db
-        .fetch_opt(
-            "SELECT sealed_seq FROM search_heads WHERE project_id = :project",
-            params! { project: project },
-        )
-        .await?;
-    Ok(row.map_or(0, |(sealed,)| sealed))
-}
-
-async fn segment_records(db: &Tx<'_>, project: ProjectId, from: i64) -> Result<Vec<(i64, Record)>> {
-    let chunks: Vec<(Vec<u8>,)> = db
-        .fetch_all(
-            "SELECT chunk FROM search_segments
-             WHERE project_id = :project AND last_seq > :from
-             ORDER BY first_seq",
-            params! { project: project, from: from },
-        )
-        .await?;
-    let mut records = Vec::new();
-    for (chunk,) in chunks {
-        records.extend(segment::decode(&chunk).map_err(Error::internal)?);
+    /// Reads what is new, in one snapshot.
+    async fn news(&self, ctx: &Ctx, project: ProjectId, replaced: i64) -> Result<News> {
+        let snapshot = ctx.db().begin(TxOptions::read_only()).await?;
+        let head = sql::head(&snapshot, project).await?;
+        let head = head.ok_or_else(|| Error::internal("the head of a search log vanished"))?;
+        let afresh = replaced != head.replaced;
+        let (applied, sealed) = match afresh {
+            true => (0, 0),
+            false => (self.applied(), self.sealed()),
+        };
+        let mut segments = Vec::new();
+        if head.sealed_seq > sealed {
+            for row in sql::segments(&snapshot, project, sealed).await? {
+                segments.push(sql::segment(&snapshot, project, &row).await?);
+            }
+        }
+        // A segment takes the place of the whole tail; what follows it is read again.
+        let from = segments.last().map_or(applied, Segment::last_seq);
+        let rows = sql::tail_records(&snapshot, project, from, i64::MAX).await?;
+        snapshot.rollback().await?;
+        Ok(News {
+            head,
+            afresh,
+            segments,
+            rows,
+        })
     }
-    Ok(records)
-}
 
-pub(crate) async fn tail_records(
-    db: &impl Executor,
-    project: ProjectId,
-    from: i64,
-) -> Result<Vec<(i64, Record)>> {
-    let rows: Vec<(i64, Vec<u8>)> = db
-        .fetch_all(
-            "SELECT seq, record FROM search_tail
-             WHERE project_id = :project AND seq > :from
-             ORDER BY seq",
-            params! { project: project, from: from },
-        )
-        .await?;
-    rows.into_iter()
-        .map(|(seq, bytes)| Ok((seq, record::decode(&bytes).map_err(Error::internal)?)))
-        .collect()
+    fn applied(&self) -> i64 {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.applied()
+    }
+
+    fn sealed(&self) -> i64 {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index.sealed()
+    }
 }

@@ -19,8 +19,8 @@ mod models;
 mod privacy;
 mod residue;
 mod schema_guard;
-mod seal;
 mod search;
+mod segments;
 mod store;
 mod write;
 
@@ -34,9 +34,9 @@ pub use privacy::{
     rotation_state, spelling, tokens_in, vault_sizes,
 };
 pub use residue::{erase_residue, owed_after_purge};
-pub use seal::remove_item;
 pub use search::{Request, Searched, search};
-pub use store::{Chore, Derive, Gate, Intent, Link, Store};
+pub use segments::remove_item;
+pub use store::{Chore, Derive, Gate, Intent, Link, Source, Store};
 pub use write::{Write, Written, write};
 
 use athena_db::{MigrationFile, MigrationSet};
@@ -64,6 +64,11 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             4,
             "privacy",
             include_str!("../migrations/V004__privacy.sql"),
+        ),
+        MigrationFile::new(
+            5,
+            "search_segments",
+            include_str!("../migrations/V005__search_segments.sql"),
         ),
     ],
 };

@@ -12,6 +12,9 @@ use athena_db::MigrationSet;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The memory that indexes take at most, unless said otherwise.
+const DEFAULT_INDEX_BYTES: usize = 1 << 30;
+
 /// What writing and searching share in one process: the hooks and the indexes.
 ///
 /// One per [`Env`], put there as a part.
@@ -20,6 +23,7 @@ pub struct Store {
     pub(crate) links: Vec<Box<dyn Link>>,
     pub(crate) chores: Vec<Box<dyn Chore>>,
     pub(crate) derives: Vec<Box<dyn Derive>>,
+    pub(crate) sources: Vec<Box<dyn Source>>,
     pub(crate) indexes: IndexCache,
     pub(crate) schema: SchemaGuard,
     pub(crate) classes: Vec<TableClasses>,
@@ -57,6 +61,12 @@ pub trait Derive: Send + Sync {
         id: i64,
         columns: &'w [&'static str],
     ) -> BoxFuture<'w, Result<()>>;
+}
+
+/// Knows the items of a kind that are searched.
+pub trait Source: Send + Sync {
+    /// Logs every item of a project, as part of a change that makes its search log anew.
+    fn log<'w>(&'w self, write: &'w Write<'_>, project: ProjectId) -> BoxFuture<'w, Result<()>>;
 }
 
 /// Work that a process does by itself, now and then.
@@ -118,7 +128,8 @@ impl Store {
             links: Vec::new(),
             chores: Vec::new(),
             derives: Vec::new(),
-            indexes: IndexCache::default(),
+            sources: Vec::new(),
+            indexes: IndexCache::new(DEFAULT_INDEX_BYTES),
             schema: SchemaGuard::knowing(known),
             classes: [COLUMN_CLASSES, classes].concat(),
             privacy,
@@ -137,6 +148,16 @@ impl Store {
     #[must_use]
     pub fn privacy(&self) -> &Arc<Privacy> {
         &self.privacy
+    }
+
+    /// Bounds the memory of the indexes of projects, in bytes; 1 GiB unless said.
+    ///
+    /// The projects that were asked longest ago are forgotten first and read again when asked. Those
+    /// of one question stay, whatever they take.
+    #[must_use]
+    pub fn with_index_bytes(mut self, bytes: usize) -> Self {
+        self.indexes = IndexCache::new(bytes);
+        self
     }
 
     /// Adds a gate; all of them must allow a change.
@@ -164,6 +185,13 @@ impl Store {
     #[must_use]
     pub fn with_derive(mut self, derive: impl Derive + 'static) -> Self {
         self.derives.push(Box::new(derive));
+        self
+    }
+
+    /// Adds what knows the items of a kind.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Source + 'static) -> Self {
+        self.sources.push(Box::new(source));
         self
     }
 

@@ -128,11 +128,11 @@ impl Write<'_> {
         Ok(self
             .tx
             .fetch_one::<(i64, i64)>(
-                "INSERT INTO search_heads (project_id, seq, sealed_seq)
-                 VALUES (:project_id, :count, 0)
+                "INSERT INTO search_heads (project_id, seq, sealed_seq, replaced, purged, format)
+                 VALUES (:project_id, :count, 0, 0, 0, :format)
                  ON CONFLICT (project_id) DO UPDATE SET seq = search_heads.seq + :count
                  RETURNING seq, sealed_seq",
-                params! { project_id: project, count: count },
+                params! { project_id: project, count: count, format: athena_search::FORMAT },
             )
             .await?)
     }
@@ -226,17 +226,4 @@ where
     }
     let long = write.append_log().await?;
     Ok((value, long))
-}
-
-/// Returns the last sequence number of each project; projects without writes are left out.
-pub(crate) async fn heads(
-    db: &impl Executor,
-    projects: &[ProjectId],
-) -> Result<Vec<(ProjectId, i64)>> {
-    Ok(db
-        .fetch_all(
-            "SELECT project_id, seq FROM search_heads WHERE project_id IN :projects",
-            params! { projects: projects.iter().map(|project| project.0).collect::<Vec<_>>() },
-        )
-        .await?)
 }

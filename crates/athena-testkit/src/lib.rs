@@ -8,11 +8,13 @@
 
 mod app;
 mod clock;
+mod log;
 
 pub use app::{TestApp, privacy, privacy_with_keys};
 pub use athena_core::Code;
 pub use athena_testdb::{TestStore, mysql_url, postgres_url};
 pub use clock::FixedClock;
+pub use log::logged_records;
 pub use serde_json::json;
 
 /// Tells a story to every backend, as one test each: `name::sqlite`, `name::postgres` and

@@ -8,6 +8,7 @@
 mod embedding;
 mod indexing;
 mod ops;
+mod relog;
 mod retokenise;
 mod sql;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 pub use embedding::EmbedPending;
 pub use ops::*;
+pub use relog::LogMemories;
 pub use retokenise::DeriveMemories;
 
 /// The largest text a memory may hold, in bytes.

@@ -631,6 +631,20 @@ pub(super) async fn own_vectors(db: &impl Executor, id: MemoryId) -> Result<Vec<
         .await?)
 }
 
+/// Returns the stored vectors of memories: memory, model, passage (-1 for the whole text), bytes.
+pub(super) async fn vectors_of(
+    db: &impl Executor,
+    ids: &[MemoryId],
+) -> Result<Vec<(MemoryId, i64, i64, Vec<u8>)>> {
+    Ok(db
+        .fetch_all(
+            "SELECT memory_id, model_id, n, e FROM memory_passages WHERE memory_id IN :ids
+             ORDER BY memory_id, model_id, n",
+            params! { ids: ids.iter().map(|id| id.0).collect::<Vec<_>>() },
+        )
+        .await?)
+}
+
 /// Returns those of the memories whose vectors are still to come.
 pub(super) async fn vectors_pending(db: &impl Executor, ids: &[MemoryId]) -> Result<Vec<MemoryId>> {
     if ids.is_empty() {

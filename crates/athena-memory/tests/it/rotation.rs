@@ -10,7 +10,7 @@ use athena_search::Record;
 use athena_store::{
     Gate, Intent, Privacy, Rotated, Store, Write, revealed, rotate, rotation_state, write,
 };
-use athena_testkit::{Code, TestApp, json, story};
+use athena_testkit::{Code, TestApp, json, logged_records, story};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -314,26 +314,17 @@ fn sorted(values: &BTreeMap<String, String>) -> Vec<&str> {
     values
 }
 
-/// Every term in the search log of the app's store, in its tail and in its chunks.
+/// Every term in the search log of the app's store, in its tail and in its segments.
 async fn logged_terms(app: &TestApp) -> Vec<String> {
-    let db = app.env.db();
-    let tail: Vec<Scalar<Vec<u8>>> = db
-        .fetch_all("SELECT record FROM search_tail", params! {})
+    let Scalar(segments): Scalar<i64> = app
+        .env
+        .db()
+        .fetch_one("SELECT COUNT(*) FROM search_segments", params! {})
         .await
         .unwrap();
-    let chunks: Vec<Scalar<Vec<u8>>> = db
-        .fetch_all("SELECT chunk FROM search_segments", params! {})
-        .await
-        .unwrap();
-    assert!(!chunks.is_empty());
-    let tail = tail
-        .iter()
-        .map(|Scalar(bytes)| athena_search::record::decode(bytes).unwrap());
-    let sealed = chunks
-        .iter()
-        .flat_map(|Scalar(bytes)| athena_search::segment::decode(bytes).unwrap());
+    assert!(segments > 0);
     let mut terms = Vec::new();
-    for record in tail.chain(sealed.map(|(_, record)| record)) {
+    for record in logged_records(app.env.db()).await {
         if let Record::Passage { terms: found, .. } = record {
             terms.extend(found.into_iter().map(|(term, _)| term));
         }

@@ -1,14 +1,16 @@
 //! Conversations: which items are turns of one session, in which order, and who speaks.
 //!
 //! The labels `session:…`, `speaker:…` and `role:…` say it. A turn is an item of a session that has a
-//! speaker or a role: what was noted in a session, but said by nobody, stands for itself. The order is that of the positions where every turn of the session has one, and of time otherwise;
-//! ties break by uid. It is made at the first question after a change, not with every question.
+//! speaker or a role: what was noted in a session, but said by nobody, stands for itself. The order
+//! is that of the positions where every turn of the session has one, and of time otherwise; ties
+//! break by uid. It is made at the first question after a change, not with every question.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
-use super::{Index, Item, slot};
+use super::Index;
 use crate::analyze::{Role, terms};
+use crate::segment::number;
 
 const SESSION: &str = "session:";
 const SPEAKER: &str = "speaker:";
@@ -44,8 +46,8 @@ impl Sessions {
     pub(super) fn of(index: &Index) -> Self {
         let labels = Labels::of(index);
         let mut by_session: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-        for (slot, item) in index.items.iter().enumerate().filter(|(_, it)| it.live) {
-            if let Some(session) = labels.session_of_turn(item) {
+        for slot in index.live.iter() {
+            if let Some(session) = labels.session_of_turn(index.labels(slot)) {
                 by_session.entry(session).or_default().push(slot);
             }
         }
@@ -60,23 +62,23 @@ impl Sessions {
     }
 
     fn add(&mut self, index: &Index, labels: &Labels, mut slots: Vec<usize>) {
-        let item = |slot: &usize| &index.items[*slot];
-        let are_placed = slots.iter().all(|slot| item(slot).position.is_some());
+        let are_placed = slots.iter().all(|slot| index.position(*slot).is_some());
         slots.sort_unstable_by_key(|slot| {
-            let item = item(slot);
-            (item.position.filter(|_| are_placed), item.time, item.uid)
+            let position = index.position(*slot).filter(|_| are_placed);
+            (position, index.time(*slot), index.uid(*slot))
         });
-        let has_assistant = slots.iter().any(|slot| labels.is_assistants(item(slot)));
+        let is_assistants = |slot: &usize| labels.is_assistants(index.labels(*slot));
+        let has_assistant = slots.iter().any(is_assistants);
         let start = self.turns.len();
         let session = self.sessions.len();
         for slot in slots {
-            let item = &index.items[slot];
-            self.by_slot.insert(super::slot(slot), self.turns.len());
+            let own = index.labels(slot);
+            self.by_slot.insert(number(slot), self.turns.len());
             self.turns.push(Turn {
                 slot,
                 session,
-                is_users: has_assistant && labels.is_users(item),
-                speaker: labels.speaker(item),
+                is_users: has_assistant && labels.is_users(own),
+                speaker: labels.speaker(own),
             });
         }
         self.sessions.push(start..self.turns.len());
@@ -84,7 +86,7 @@ impl Sessions {
 
     /// The turn that an item is.
     pub(crate) fn turn(&self, item: usize) -> Option<usize> {
-        self.by_slot.get(&slot(item)).copied()
+        self.by_slot.get(&number(item)).copied()
     }
 
     /// The turns of each session, in order.
@@ -120,19 +122,19 @@ impl Labels {
             voices: HashSet::new(),
             speakers: HashMap::new(),
             names: Vec::new(),
-            user: index.name_id(USER),
-            assistant: index.name_id(ASSISTANT),
+            user: index.names.id(USER),
+            assistant: index.names.id(ASSISTANT),
         };
-        for (label, id) in &index.names {
+        for (label, id) in index.names.iter() {
             if label.starts_with(SPEAKER) || label.starts_with(ROLE) {
-                labels.voices.insert(*id);
+                labels.voices.insert(id);
             }
             if label.starts_with(SESSION) {
-                labels.sessions.insert(*id, *id);
+                labels.sessions.insert(id, id);
             } else if let Some(speaker) = label.strip_prefix(SPEAKER) {
-                let role = index.name_id(&format!("{ROLE}{}", speaker.to_lowercase()));
+                let role = index.names.id(&format!("{ROLE}{}", speaker.to_lowercase()));
                 let name = labels.names.len();
-                labels.speakers.insert(*id, Speaker { name, role });
+                labels.speakers.insert(id, Speaker { name, role });
                 labels.names.push(words_of(speaker));
             }
         }
@@ -140,36 +142,29 @@ impl Labels {
     }
 
     /// The session of an item that somebody said.
-    fn session_of_turn(&self, item: &Item) -> Option<u32> {
-        let is_said = item.labels.iter().any(|label| self.voices.contains(label));
-        first_of(item, &self.sessions).filter(|_| is_said)
+    fn session_of_turn(&self, own: &[u32]) -> Option<u32> {
+        let is_said = own.iter().any(|label| self.voices.contains(label));
+        first_of(own, &self.sessions).filter(|_| is_said)
     }
 
-    fn speaker(&self, item: &Item) -> Option<usize> {
-        let Speaker { name, role } = first_of(item, &self.speakers)?;
-        let is_role = role.is_some_and(|role| has(item, role));
+    fn speaker(&self, own: &[u32]) -> Option<usize> {
+        let Speaker { name, role } = first_of(own, &self.speakers)?;
+        let is_role = role.is_some_and(|role| own.contains(&role));
         (!is_role).then_some(name)
     }
 
-    fn is_users(&self, item: &Item) -> bool {
-        self.user.is_some_and(|label| has(item, label))
+    fn is_users(&self, own: &[u32]) -> bool {
+        self.user.is_some_and(|label| own.contains(&label))
     }
 
-    fn is_assistants(&self, item: &Item) -> bool {
-        self.assistant.is_some_and(|label| has(item, label))
+    fn is_assistants(&self, own: &[u32]) -> bool {
+        self.assistant.is_some_and(|label| own.contains(&label))
     }
 }
 
 /// What is noted of the first label that something is noted of.
-fn first_of<T: Copy>(item: &Item, noted: &HashMap<u32, T>) -> Option<T> {
-    item.labels
-        .iter()
-        .find_map(|label| noted.get(label))
-        .copied()
-}
-
-fn has(item: &Item, label: u32) -> bool {
-    item.labels.binary_search(&label).is_ok()
+fn first_of<T: Copy>(own: &[u32], noted: &HashMap<u32, T>) -> Option<T> {
+    own.iter().find_map(|label| noted.get(label)).copied()
 }
 
 /// The words of a name as they are looked for in a question; initials are none.

@@ -2,12 +2,18 @@
 //!
 //! Here, and where conversations are looked up, is all that ranking asks of an [`Index`].
 
+use std::cell::RefCell;
+
 use crate::analyze::QueryTerm;
-use crate::bm25::{Gain, KeywordQuery};
-use crate::index::{GONE, Index, Item};
-use crate::query::{Filter, Mode, Query, QueryVector, TermMatch, VectorKind};
-use crate::recipe::{Ingredient, Recipe};
+use crate::bitmap::Bitmap;
+use crate::bm25::{Gain, KeywordQuery, WeightedTerm};
+use crate::index::{Index, Nearness, Part};
+use crate::keyword::{Scored, Scratch, SegmentView, score_all};
+use crate::postings::Cursor;
+use crate::query::{Mode, Query, QueryVector, TermMatch, VectorKind};
+use crate::recipe::Ingredient;
 use crate::record::ItemRef;
+use crate::segment::number;
 use crate::vector::PreparedQuery;
 
 /// The least cosine that is a likeness: what rounding to bytes can make of none.
@@ -59,12 +65,14 @@ impl<'a> Question<'a> {
     }
 }
 
-/// One index: which of its items pass, and what each arm says of them, by slot.
+/// One index: which of its items pass, and what each arm says of them.
 pub(super) struct Scope<'a> {
     /// Its place among the indexes that are asked.
     pub(super) number: usize,
     pub(super) index: &'a Index,
-    pub(super) passes: Vec<bool>,
+    pub(super) passes: Bitmap,
+    size: usize,
+    /// Ascending by slot.
     keyword: Vec<Keyword>,
     builtin: Vec<Option<Likeness>>,
     model: Vec<Option<Likeness>>,
@@ -73,9 +81,10 @@ pub(super) struct Scope<'a> {
 /// What the words say of an item.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Keyword {
-    whole: Gain,
-    /// The best passage's.
-    passage: Gain,
+    slot: usize,
+    /// Half the whole text's, half the best passage's.
+    pub(super) gain: Gain,
+    /// The best passage.
     pub(super) n: u32,
 }
 
@@ -113,13 +122,14 @@ impl Found {
 impl<'a> Scope<'a> {
     /// Filters, and scores by words.
     pub(super) fn by_words(question: &Question<'_>, number: usize, index: &'a Index) -> Self {
-        let passes = passing(index, &question.query.filter);
+        let passes = index.passing(&question.query.filter);
         Self {
-            keyword: score_words(question, number, index, &passes),
+            keyword: by_words(question, number, index, &passes),
             builtin: Vec::new(),
             model: Vec::new(),
             number,
             index,
+            size: passes.count(),
             passes,
         }
     }
@@ -132,17 +142,21 @@ impl<'a> Scope<'a> {
 
     /// How many items pass the filters.
     pub(super) fn size(&self) -> usize {
-        self.passes.iter().filter(|passes| **passes).count()
+        self.size
     }
 
     /// Everything that passes and shares a word or a direction with the question.
-    pub(super) fn found(&self, recipe: Recipe) -> impl Iterator<Item = Found> {
+    pub(super) fn found(&self) -> impl Iterator<Item = Found> {
+        let mut keywords = self.keyword.iter().peekable();
         let is_found =
             |found: &Found| found.keyword > 0.0 || found.builtin > 0.0 || found.model > 0.0;
-        (0..self.passes.len())
+        self.passes
+            .iter()
             .map(move |slot| Found {
                 slot,
-                keyword: self.keyword[slot].total(recipe).score,
+                keyword: keywords
+                    .next_if(|keyword| keyword.slot == slot)
+                    .map_or(0.0, |keyword| keyword.gain.score),
                 builtin: rank(self.builtin[slot]),
                 model: rank(self.model[slot]),
             })
@@ -150,25 +164,27 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn item(&self, slot: usize) -> ItemRef {
-        self.index.items[slot].item
+        self.index.item(slot)
     }
 
     pub(super) fn uid(&self, slot: usize) -> [u8; 16] {
-        self.index.items[slot].uid
+        self.index.uid(slot)
     }
 
     /// When an item happened, in microseconds since 1970 UTC.
     pub(super) fn time(&self, slot: usize) -> i64 {
-        self.index.items[slot].time
+        self.index.time(slot)
     }
 
     /// How useful an item proved, in thousandths.
     pub(super) fn usefulness(&self, slot: usize) -> u16 {
-        self.index.items[slot].usefulness
+        self.index.usefulness(slot)
     }
 
+    /// What the words say of an item; nothing where it has none of them.
     pub(super) fn keyword(&self, slot: usize) -> Keyword {
-        self.keyword[slot]
+        let at = self.keyword.binary_search_by_key(&slot, |it| it.slot);
+        at.map_or_else(|_| Keyword::default(), |at| self.keyword[at])
     }
 
     pub(super) fn builtin(&self, slot: usize) -> Option<Likeness> {
@@ -195,33 +211,39 @@ impl<'a> Scope<'a> {
 
     /// How many items pass without a vector to compare.
     pub(super) fn without_vector(&self, question: &Question<'_>) -> usize {
-        let lacks = |slot: &usize| self.passes[*slot] && self.likeness(question, *slot).is_none();
-        (0..self.passes.len()).filter(lacks).count()
+        let lacks = |slot: &usize| self.likeness(question, *slot).is_none();
+        self.passes.iter().filter(lacks).count()
     }
 
     /// The question's words that an item has, with what each adds.
     pub(super) fn matches(&self, question: &Question<'_>, slot: usize) -> Vec<TermMatch> {
-        let item = &self.index.items[slot];
-        let best = self.keyword[slot].n;
-        let (whole, passage) = shares_of_text(question.query.recipe);
+        let (part, item) = self.index.place(slot);
+        let rows = part.passages.rows_of(number(item));
+        let best = self.keyword(slot).n;
+        let (whole, passage) = question.query.recipe.halves();
         let mut matches = Vec::new();
         for term in &question.keyword.terms {
             let spelt = question.query.spelt(self.number, &term.text);
-            let Some(postings) = self.index.postings(spelt) else {
+            let Some(occurrences) = part.passages.words.get(spelt) else {
                 continue;
             };
             let mut tf = 0_u32;
             let mut contribution = 0.0;
-            for (place, count) in occurrences(&postings.list, item) {
+            let mut cursor = occurrences.list.cursor();
+            while let Some((n, count)) = next_within(&mut cursor, &rows) {
                 tf = tf.saturating_add(count);
-                let place = self.index.passages[place as usize];
-                if place.n == best {
-                    let gain = question.keyword.in_passage(term, count, place.len);
+                if n == best {
+                    let len = part.passages.lens[rows.start + n as usize];
+                    let gain = question.keyword.in_passage(term, count, len);
                     contribution += passage * gain.score;
                 }
             }
             if tf > 0 {
-                contribution += whole * question.keyword.in_whole(term, tf, item.len).score;
+                contribution += whole
+                    * question
+                        .keyword
+                        .in_whole(term, tf, part.items.lens[item])
+                        .score;
                 matches.push(TermMatch {
                     term: term.text.clone(),
                     idf: term.passage_idf,
@@ -235,35 +257,6 @@ impl<'a> Scope<'a> {
     }
 }
 
-impl Keyword {
-    /// Half the whole text's, half the best passage's.
-    pub(super) fn total(self, recipe: Recipe) -> Gain {
-        if recipe.has(Ingredient::Passages) {
-            self.whole.halves(self.passage)
-        } else {
-            self.whole
-        }
-    }
-
-    /// Keeps the better passage; of two equal ones the earlier.
-    fn offer(&mut self, gain: Gain, n: u32) {
-        let best = self.passage.score;
-        if gain.score > best || (gain.score == best && n < self.n) {
-            self.passage = gain;
-            self.n = n;
-        }
-    }
-}
-
-/// The shares of the whole text and of the best passage.
-fn shares_of_text(recipe: Recipe) -> (f64, f64) {
-    if recipe.has(Ingredient::Passages) {
-        (0.5, 0.5)
-    } else {
-        (1.0, 0.0)
-    }
-}
-
 /// What ranks; square to the question, but for rounding, is no likeness.
 fn rank(likeness: Option<Likeness>) -> f64 {
     likeness
@@ -272,144 +265,104 @@ fn rank(likeness: Option<Likeness>) -> f64 {
         .unwrap_or(0.0)
 }
 
-/// BM25 of every item: the whole text's, and the best passage's.
-///
-/// Each sum grows in the order of the question's words, so slots have no say in it.
-fn score_words(
+/// The next passage of an item that a cursor finds: its number, and how often it has the word.
+fn next_within(cursor: &mut Cursor<'_>, rows: &std::ops::Range<usize>) -> Option<(u32, u32)> {
+    let row = cursor.seek(number(rows.start)) as usize;
+    if !rows.contains(&row) {
+        return None;
+    }
+    let count = cursor.count();
+    cursor.advance();
+    Some((number(row - rows.start), count))
+}
+
+/// BM25 of every item that passes and has a word, ascending by slot.
+fn by_words(
     question: &Question<'_>,
     number: usize,
     index: &Index,
-    passes: &[bool],
+    passes: &Bitmap,
 ) -> Vec<Keyword> {
-    let keyword = &question.keyword;
-    let mut scores = vec![Keyword::default(); index.items.len()];
-    let mut by_passage = vec![Gain::default(); index.passages.len()];
-    let mut whole_tf = vec![0_u32; index.items.len()];
-    let mut touched = Vec::new();
-    for term in &keyword.terms {
-        let Some(postings) = index.postings(question.query.spelt(number, &term.text)) else {
-            continue;
-        };
-        for &(passage, tf) in &postings.list {
-            let Passed(item, len) = match passed(index, passes, passage) {
-                Some(passed) => passed,
-                None => continue,
-            };
-            by_passage[passage as usize] += keyword.in_passage(term, tf, len);
-            if whole_tf[item] == 0 {
-                touched.push(item);
-            }
-            whole_tf[item] = whole_tf[item].saturating_add(tf);
-        }
-        for item in touched.drain(..) {
-            let tf = std::mem::take(&mut whole_tf[item]);
-            scores[item].whole += keyword.in_whole(term, tf, index.items[item].len);
-        }
+    if question.keyword.terms.is_empty() {
+        return Vec::new();
     }
-    for (passage, gain) in index.passages.iter().zip(by_passage) {
-        if gain.score > 0.0 {
-            scores[passage.item as usize].offer(gain, passage.n);
-        }
+    let parts: Vec<&Part> = index.parts().collect();
+    let views: Vec<SegmentView<'_>> = parts
+        .iter()
+        .map(|part| view(question, number, part, passes))
+        .collect();
+    let scoring = question.keyword.scoring(question.query.recipe);
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut found = Vec::new();
+        score_all(&scoring, &views, scratch, |it| {
+            found.push(found_by_words(parts[it.segment], it));
+        });
+        found
+    })
+}
+
+thread_local! {
+    /// Memory that one question after the other uses.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// A part as ranking by words sees it.
+fn view<'a>(
+    question: &Question<'_>,
+    number: usize,
+    part: &'a Part,
+    passes: &'a Bitmap,
+) -> SegmentView<'a> {
+    let list = |term: &WeightedTerm| {
+        let spelt = question.query.spelt(number, &term.text);
+        Some(part.passages.words.get(spelt)?.list)
+    };
+    SegmentView {
+        rows: part.passages.rows(&part.items.lens),
+        passes: Some(&passes.words()[part.base / 64..]),
+        lists: question.keyword.terms.iter().map(list).collect(),
     }
-    scores
+}
+
+fn found_by_words(part: &Part, scored: Scored) -> Keyword {
+    let first = part.passages.first_row(scored.item);
+    Keyword {
+        slot: part.base + scored.item as usize,
+        gain: Gain {
+            score: scored.score,
+            toward_match: scored.toward_match,
+        },
+        n: scored.row - first,
+    }
 }
 
 /// The cosines of every item that has a vector of the direction's model, by slot.
 fn likenesses(
     direction: Option<&Direction<'_>>,
     index: &Index,
-    passes: &[bool],
+    passes: &Bitmap,
 ) -> Vec<Option<Likeness>> {
-    let mut scores = vec![None; index.items.len()];
     let Some(direction) = direction else {
-        return scores;
+        return vec![None; index.slots()];
     };
     let is_models = direction.vector.kind == VectorKind::Model;
-    let Some((set, vectors)) =
-        index.vectors(direction.vector.model, direction.prepared.dimension())
-    else {
-        return scores;
+    let model = direction.vector.model;
+    let likeness = |(slot, near): (usize, Option<Nearness>)| {
+        let near = near?;
+        let of_mean = || {
+            let dimension = direction.prepared.dimension();
+            index.cosine_of_mean(model, dimension, slot, &near)
+        };
+        Some(Likeness {
+            best: near.best,
+            n: near.n,
+            rank: if is_models {
+                0.5 * near.best + 0.5 * of_mean()
+            } else {
+                near.best
+            },
+        })
     };
-    let cosines = vectors.cosines(&direction.prepared, passes);
-    for (slot, item) in index.items.iter().enumerate() {
-        if !passes[slot] {
-            continue;
-        }
-        let places = || item.vectors.iter().filter(|place| place.set == set);
-        let mut sum = 0.0;
-        let mut count = 0;
-        let mut best: Option<Likeness> = None;
-        for place in places() {
-            let cosine = cosines[place.row as usize];
-            sum += cosine;
-            count += 1;
-            if best.is_none_or(|best| cosine > best.best) {
-                best = Some(Likeness {
-                    best: cosine,
-                    n: place.n,
-                    rank: cosine,
-                });
-            }
-        }
-        if let Some(best) = &mut best
-            && count > 1
-            && is_models
-        {
-            let slot = crate::index::slot(slot);
-            if let Some(norm) = vectors.sum_norm(slot, places().map(|place| place.row)) {
-                best.rank = 0.5 * best.best + 0.5 * sum / norm;
-            }
-        }
-        scores[slot] = best;
-    }
-    scores
-}
-
-/// A passage's item slot and length.
-struct Passed(usize, u32);
-
-fn passed(index: &Index, passes: &[bool], passage: u32) -> Option<Passed> {
-    let passage = index.passages[passage as usize];
-    let item = passage.item as usize;
-    (passage.item != GONE && passes[item]).then_some(Passed(item, passage.len))
-}
-
-/// Which items of an index a filter lets through, by slot.
-fn passing(index: &Index, filter: &Filter) -> Vec<bool> {
-    let states: Vec<u32> = ids(index, &filter.states);
-    let groups: Vec<Vec<u32>> = filter.labels.iter().map(|it| ids(index, it)).collect();
-    let passes = |item: &Item| {
-        item.live
-            && (filter.kinds.is_empty() || filter.kinds.contains(&item.item.kind))
-            && (filter.states.is_empty() || states.contains(&item.state))
-            && filter.after.is_none_or(|after| item.time >= after)
-            && filter.before.is_none_or(|before| item.time < before)
-            && groups.iter().all(|group| {
-                group
-                    .iter()
-                    .any(|label| item.labels.binary_search(label).is_ok())
-            })
-    };
-    index.items.iter().map(passes).collect()
-}
-
-/// The numbers of the names that the index knows.
-fn ids(index: &Index, names: &[String]) -> Vec<u32> {
-    names
-        .iter()
-        .filter_map(|name| index.name_id(name))
-        .collect()
-}
-
-/// An item's passages in a posting list, with their counts.
-fn occurrences<'a>(
-    list: &'a [(u32, u32)],
-    item: &'a Item,
-) -> impl Iterator<Item = (u32, u32)> + 'a {
-    item.passages.iter().filter_map(|passage| {
-        let at = list
-            .binary_search_by_key(passage, |(other, _)| *other)
-            .ok()?;
-        Some(list[at])
-    })
+    let near = index.nearness(model, &direction.prepared, passes);
+    near.into_iter().enumerate().map(likeness).collect()
 }

@@ -85,7 +85,10 @@ pub(super) fn is_dialogue(query: &Query, scopes: &[Scope<'_>]) -> bool {
 
 fn turns_in_scope(scope: &Scope<'_>) -> usize {
     let turns = &scope.index.sessions().turns;
-    turns.iter().filter(|turn| scope.passes[turn.slot]).count()
+    turns
+        .iter()
+        .filter(|turn| scope.passes.contains(turn.slot))
+        .count()
 }
 
 /// What a question says of dates and speakers.
@@ -182,7 +185,7 @@ impl<'a> Board<'a> {
             .iter()
             .zip(arms)
             .map(|(turn, arms)| Scored {
-                passes: self.scope.passes[turn.slot],
+                passes: self.scope.passes.contains(turn.slot),
                 sum: *arms,
                 is_found: *arms > 0,
                 ..Scored::default()

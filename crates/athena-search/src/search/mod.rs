@@ -57,7 +57,7 @@ pub fn search(indexes: &[&Index], query: &Query) -> Answer {
     }
     let vectors = watch.lap();
 
-    let mut candidates = candidates(query, &scopes);
+    let mut candidates = candidates(&scopes);
     let is_dialogue = dialogue::is_dialogue(query, &scopes);
     let blend = Blend::new(&question, &scopes, &candidates, is_dialogue);
     blend.score(&mut candidates);
@@ -102,10 +102,10 @@ pub fn search(indexes: &[&Index], query: &Query) -> Answer {
 }
 
 /// Everything in scope that an arm finds.
-fn candidates(query: &Query, scopes: &[Scope<'_>]) -> Vec<Candidate> {
+fn candidates(scopes: &[Scope<'_>]) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for scope in scopes {
-        let found = scope.found(query.recipe);
+        let found = scope.found();
         let candidate = |it: arms::Found| Candidate::new(scope.number, scope.uid(it.slot), it);
         candidates.extend(found.map(candidate));
     }
@@ -138,8 +138,7 @@ impl Ranking<'_> {
 
     fn keyword_share(&self, candidate: &Candidate) -> f64 {
         let keyword = self.scopes[candidate.scope].keyword(candidate.found.slot);
-        let total = keyword.total(self.question.query.recipe);
-        self.question.keyword.share(total)
+        self.question.keyword.share(keyword.gain)
     }
 
     fn likeness(&self, candidate: &Candidate) -> Option<Likeness> {

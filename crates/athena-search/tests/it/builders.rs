@@ -141,6 +141,14 @@ pub(crate) fn lexical(values: &[f32]) -> Option<QueryVector> {
     })
 }
 
+pub(crate) fn model(values: &[f32]) -> Option<QueryVector> {
+    Some(QueryVector {
+        model: 1,
+        values: values.to_vec(),
+        kind: VectorKind::Model,
+    })
+}
+
 pub(crate) fn ids(answer: &Answer) -> Vec<i64> {
     answer.hits.iter().map(|hit| hit.item.id).collect()
 }

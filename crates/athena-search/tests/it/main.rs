@@ -8,3 +8,4 @@ mod log;
 mod oracle;
 mod ranking;
 mod records;
+mod segments;

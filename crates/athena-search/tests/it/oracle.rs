@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use athena_search::{
     Attributes, Index, Mode, PreparedQuery, Query, QueryVector, Record, StoredVector, VectorKind,
-    WORDS_WEIGHT, Weights, ln, record, search, segment,
+    WORDS_WEIGHT, Weights, ln, record, search, segment::Segment,
 };
 use proptest::prelude::*;
 
@@ -299,11 +299,10 @@ proptest! {
             direct.apply(*seq, record.clone());
             from_rows.apply(*seq, record::decode(&record::encode(record)).unwrap());
         }
-        for chunk in segment::encode(&rows) {
-            for (seq, record) in segment::decode(&chunk).unwrap() {
-                from_segments.apply(seq, record);
-            }
-        }
+        let records = rows.iter().map(|(_, record)| record.clone());
+        let last = i64::try_from(rows.len()).unwrap();
+        let chunks = Segment::build(1, last, records).unwrap().chunks();
+        from_segments.attach(Segment::from_chunks(1, last, chunks).unwrap());
         let expected = search(&[&direct], &query);
         prop_assert_eq!(&search(&[&from_rows], &query), &expected);
         prop_assert_eq!(&search(&[&from_segments], &query), &expected);

@@ -1,7 +1,7 @@
 //! Records and segments as bytes.
 
 use athena_search::{
-    Attributes, FormatError, ItemRef, Kind, Record, StoredVector, WHOLE, record, segment,
+    Attributes, FormatError, ItemRef, Kind, Record, StoredVector, WHOLE, record, segment::Segment,
 };
 use proptest::prelude::*;
 
@@ -79,10 +79,6 @@ fn any_record() -> impl Strategy<Value = Record> {
     prop_oneof![4 => passage, 1 => vector, 1 => attributes, 1 => remove]
 }
 
-fn any_rows() -> impl Strategy<Value = Vec<(i64, Record)>> {
-    proptest::collection::vec((any::<i64>(), any_record()), 0..30)
-}
-
 proptest! {
     #[test]
     fn a_record_comes_back(record in any_record()) {
@@ -112,32 +108,7 @@ proptest! {
             if let Ok(record) = record::decode(bytes) {
                 prop_assert_eq!(record::decode(&record::encode(&record)), Ok(record));
             }
-            prop_assert!(segment::decode(bytes).is_err());
         }
-    }
-
-    #[test]
-    fn a_segment_comes_back(rows in any_rows()) {
-        let chunks = segment::encode(&rows);
-        let mut back = Vec::new();
-        for chunk in &chunks {
-            back.extend(segment::decode(chunk).unwrap());
-        }
-        prop_assert_eq!(back, rows);
-    }
-
-    #[test]
-    fn a_damaged_chunk_is_an_error(
-        rows in any_rows().prop_filter("empty", |rows| !rows.is_empty()),
-        at: prop::sample::Index,
-        flip in 1_u8..,
-    ) {
-        let mut chunk = segment::encode(&rows).remove(0);
-        let at = at.index(chunk.len());
-        chunk[at] ^= flip;
-        prop_assert!(segment::decode(&chunk).is_err());
-        chunk[at] ^= flip;
-        prop_assert!(segment::decode(&chunk[..at]).is_err());
     }
 }
 
@@ -148,9 +119,6 @@ fn another_version_is_named() {
     bytes[0] = 9;
     let refused = FormatError::Version { found: 9, known: 2 };
     assert_eq!(record::decode(&bytes), Err(refused));
-    let mut chunk = segment::encode(&[(1, Record::Remove { item })]).remove(0);
-    chunk[0] = 9;
-    assert_eq!(segment::decode(&chunk), Err(refused));
 }
 
 #[test]
@@ -161,10 +129,10 @@ fn a_usefulness_above_one_is_refused() {
     };
     let item = crate::builders::memory(1);
     let record = Record::Attributes { item, attributes };
-    let refused = Err(FormatError::Corrupt("a usefulness is above 1"));
-    assert_eq!(record::decode(&record::encode(&record)), refused);
-    let chunk = segment::encode(&[(1, record)]).remove(0);
-    assert!(segment::decode(&chunk).is_err());
+    let refused = FormatError::Corrupt("a usefulness is above 1");
+    assert_eq!(record::decode(&record::encode(&record)), Err(refused));
+    let chunks = Segment::build(1, 1, [record]).unwrap().chunks();
+    assert_eq!(Segment::from_chunks(1, 1, chunks).unwrap_err(), refused);
 }
 
 #[test]
@@ -175,31 +143,4 @@ fn a_vector_takes_a_byte_a_component() {
         vector: StoredVector::new(1, &[0.5; 768]).unwrap(),
     };
     assert!(record::encode(&record).len() < 768 + 16);
-}
-
-#[test]
-fn chunks_stay_within_a_mebibyte() {
-    let rows: Vec<(i64, Record)> = (0..6_000)
-        .map(|id| {
-            let values: Vec<f32> = (0..512_u16)
-                .map(|n| f32::from(n).mul_add(0.001, 0.1 + (id % 7) as f32))
-                .collect();
-            let mut records = crate::builders::item(id, &format!("memory number {id}"))
-                .vector(&values)
-                .records();
-            (id + 1, records.remove(0))
-        })
-        .collect();
-    let chunks = segment::encode(&rows);
-    assert!(chunks.len() > 2);
-    assert!(
-        chunks
-            .iter()
-            .all(|chunk| chunk.len() <= segment::CHUNK_BYTES)
-    );
-    let back: Vec<(i64, Record)> = chunks
-        .iter()
-        .flat_map(|chunk| segment::decode(chunk).unwrap())
-        .collect();
-    assert_eq!(back, rows);
 }

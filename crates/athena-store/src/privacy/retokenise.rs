@@ -9,7 +9,7 @@ use super::rotation::{ACTION, Told, check_current, told_of};
 use super::sql::{self, RenewedRow};
 use crate::classes::TableClasses;
 use crate::store::{Intent, Store};
-use crate::{Write, idempotency, seal, write};
+use crate::{Write, idempotency, segments, write};
 use athena_core::{Ctx, Error, Result};
 use athena_db::{Dialect, Executor, Params, Row, Schema, Value};
 use athena_privacy::{tokens, with_tokens_replaced};
@@ -66,10 +66,10 @@ pub(super) async fn retokenise(ctx: &Ctx, to: &str, told: Told<'_>) -> Result<Re
             break;
         }
     }
-    let projects = seal::logged_projects(ctx.db()).await?;
+    let projects = segments::sql::logged_projects(ctx.db()).await?;
     for (project, number) in projects.iter().zip(0..) {
         told(told_of("clearing the search log", number, projects.len()));
-        seal::clear_void(ctx, Intent::new(ACTION), *project).await?;
+        segments::clear_void(ctx, Intent::new(ACTION), *project).await?;
     }
     done.tokens = forget_old(ctx, to).await?;
     Ok(done)

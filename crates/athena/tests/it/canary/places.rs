@@ -133,22 +133,20 @@ pub(crate) fn rows(backup: &Path) -> Vec<u8> {
         for Scalar(table) in tables {
             let rows = db.fetch_rows(format!("SELECT * FROM {table}"), params! {}, usize::MAX);
             for row in rows.await.unwrap() {
-                say(&table, &row, &mut said);
+                say(&row, &mut said);
             }
         }
+        let records = athena_testkit::logged_records(&db).await;
+        said.extend_from_slice(format!("{records:?}").as_bytes());
         db.close().await.unwrap();
         said
     })
 }
 
-fn say(table: &str, row: &Row, said: &mut Vec<u8>) {
+fn say(row: &Row, said: &mut Vec<u8>) {
     for value in row.values() {
         match value {
             Value::Text(text) => said.extend_from_slice(text.as_bytes()),
-            Value::Bytes(chunk) if table == "search_segments" => {
-                let records = athena_search::segment::decode(chunk).unwrap();
-                said.extend_from_slice(format!("{records:?}").as_bytes());
-            }
             Value::Bytes(bytes) => said.extend_from_slice(bytes),
             _ => {}
         }

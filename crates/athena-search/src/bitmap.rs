@@ -1,0 +1,104 @@
+//! Sets of small numbers, one bit each.
+
+/// A set of numbers below its length.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Bitmap {
+    words: Vec<u64>,
+}
+
+impl Bitmap {
+    /// Returns a set with room for numbers below `len`, empty or with all of them.
+    pub(crate) fn new(len: usize, full: bool) -> Self {
+        let mut words = vec![if full { u64::MAX } else { 0 }; len.div_ceil(64)];
+        if let Some(last) = words.last_mut()
+            && full
+            && !len.is_multiple_of(64)
+        {
+            *last = (1 << (len % 64)) - 1;
+        }
+        Self { words }
+    }
+
+    /// Makes room for numbers below `len`.
+    pub(crate) fn grow(&mut self, len: usize) {
+        self.words.resize(len.div_ceil(64).max(self.words.len()), 0);
+    }
+
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    pub(crate) fn contains(&self, at: usize) -> bool {
+        self.words
+            .get(at / 64)
+            .is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    pub(crate) fn insert(&mut self, at: usize) {
+        self.words[at / 64] |= 1 << (at % 64);
+    }
+
+    pub(crate) fn remove(&mut self, at: usize) {
+        self.words[at / 64] &= !(1 << (at % 64));
+    }
+
+    pub(crate) fn set(&mut self, at: usize, on: bool) {
+        if on {
+            self.insert(at);
+        } else {
+            self.remove(at);
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        let ones = |word: &u64| word.count_ones() as usize;
+        self.words.iter().map(ones).sum()
+    }
+
+    /// Keeps what both sets have.
+    pub(crate) fn intersect(&mut self, other: &Self) {
+        let others = other.words.iter().copied().chain(std::iter::repeat(0));
+        for (word, other) in self.words.iter_mut().zip(others) {
+            *word &= other;
+        }
+    }
+
+    /// Returns the numbers, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().flat_map(|(at, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
+                rest &= rest - 1;
+                Some(at * 64 + bit)
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_what_was_put_in() {
+        let mut set = Bitmap::new(130, false);
+        for at in [0, 63, 64, 129] {
+            set.insert(at);
+        }
+        set.remove(64);
+        assert_eq!(set.iter().collect::<Vec<_>>(), [0, 63, 129]);
+        assert_eq!(set.count(), 3);
+        assert!(set.contains(129) && !set.contains(64) && !set.contains(9_999));
+    }
+
+    #[test]
+    fn a_full_set_ends_at_its_length() {
+        for len in [0, 1, 63, 64, 65, 128] {
+            assert_eq!(Bitmap::new(len, true).count(), len);
+        }
+        let mut set = Bitmap::new(70, true);
+        set.intersect(&Bitmap::new(10, true));
+        assert_eq!(set.count(), 10);
+    }
+}

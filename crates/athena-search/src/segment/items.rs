@@ -1,0 +1,370 @@
+//! The items of a segment, column by column.
+
+use std::collections::HashMap;
+
+use super::chunk::{put_column, read_column, read_column_of};
+use super::names::Names;
+use crate::bitmap::Bitmap;
+use crate::codec::{FormatError, Reader};
+use crate::query::Filter;
+use crate::record::{Attributes, ItemRef, Kind};
+
+/// Items by number, ascending in the order of the log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Items {
+    kinds: Vec<u8>,
+    ids: Vec<i64>,
+    uids: Vec<[u8; 16]>,
+    times: Vec<i64>,
+    positions: Vec<i64>,
+    usefulness: Vec<u16>,
+    states: Vec<u32>,
+    /// Where each item's labels end; they start where the ones before end.
+    label_ends: Vec<u32>,
+    labels: Vec<u32>,
+    /// Labels that were changed, by item.
+    relabelled: HashMap<u32, Box<[u32]>>,
+    /// The items of each label, for segments that are large and do not grow.
+    by_label: Option<ByLabel>,
+    /// The words of each item's whole text.
+    pub(crate) lens: Vec<u32>,
+}
+
+/// For each label its items: those between its end and that of the one before.
+#[derive(Debug, Clone, Default)]
+struct ByLabel {
+    labels: Vec<u32>,
+    ends: Vec<u32>,
+    items: Vec<u32>,
+}
+
+/// A filter with its names as an index knows them.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    filter: &'a Filter,
+    states: Vec<u32>,
+    groups: Vec<Vec<u32>>,
+}
+
+/// The position of an item that has none.
+const NOWHERE: i64 = i64::MIN;
+
+/// What an item is called that was taken out for good.
+pub(crate) const BLANK: ItemRef = ItemRef {
+    kind: Kind(u8::MAX),
+    id: i64::MIN,
+};
+
+impl<'a> Wanted<'a> {
+    pub(crate) fn new(filter: &'a Filter, names: &Names) -> Self {
+        let known = |wanted: &[String]| -> Vec<u32> {
+            wanted.iter().filter_map(|name| names.id(name)).collect()
+        };
+        Self {
+            filter,
+            states: known(&filter.states),
+            groups: filter.labels.iter().map(|group| known(group)).collect(),
+        }
+    }
+
+    /// Tells whether everything passes.
+    pub(crate) fn is_everything(&self) -> bool {
+        *self.filter == Filter::default()
+    }
+}
+
+impl Items {
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Returns about how many bytes of memory the items take.
+    pub(crate) fn bytes(&self) -> usize {
+        // Kind, id, uid, time, position, usefulness, state, end of labels, length.
+        const ITEM: usize = 1 + 8 + 16 + 8 + 8 + 2 + 4 + 4 + 4;
+        let by_label = self.by_label.as_ref().map_or(0, |it| it.items.len());
+        self.len() * ITEM + (self.labels.len() + by_label) * 4 + self.relabelled.len() * 64
+    }
+
+    pub(crate) fn item(&self, at: usize) -> ItemRef {
+        ItemRef {
+            kind: Kind(self.kinds[at]),
+            id: self.ids[at],
+        }
+    }
+
+    pub(crate) fn uid(&self, at: usize) -> [u8; 16] {
+        self.uids[at]
+    }
+
+    pub(crate) fn time(&self, at: usize) -> i64 {
+        self.times[at]
+    }
+
+    /// Returns the place of an item within its session, if it was told.
+    pub(crate) fn position(&self, at: usize) -> Option<i64> {
+        Some(self.positions[at]).filter(|position| *position != NOWHERE)
+    }
+
+    /// Returns how useful an item has proved, in thousandths.
+    pub(crate) fn usefulness(&self, at: usize) -> u16 {
+        self.usefulness[at]
+    }
+
+    /// Returns the labels of an item.
+    pub(crate) fn labels(&self, at: usize) -> &[u32] {
+        if !self.relabelled.is_empty()
+            && let Some(labels) = u32::try_from(at)
+                .ok()
+                .and_then(|at| self.relabelled.get(&at))
+        {
+            return labels;
+        }
+        let start = if at == 0 { 0 } else { self.label_ends[at - 1] };
+        &self.labels[start as usize..self.label_ends[at] as usize]
+    }
+
+    pub(crate) fn push(&mut self, item: ItemRef, attributes: &Attributes, names: &mut Names) {
+        let (state, labels) = numbered(attributes, names);
+        self.kinds.push(item.kind.0);
+        self.ids.push(item.id);
+        self.uids.push(attributes.uid);
+        self.times.push(attributes.time);
+        self.positions.push(attributes.position.unwrap_or(NOWHERE));
+        self.usefulness.push(attributes.usefulness);
+        self.states.push(state);
+        self.labels.extend(labels);
+        self.label_ends.push(super::number(self.labels.len()));
+        self.lens.push(0);
+    }
+
+    /// Gives an item other attributes.
+    pub(crate) fn change(&mut self, at: usize, attributes: &Attributes, names: &mut Names) {
+        let (state, labels) = numbered(attributes, names);
+        self.uids[at] = attributes.uid;
+        self.times[at] = attributes.time;
+        self.positions[at] = attributes.position.unwrap_or(NOWHERE);
+        self.usefulness[at] = attributes.usefulness;
+        self.states[at] = state;
+        if *self.labels(at) != *labels {
+            self.relabelled.insert(super::number(at), labels.into());
+        }
+    }
+
+    pub(crate) fn attributes(&self, at: usize, names: &Names) -> Attributes {
+        Attributes {
+            uid: self.uids[at],
+            state: names.text(self.states[at]).to_owned(),
+            labels: self
+                .labels(at)
+                .iter()
+                .map(|label| names.text(*label).to_owned())
+                .collect(),
+            time: self.times[at],
+            position: self.position(at),
+            usefulness: self.usefulness[at],
+        }
+    }
+
+    /// Tells whether the items ascend, so that they are found by halving.
+    pub(crate) fn ascend(&self) -> bool {
+        let refs = (0..self.len()).map(|at| self.item(at));
+        refs.is_sorted_by(|a, b| a < b)
+    }
+
+    /// Returns the number of an item, where they ascend.
+    pub(crate) fn find_ascending(&self, item: ItemRef) -> Option<usize> {
+        let at = self.kinds.partition_point(|kind| *kind < item.kind.0);
+        let end = self.kinds.partition_point(|kind| *kind <= item.kind.0);
+        let found = self.ids[at..end].binary_search(&item.id).ok()?;
+        Some(at + found)
+    }
+
+    /// Makes the items of each label known, so that a filter need not look at every item.
+    pub(crate) fn group_by_label(&mut self) {
+        let mut pairs: Vec<(u32, u32)> = Vec::with_capacity(self.labels.len());
+        for at in 0..self.len() {
+            let item = super::number(at);
+            pairs.extend(self.labels(at).iter().map(|label| (*label, item)));
+        }
+        pairs.sort_unstable();
+        let mut grouped = ByLabel::default();
+        for (label, item) in pairs {
+            if grouped.labels.last() != Some(&label) {
+                grouped.labels.push(label);
+                grouped.ends.push(super::number(grouped.items.len()));
+            }
+            grouped.items.push(item);
+            if let Some(end) = grouped.ends.last_mut() {
+                *end = super::number(grouped.items.len());
+            }
+        }
+        self.by_label = Some(grouped);
+    }
+
+    /// Keeps in a set of items, those from `base` on, the ones that a filter lets through.
+    pub(crate) fn filter(&self, wanted: &Wanted<'_>, base: usize, passing: &mut Bitmap) {
+        let mut passes = Bitmap::new(self.len(), true);
+        self.filter_columns(wanted, &mut passes);
+        for group in &wanted.groups {
+            passes.intersect(&self.with_any(group));
+        }
+        for at in 0..self.len() {
+            if !passes.contains(at) {
+                passing.remove(base + at);
+            }
+        }
+    }
+
+    fn filter_columns(&self, wanted: &Wanted<'_>, passes: &mut Bitmap) {
+        let filter = wanted.filter;
+        let mut keep = |test: &dyn Fn(usize) -> bool| {
+            for at in 0..self.len() {
+                if !test(at) {
+                    passes.remove(at);
+                }
+            }
+        };
+        if !filter.kinds.is_empty() {
+            keep(&|at| filter.kinds.contains(&Kind(self.kinds[at])));
+        }
+        if !filter.states.is_empty() {
+            keep(&|at| wanted.states.contains(&self.states[at]));
+        }
+        if let Some(after) = filter.after {
+            keep(&|at| self.times[at] >= after);
+        }
+        if let Some(before) = filter.before {
+            keep(&|at| self.times[at] < before);
+        }
+    }
+
+    /// The items that have any of some labels.
+    fn with_any(&self, group: &[u32]) -> Bitmap {
+        let mut found = Bitmap::new(self.len(), false);
+        let has = |at: usize| group.iter().any(|label| self.labels(at).contains(label));
+        let Some(by_label) = &self.by_label else {
+            (0..self.len())
+                .filter(|at| has(*at))
+                .for_each(|at| found.insert(at));
+            return found;
+        };
+        for label in group {
+            for item in by_label.items(*label) {
+                found.insert(*item as usize);
+            }
+        }
+        for at in self.relabelled.keys() {
+            found.set(*at as usize, has(*at as usize));
+        }
+        found
+    }
+}
+
+/// The bytes.
+impl Items {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        put_column(out, &self.kinds);
+        put_column(out, &self.ids);
+        put_column(out, &self.uids);
+        put_column(out, &self.times);
+        put_column(out, &self.positions);
+        put_column(out, &self.usefulness);
+        put_column(out, &self.states);
+        let mut ends = Vec::with_capacity(self.len());
+        let mut labels = Vec::with_capacity(self.labels.len());
+        for at in 0..self.len() {
+            labels.extend_from_slice(self.labels(at));
+            ends.push(super::number(labels.len()));
+        }
+        put_column(out, &ends);
+        put_column(out, &labels);
+        put_column(out, &self.lens);
+    }
+
+    /// Reads items whose states and labels are below `names`.
+    pub(super) fn read(reader: &mut Reader<'_>, names: usize) -> Result<Self, FormatError> {
+        let kinds: Vec<u8> = read_column(reader)?;
+        let count = kinds.len();
+        let items = Self {
+            kinds,
+            ids: read_column_of(reader, count)?,
+            uids: read_column_of(reader, count)?,
+            times: read_column_of(reader, count)?,
+            positions: read_column_of(reader, count)?,
+            usefulness: read_column_of(reader, count)?,
+            states: read_column_of(reader, count)?,
+            label_ends: read_column_of(reader, count)?,
+            labels: read_column(reader)?,
+            lens: read_column_of(reader, count)?,
+            relabelled: HashMap::new(),
+            by_label: None,
+        };
+        let numbers = items.states.iter().chain(&items.labels);
+        let ends = items.label_ends.is_sorted()
+            && items.label_ends.last().copied().unwrap_or(0) as usize == items.labels.len();
+        if !ends || numbers.copied().any(|number| number as usize >= names) {
+            return Err(FormatError::Corrupt(
+                "the labels of items contradict themselves",
+            ));
+        }
+        if items
+            .usefulness
+            .iter()
+            .any(|it| *it > Attributes::FULL_USEFULNESS)
+        {
+            return Err(FormatError::Corrupt("a usefulness is above 1"));
+        }
+        Ok(items)
+    }
+
+    /// Returns the numbers of all states and labels, repetitions included.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + '_ {
+        let labels = (0..self.len()).flat_map(|at| self.labels(at));
+        self.states.iter().chain(labels).copied()
+    }
+
+    /// Replaces the numbers of states and labels by others.
+    pub(crate) fn renumber(&mut self, numbers: &[u32]) {
+        let relabelled = self.relabelled.values_mut().flatten();
+        let all = self.states.iter_mut().chain(&mut self.labels);
+        for number in all.chain(relabelled) {
+            *number = numbers[*number as usize];
+        }
+    }
+
+    /// Makes an item say nothing.
+    pub(super) fn blank(&mut self, at: usize, nothing: u32) {
+        self.kinds[at] = BLANK.kind.0;
+        self.ids[at] = BLANK.id;
+        self.uids[at] = [0; 16];
+        self.times[at] = 0;
+        self.positions[at] = NOWHERE;
+        self.usefulness[at] = 0;
+        self.states[at] = nothing;
+        self.lens[at] = 0;
+        self.relabelled.insert(super::number(at), Box::default());
+    }
+}
+
+impl ByLabel {
+    fn items(&self, label: u32) -> &[u32] {
+        let Ok(at) = self.labels.binary_search(&label) else {
+            return &[];
+        };
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.items[start as usize..self.ends[at] as usize]
+    }
+}
+
+/// The state and the labels as numbers, each label once.
+fn numbered(attributes: &Attributes, names: &mut Names) -> (u32, Vec<u32>) {
+    let mut labels: Vec<u32> = attributes
+        .labels
+        .iter()
+        .map(|it| names.number(it))
+        .collect();
+    labels.sort_unstable();
+    labels.dedup();
+    (names.number(&attributes.state), labels)
+}

@@ -1,0 +1,473 @@
+//! A stretch of the log as columns: items, passages, words and vectors.
+//!
+//! A [`Segment`] is made of the records of a stretch ([`Segment::build`]), holds what they come to,
+//! and is stored as [`Chunk`]s that are read back without looking at single rows. It never
+//! changes, but for what [`Segment::blank`] takes out for good. What a stretch did to items from
+//! before it (other attributes, late vectors, their end) is kept beside, and takes effect when the
+//! segment is attached to an [`Index`](crate::Index).
+
+mod chunk;
+mod draft;
+mod items;
+mod names;
+mod vectors;
+mod words;
+
+use std::collections::HashSet;
+
+use crate::codec::{FormatError, Reader, put_bytes, put_varint};
+use crate::record::{Attributes, ItemRef, Kind, Record};
+pub(crate) use chunk::VERSION;
+pub use chunk::{CHUNK_BYTES, Chunk, ChunkKind};
+use chunk::{joined, put_column, read_column, read_column_of, split};
+use draft::Draft;
+pub(crate) use items::{BLANK, Items, Wanted};
+pub(crate) use names::Names;
+pub(crate) use vectors::Vectors;
+pub(crate) use words::{Occurrences, Passages, Words, pairs};
+
+/// What a stretch of the log comes to.
+#[derive(Debug, Clone, Default)]
+pub struct Segment {
+    first: i64,
+    last: i64,
+    /// States and labels; the items' numbers are of these.
+    pub(crate) names: Names,
+    pub(crate) items: Items,
+    pub(crate) passages: Passages,
+    /// Vectors of the items, by model.
+    pub(crate) vectors: Vec<Vectors>,
+    /// What happened to items from before.
+    pub(crate) earlier: Earlier,
+}
+
+/// What a stretch did to items from before it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Earlier {
+    /// Items that are gone, or begun anew in the stretch.
+    pub(crate) removed: Vec<ItemRef>,
+    /// Items with other attributes, with the numbers of these in `attributes`.
+    pub(crate) changed: Vec<ItemRef>,
+    attributes: Items,
+    /// Items that vectors came for, ...
+    pub(crate) late: Vec<ItemRef>,
+    /// ... whose owners are numbers in `late`.
+    pub(crate) vectors: Vec<Vectors>,
+}
+
+impl Earlier {
+    /// Returns the new attributes of the item with a number in `changed`.
+    pub(crate) fn attributes(&self, at: usize, names: &Names) -> Attributes {
+        self.attributes.attributes(at, names)
+    }
+}
+
+/// Returns a count as a number within a segment or an index.
+pub(crate) fn number(count: usize) -> u32 {
+    u32::try_from(count).expect("an index in memory has fewer than 2^32 rows")
+}
+
+impl Segment {
+    /// Returns what records come to, whose ordinals are `first` to `last`.
+    ///
+    /// The passages of an item must follow one another; one that does not is left out.
+    ///
+    /// # Errors
+    /// When the words exceed 4 GiB.
+    pub fn build(
+        first: i64,
+        last: i64,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Result<Self, FormatError> {
+        let draft = Draft::of(records);
+        let mut segment = Self {
+            first,
+            last,
+            ..Self::default()
+        };
+        for begun in &draft.items {
+            let item = segment.begin(begun.item, &begun.attributes);
+            for passage in &begun.passages {
+                let words = passage
+                    .terms
+                    .iter()
+                    .map(|(word, count)| (word.as_str(), *count));
+                segment.push_passage(item, words, passage.len);
+            }
+            for ((model, dimension, n), vector) in &begun.vectors {
+                set_of(&mut segment.vectors, *model, *dimension).push(item, *n, vector);
+            }
+        }
+        segment.earlier.removed = draft.removed.into_iter().collect();
+        for (item, attributes) in draft.changed {
+            segment.earlier.changed.push(item);
+            let held = &mut segment.earlier.attributes;
+            held.push(item, &attributes, &mut segment.names);
+        }
+        for ((item, model, dimension, n), vector) in draft.late {
+            let earlier = &mut segment.earlier;
+            if earlier.late.last() != Some(&item) {
+                earlier.late.push(item);
+            }
+            let owner = number(earlier.late.len() - 1);
+            set_of(&mut earlier.vectors, model, dimension).push(owner, n, &vector);
+        }
+        segment.seal_words(|_| true)?;
+        Ok(segment)
+    }
+
+    /// Returns what segments come to that follow one another.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn merge(segments: &[Self]) -> Result<Self, FormatError> {
+        let first = segments.first().map_or(1, Self::first_seq);
+        let last = segments.last().map_or(0, Self::last_seq);
+        Self::build(first, last, segments.iter().flat_map(Self::records))
+    }
+
+    /// Returns the first ordinal that the segment covers.
+    #[must_use]
+    pub fn first_seq(&self) -> i64 {
+        self.first
+    }
+
+    /// Returns the last ordinal that the segment covers.
+    #[must_use]
+    pub fn last_seq(&self) -> i64 {
+        self.last
+    }
+
+    /// Returns how many passages there are.
+    #[must_use]
+    pub fn passages(&self) -> usize {
+        self.passages.len()
+    }
+
+    /// Returns the items that were begun in the stretch.
+    pub fn items(&self) -> impl Iterator<Item = ItemRef> + '_ {
+        let items = (0..self.items.len()).map(|at| self.items.item(at));
+        items.filter(|item| *item != BLANK)
+    }
+
+    /// Returns every item that the segment says something about.
+    pub fn mentioned(&self) -> impl Iterator<Item = ItemRef> + '_ {
+        let earlier = self.earlier.changed.iter().chain(&self.earlier.late);
+        self.items().chain(earlier.copied())
+    }
+
+    /// Returns the records that come to this segment.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        let mut records: Vec<Record> = self
+            .earlier
+            .removed
+            .iter()
+            .map(|item| Record::Remove { item: *item })
+            .collect();
+        for (at, item) in self.earlier.changed.iter().enumerate() {
+            records.push(Record::Attributes {
+                item: *item,
+                attributes: self.earlier.attributes(at, &self.names),
+            });
+        }
+        for vectors in &self.earlier.vectors {
+            let item = |owner| self.earlier.late[owner as usize];
+            records.extend(vector_records(vectors, item));
+        }
+        records.extend(self.passage_records());
+        for vectors in &self.vectors {
+            let item = |owner| self.items.item(owner as usize);
+            records.extend(vector_records(vectors, item));
+        }
+        records
+    }
+
+    fn passage_records(&self) -> Vec<Record> {
+        let mut terms: Vec<Vec<(String, u32)>> = vec![Vec::new(); self.passages.len()];
+        self.passages.words.each(|word, occurrences| {
+            for (row, count) in pairs(occurrences.list).iter() {
+                terms[*row as usize].push((word.to_owned(), *count));
+            }
+        });
+        let mut records = Vec::with_capacity(terms.len());
+        let mut terms = terms.into_iter();
+        for at in 0..self.items.len() {
+            let rows = self.passages.rows_of(number(at));
+            let of = number(rows.len());
+            for (n, row) in (0..).zip(rows) {
+                let terms = terms.next().unwrap_or_default();
+                if self.items.item(at) != BLANK {
+                    records.push(Record::Passage {
+                        item: self.items.item(at),
+                        n,
+                        of,
+                        attributes: (n == 0).then(|| self.items.attributes(at, &self.names)),
+                        terms,
+                        len: self.passages.lens[row],
+                        vector: None,
+                    });
+                }
+            }
+        }
+        records
+    }
+
+    /// Takes out for good what the segment says about items; returns how many records that were.
+    ///
+    /// What is left stays where it is, so that few of the chunks become others.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn blank(&mut self, gone: &HashSet<ItemRef>) -> Result<usize, FormatError> {
+        let nothing = self.names.number("");
+        let mut blanked = HashSet::new();
+        let mut count = 0;
+        for at in 0..self.items.len() {
+            if gone.contains(&self.items.item(at)) {
+                let item = number(at);
+                let rows = self.passages.rows_of(item);
+                count += rows.len();
+                self.passages.lens[rows].fill(0);
+                self.vectors.iter_mut().for_each(|set| set.blank(item));
+                self.items.blank(at, nothing);
+                blanked.insert(item);
+            }
+        }
+        count += self.blank_earlier(gone, nothing);
+        if count > 0 {
+            let items = self.passages.items.clone();
+            self.seal_words(|row| !blanked.contains(&items[row as usize]))?;
+            self.forget_names();
+        }
+        Ok(count)
+    }
+
+    fn blank_earlier(&mut self, gone: &HashSet<ItemRef>, nothing: u32) -> usize {
+        let mut count = 0;
+        let earlier = &mut self.earlier;
+        for (at, item) in earlier.changed.iter_mut().enumerate() {
+            if gone.contains(item) {
+                earlier.attributes.blank(at, nothing);
+                *item = BLANK;
+                count += 1;
+            }
+        }
+        for (owner, item) in (0..).zip(&mut earlier.late) {
+            if gone.contains(item) {
+                earlier.vectors.iter_mut().for_each(|set| set.blank(owner));
+                *item = BLANK;
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Drops the names that nothing has any more.
+    fn forget_names(&mut self) {
+        let mut kept = Names::default();
+        let used = self
+            .items
+            .numbers()
+            .chain(self.earlier.attributes.numbers());
+        let used: HashSet<u32> = used.collect();
+        let numbers: Vec<u32> = (0..number(self.names.len()))
+            .map(|old| match used.contains(&old) {
+                true => kept.number(self.names.text(old)),
+                false => 0,
+            })
+            .collect();
+        self.items.renumber(&numbers);
+        self.earlier.attributes.renumber(&numbers);
+        self.names = kept;
+    }
+
+    /// Adds an item without passages; returns its number.
+    pub(crate) fn begin(&mut self, item: ItemRef, attributes: &Attributes) -> u32 {
+        self.items.push(item, attributes, &mut self.names);
+        number(self.items.len() - 1)
+    }
+
+    /// Adds a passage of the last item.
+    pub(crate) fn push_passage<'w>(
+        &mut self,
+        item: u32,
+        words: impl Iterator<Item = (&'w str, u32)>,
+        len: u32,
+    ) {
+        self.passages.push(item, words, len);
+        let whole = &mut self.items.lens[item as usize];
+        *whole = whole.saturating_add(len);
+    }
+
+    /// Makes a dictionary of the words of the rows that stay.
+    fn seal_words(&mut self, keep: impl Fn(u32) -> bool) -> Result<(), FormatError> {
+        let rows = self.passages.rows(&self.items.lens);
+        self.passages.words = Words::Sealed(self.passages.words.sealed(rows, keep)?);
+        Ok(())
+    }
+}
+
+/// Returns the vectors of a model, which are made if there are none.
+pub(crate) fn set_of(sets: &mut Vec<Vectors>, model: u32, dimension: usize) -> &mut Vectors {
+    let known = sets
+        .iter()
+        .position(|set| (set.model, set.dimension) == (model, dimension));
+    let at = known.unwrap_or_else(|| {
+        sets.push(Vectors::new(model, dimension));
+        sets.len() - 1
+    });
+    &mut sets[at]
+}
+
+fn vector_records(vectors: &Vectors, item: impl Fn(u32) -> ItemRef) -> Vec<Record> {
+    let record = |row: usize| {
+        let (owner, n) = vectors.owner(row)?;
+        let vector = vectors.vector(row);
+        let item = item(owner);
+        Some(Record::Vector { item, n, vector })
+    };
+    (0..vectors.len()).filter_map(record).collect()
+}
+
+/// The bytes.
+impl Segment {
+    /// Returns the segment as chunks.
+    #[must_use]
+    pub fn chunks(&self) -> Vec<Chunk> {
+        let mut items = Vec::new();
+        put_varint(&mut items, u64::from(crate::ANALYZER_VERSION));
+        put_varint(&mut items, self.names.len() as u64);
+        for name in 0..number(self.names.len()) {
+            put_bytes(&mut items, self.names.text(name).as_bytes());
+        }
+        self.items.put(&mut items);
+        put_refs(&mut items, &self.earlier.removed);
+        put_refs(&mut items, &self.earlier.changed);
+        self.earlier.attributes.put(&mut items);
+        put_refs(&mut items, &self.earlier.late);
+
+        let mut passages = Vec::new();
+        put_column(&mut passages, &self.passages.items);
+        put_column(&mut passages, &self.passages.lens);
+
+        let words = match &self.passages.words {
+            Words::Sealed(bytes) => bytes.as_slice(),
+            Words::Growing(_) => &[],
+        };
+
+        let mut vectors = Vec::new();
+        let mut components = Vec::new();
+        for sets in [&self.vectors, &self.earlier.vectors] {
+            put_varint(&mut vectors, sets.len() as u64);
+            for set in sets {
+                set.put_head(&mut vectors);
+                components.extend(set.components().iter().map(|value| value.cast_unsigned()));
+            }
+        }
+        [
+            split(ChunkKind::Items, &items),
+            split(ChunkKind::Passages, &passages),
+            split(ChunkKind::Words, words),
+            split(ChunkKind::Vectors, &vectors),
+            split(ChunkKind::Components, &components),
+        ]
+        .concat()
+    }
+
+    /// Reads a segment back from all of its chunks, in any order.
+    ///
+    /// # Errors
+    /// When a chunk is missing, of another version, fails its checksum, or contradicts another.
+    pub fn from_chunks(first: i64, last: i64, mut chunks: Vec<Chunk>) -> Result<Self, FormatError> {
+        chunks.sort_unstable_by_key(|chunk| (chunk.kind, chunk.part));
+        let mut segment = Self {
+            first,
+            last,
+            ..Self::default()
+        };
+        segment.read_items(&joined(&chunks, ChunkKind::Items)?)?;
+        segment.read_passages(&joined(&chunks, ChunkKind::Passages)?)?;
+        let words = joined(&chunks, ChunkKind::Words)?;
+        segment.check_words(&words)?;
+        segment.passages.words = Words::Sealed(words);
+        segment.read_vectors(
+            &joined(&chunks, ChunkKind::Vectors)?,
+            &joined(&chunks, ChunkKind::Components)?,
+        )?;
+        Ok(segment)
+    }
+
+    fn read_items(&mut self, body: &[u8]) -> Result<(), FormatError> {
+        let reader = &mut Reader::new(body);
+        let analyzer = reader.number()?;
+        if analyzer != crate::ANALYZER_VERSION {
+            return Err(FormatError::Analyzer {
+                found: analyzer,
+                known: crate::ANALYZER_VERSION,
+            });
+        }
+        for _ in 0..reader.count()? {
+            self.names.number(reader.text()?);
+        }
+        let names = self.names.len();
+        self.items = Items::read(reader, names)?;
+        self.earlier.removed = read_refs(reader)?;
+        self.earlier.changed = read_refs(reader)?;
+        self.earlier.attributes = Items::read(reader, names)?;
+        self.earlier.late = read_refs(reader)?;
+        if self.earlier.attributes.len() != self.earlier.changed.len() {
+            return Err(FormatError::Corrupt("columns differ in length"));
+        }
+        reader.end()
+    }
+
+    fn read_passages(&mut self, body: &[u8]) -> Result<(), FormatError> {
+        let reader = &mut Reader::new(body);
+        self.passages.items = read_column(reader)?;
+        self.passages.lens = read_column_of(reader, self.passages.items.len())?;
+        self.passages.rows(&self.items.lens).check()?;
+        reader.end()
+    }
+
+    fn read_vectors(&mut self, heads: &[u8], components: &[u8]) -> Result<(), FormatError> {
+        let (heads, components) = (&mut Reader::new(heads), &mut Reader::new(components));
+        let owners = [self.items.len(), self.earlier.late.len()];
+        let sets = [&mut self.vectors, &mut self.earlier.vectors];
+        for (sets, owners) in sets.into_iter().zip(owners) {
+            for _ in 0..heads.count()? {
+                sets.push(Vectors::read(heads, components, owners)?);
+            }
+        }
+        heads.end()?;
+        components.end()
+    }
+
+    fn check_words(&self, bytes: &[u8]) -> Result<(), FormatError> {
+        let dictionary = crate::postings::Dictionary::open(bytes)?;
+        if dictionary.rows() as usize == self.passages.len() {
+            Ok(())
+        } else {
+            Err(FormatError::Corrupt("the words are of other passages"))
+        }
+    }
+}
+
+fn put_refs(out: &mut Vec<u8>, items: &[ItemRef]) {
+    let kinds: Vec<u8> = items.iter().map(|item| item.kind.0).collect();
+    let ids: Vec<i64> = items.iter().map(|item| item.id).collect();
+    put_column(out, &kinds);
+    put_column(out, &ids);
+}
+
+fn read_refs(reader: &mut Reader<'_>) -> Result<Vec<ItemRef>, FormatError> {
+    let kinds: Vec<u8> = read_column(reader)?;
+    let ids: Vec<i64> = read_column_of(reader, kinds.len())?;
+    let pairs = kinds.into_iter().zip(ids);
+    Ok(pairs
+        .map(|(kind, id)| ItemRef {
+            kind: Kind(kind),
+            id,
+        })
+        .collect())
+}

@@ -1,0 +1,200 @@
+//! The vectors of one model in one segment, row by row.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::chunk::{put_column, read_column, read_column_of};
+use crate::codec::{FormatError, Reader, put_varint};
+use crate::vector::{MAX_DIMENSION, StoredVector, padded};
+
+/// Vectors of one model and dimension, each of a passage of an item.
+#[derive(Debug, Clone)]
+pub(crate) struct Vectors {
+    pub(crate) model: u32,
+    pub(crate) dimension: usize,
+    /// The components: rows × [`padded`] dimension.
+    components: Vec<i8>,
+    inverse_norms: Vec<f32>,
+    /// The item of each row.
+    owners: Vec<u32>,
+    /// The passage of each row.
+    passages: Vec<u32>,
+    /// So many rows in front ascend by owner and passage.
+    sorted: usize,
+    /// The others, by owner and passage.
+    unsorted: BTreeMap<(u32, u32), u32>,
+    /// Rows that are not an item's any more.
+    retired: HashSet<u32>,
+}
+
+impl Vectors {
+    pub(crate) fn new(model: u32, dimension: usize) -> Self {
+        Self {
+            model,
+            dimension,
+            components: Vec::new(),
+            inverse_norms: Vec::new(),
+            owners: Vec::new(),
+            passages: Vec::new(),
+            sorted: 0,
+            unsorted: BTreeMap::new(),
+            retired: HashSet::new(),
+        }
+    }
+
+    /// Returns what other vectors must have in common with these to be compared.
+    pub(crate) fn key(&self) -> (u32, usize) {
+        (self.model, self.dimension)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// Returns about how many bytes of memory the vectors take.
+    pub(crate) fn bytes(&self) -> usize {
+        // The inverse norm, the owner and the passage.
+        self.components.len() + self.len() * 12 + self.unsorted.len() * 24
+    }
+
+    /// Returns the components of all rows, one after the other.
+    pub(crate) fn components(&self) -> &[i8] {
+        &self.components
+    }
+
+    pub(crate) fn inverse_norm(&self, row: usize) -> f32 {
+        self.inverse_norms[row]
+    }
+
+    /// Returns the item and the passage of a row, if it is still an item's.
+    pub(crate) fn owner(&self, row: usize) -> Option<(u32, u32)> {
+        let is_retired = !self.retired.is_empty() && self.retired.contains(&super::number(row));
+        (!is_retired).then(|| (self.owners[row], self.passages[row]))
+    }
+
+    /// Returns the components of a row.
+    pub(crate) fn row(&self, row: usize) -> &[i8] {
+        let width = padded(self.dimension);
+        &self.components[row * width..(row + 1) * width]
+    }
+
+    pub(crate) fn vector(&self, row: usize) -> StoredVector {
+        StoredVector::from_row(self.model, self.dimension, self.row(row).into())
+    }
+
+    /// Adds the vector of an item's passage.
+    pub(crate) fn push(&mut self, owner: u32, passage: u32, vector: &StoredVector) {
+        self.components.extend_from_slice(vector.values());
+        self.inverse_norms.push(vector.inverse_norm());
+        self.place(owner, passage);
+    }
+
+    fn place(&mut self, owner: u32, passage: u32) {
+        let row = self.owners.len();
+        let last = row
+            .checked_sub(1)
+            .map(|last| (self.owners[last], self.passages[last]));
+        if self.sorted == row && last.is_none_or(|last| last < (owner, passage)) {
+            self.sorted += 1;
+        } else {
+            self.unsorted.insert((owner, passage), super::number(row));
+        }
+        self.owners.push(owner);
+        self.passages.push(passage);
+    }
+
+    /// Retires the row of an item's passage, if there is one.
+    pub(crate) fn retire(&mut self, owner: u32, passage: u32) {
+        if let Some(row) = self.unsorted.remove(&(owner, passage)) {
+            self.retired.insert(row);
+        }
+        let range = self.sorted_rows(owner);
+        if let Ok(at) = self.passages[range.clone()].binary_search(&passage) {
+            self.retired.insert(super::number(range.start + at));
+        }
+    }
+
+    /// Returns the rows of an item.
+    pub(crate) fn rows(&self, owner: u32) -> impl Iterator<Item = usize> + '_ {
+        let unsorted = self.unsorted.range((owner, 0)..=(owner, u32::MAX));
+        self.sorted_rows(owner)
+            .chain(unsorted.map(|(_, row)| *row as usize))
+            .filter(|row| self.owner(*row).is_some())
+    }
+
+    fn sorted_rows(&self, owner: u32) -> std::ops::Range<usize> {
+        let sorted = &self.owners[..self.sorted];
+        let start = sorted.partition_point(|other| *other < owner);
+        let count = sorted[start..].partition_point(|other| *other == owner);
+        start..start + count
+    }
+
+    /// Gives every row another owner; rows without one are retired.
+    pub(crate) fn reassign(&mut self, owner: impl Fn(u32) -> Option<u32>) {
+        let before = std::mem::take(&mut self.owners);
+        let passages = std::mem::take(&mut self.passages);
+        self.sorted = 0;
+        self.unsorted.clear();
+        for (old, passage) in before.into_iter().zip(passages) {
+            let new = owner(old);
+            if new.is_none() {
+                self.retired.insert(super::number(self.owners.len()));
+            }
+            self.place(new.unwrap_or(old), passage);
+        }
+    }
+
+    /// Fills the rows of an owner with zeros.
+    pub(crate) fn blank(&mut self, owner: u32) {
+        let width = padded(self.dimension);
+        let rows: Vec<usize> = self.rows(owner).collect();
+        for row in rows {
+            self.components[row * width..(row + 1) * width].fill(0);
+            self.inverse_norms[row] = 0.0;
+            self.retired.insert(super::number(row));
+        }
+    }
+
+    /// Puts everything but the components.
+    pub(super) fn put_head(&self, out: &mut Vec<u8>) {
+        put_varint(out, u64::from(self.model));
+        put_varint(out, self.dimension as u64);
+        put_column(out, &self.inverse_norms);
+        put_column(out, &self.owners);
+        put_column(out, &self.passages);
+        let mut retired: Vec<u32> = self.retired.iter().copied().collect();
+        retired.sort_unstable();
+        put_column(out, &retired);
+    }
+
+    /// Reads what [`put_head`](Self::put_head) wrote and takes the components, whose owners are
+    /// below `owners`.
+    pub(super) fn read(
+        head: &mut Reader<'_>,
+        components: &mut Reader<'_>,
+        owners: usize,
+    ) -> Result<Self, FormatError> {
+        let model = head.number()?;
+        let dimension = head.number()? as usize;
+        if dimension == 0 || dimension > MAX_DIMENSION {
+            return Err(FormatError::Corrupt("a vector has an impossible dimension"));
+        }
+        let mut vectors = Self::new(model, dimension);
+        vectors.inverse_norms = read_column(head)?;
+        let count = vectors.inverse_norms.len();
+        let of: Vec<u32> = read_column_of(head, count)?;
+        let passages: Vec<u32> = read_column_of(head, count)?;
+        if of.iter().any(|owner| *owner as usize >= owners) {
+            return Err(FormatError::Corrupt("a vector is of an unknown item"));
+        }
+        vectors.retired = read_column(head)?.into_iter().collect();
+        let bytes = count.checked_mul(padded(dimension));
+        let bytes = components.take(bytes.ok_or(FormatError::Truncated)?)?;
+        vectors.components = bytes.iter().map(|byte| byte.cast_signed()).collect();
+        vectors.owners.reserve(count);
+        vectors.passages.reserve(count);
+        for (owner, passage) in of.into_iter().zip(passages) {
+            vectors.place(owner, passage);
+        }
+        Ok(vectors)
+    }
+}

@@ -1,0 +1,324 @@
+//! Segments: the same answers whatever was sealed, merged, blanked or read back.
+
+use std::collections::HashSet;
+
+use athena_search::segment::{CHUNK_BYTES, Chunk, Segment};
+use athena_search::{Attributes, FormatError, Index, Query, Record, StoredVector, WHOLE, search};
+use proptest::prelude::*;
+
+use crate::builders::{item, memory, model, uid};
+
+/// What happens to a log.
+#[derive(Debug, Clone)]
+enum Event {
+    Put(i64, Vec<usize>, usize),
+    Label(i64, bool),
+    Vector(i64, bool, [i8; 3]),
+    Remove(i64),
+    /// Seals everything so far.
+    Seal,
+    /// Merges all segments into one.
+    Merge,
+    /// Takes an item out for good.
+    Purge(i64),
+    /// The second process reads what is new.
+    CatchUp,
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let id = 0_i64..12;
+    let words = proptest::collection::vec(0_usize..9, 0..9);
+    prop_oneof![
+        8 => (id.clone(), words, 1_usize..4).prop_map(|(id, words, of)| Event::Put(id, words, of)),
+        2 => (id.clone(), any::<bool>()).prop_map(|(id, on)| Event::Label(id, on)),
+        3 => (id.clone(), any::<bool>(), [-3_i8..4, -3_i8..4, 1_i8..4])
+            .prop_map(|(id, whole, values)| Event::Vector(id, whole, values)),
+        2 => id.clone().prop_map(Event::Remove),
+        2 => Just(Event::Seal),
+        1 => Just(Event::Merge),
+        1 => id.prop_map(Event::Purge),
+        2 => Just(Event::CatchUp),
+    ]
+}
+
+fn attributes(id: i64, labelled: bool) -> Attributes {
+    Attributes {
+        uid: uid(id),
+        state: "active".to_owned(),
+        labels: match labelled {
+            true => vec!["tag:x".to_owned(), format!("session:{}", id % 3)],
+            false => vec![format!("session:{}", id % 3)],
+        },
+        time: id * 1_000,
+        position: (id % 2 == 0).then_some(id),
+        ..Attributes::default()
+    }
+}
+
+/// A log as a store keeps it: segments as chunks, then single records.
+#[derive(Default)]
+struct Log {
+    segments: Vec<(i64, i64, Vec<Chunk>)>,
+    tail: Vec<(i64, Record)>,
+    seq: i64,
+    /// How often segments gave place to others.
+    replaced: usize,
+}
+
+impl Log {
+    fn push(&mut self, record: Record) {
+        self.seq += 1;
+        self.tail.push((self.seq, record));
+    }
+
+    fn put(&mut self, id: i64, words: &[usize], of: usize) {
+        for n in 0..of {
+            let own = words.iter().enumerate().filter(|(at, _)| at % of == n);
+            let mut terms: Vec<(String, u32)> = Vec::new();
+            for (_, word) in own {
+                let word = format!("word{word}");
+                match terms.iter_mut().find(|(term, _)| *term == word) {
+                    Some((_, count)) => *count += 1,
+                    None => terms.push((word, 1)),
+                }
+            }
+            let len = terms.iter().map(|(_, count)| count).sum();
+            let values = [1.0, id as f32, n as f32 - 1.0];
+            self.push(Record::Passage {
+                item: memory(id),
+                n: u32::try_from(n).unwrap(),
+                of: u32::try_from(of).unwrap(),
+                attributes: (n == 0).then(|| attributes(id, words.len() % 2 == 0)),
+                terms,
+                len,
+                vector: (words.len() % 3 > 0).then(|| StoredVector::new(1, &values).unwrap()),
+            });
+        }
+    }
+
+    fn seal(&mut self) {
+        let (Some(first), Some(last)) = (self.tail.first(), self.tail.last()) else {
+            return;
+        };
+        let (first, last) = (first.0, last.0);
+        let records = self.tail.drain(..).map(|(_, record)| record);
+        let segment = Segment::build(first, last, records).unwrap();
+        self.segments.push((first, last, segment.chunks()));
+    }
+
+    fn read(&self) -> Vec<Segment> {
+        let read = |(first, last, chunks): &(i64, i64, Vec<Chunk>)| {
+            Segment::from_chunks(*first, *last, chunks.clone()).unwrap()
+        };
+        self.segments.iter().map(read).collect()
+    }
+
+    fn merge(&mut self) {
+        let read = self.read();
+        if read.len() < 2 {
+            return;
+        }
+        let merged = Segment::merge(&read).unwrap();
+        let chunks = merged.chunks();
+        self.segments = vec![(merged.first_seq(), merged.last_seq(), chunks)];
+        self.replaced += 1;
+    }
+
+    fn purge(&mut self, id: i64) {
+        let gone = HashSet::from([memory(id)]);
+        let mut read = self.read();
+        for (segment, (_, _, chunks)) in read.iter_mut().zip(&mut self.segments) {
+            if segment.blank(&gone).unwrap() > 0 {
+                *chunks = segment.chunks();
+            }
+        }
+        for (_, record) in &mut self.tail {
+            if record.item() == memory(id) {
+                *record = Record::Remove { item: memory(id) };
+            }
+        }
+        self.push(Record::Remove { item: memory(id) });
+    }
+
+    fn follow(&mut self, event: &Event) {
+        match event {
+            Event::Put(id, words, of) => self.put(*id, words, *of),
+            Event::Label(id, on) => self.push(Record::Attributes {
+                item: memory(*id),
+                attributes: attributes(*id, *on),
+            }),
+            Event::Vector(id, whole, values) => self.push(Record::Vector {
+                item: memory(*id),
+                n: if *whole { WHOLE } else { 0 },
+                vector: StoredVector::new(1, &values.map(f32::from)).unwrap(),
+            }),
+            Event::Remove(id) => self.push(Record::Remove { item: memory(*id) }),
+            Event::Seal => self.seal(),
+            Event::Merge => self.merge(),
+            Event::Purge(id) => self.purge(*id),
+            Event::CatchUp => {}
+        }
+    }
+}
+
+/// A process: its index, and which segments it is made of.
+#[derive(Default)]
+struct Process {
+    index: Index,
+    replaced: usize,
+}
+
+impl Process {
+    /// As a store does it: segments that are new, then the records behind them.
+    fn catch_up(&mut self, log: &Log) {
+        if self.replaced != log.replaced {
+            *self = Self {
+                replaced: log.replaced,
+                ..Self::default()
+            };
+        }
+        for segment in log.read() {
+            if segment.first_seq() > self.index.sealed() {
+                self.index.attach(segment);
+            }
+        }
+        for (seq, record) in &log.tail {
+            self.index.apply(*seq, record.clone());
+        }
+        self.index.advance(log.seq);
+    }
+}
+
+fn queries() -> Vec<Query> {
+    let words = Query {
+        text: "word1 word2 word5".to_owned(),
+        limit: 20,
+        explain: true,
+        ..Query::default()
+    };
+    let mut filtered = words.clone();
+    filtered.filter.labels = vec![vec!["tag:x".to_owned()]];
+    let mut both = words.clone();
+    both.vector = model(&[1.0, 4.0, 0.5]);
+    vec![words, filtered, both]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// One process applies every record; another follows seals, merges and purges as it can; a
+    /// third opens what is stored at the end.
+    #[test]
+    fn sealing_merging_and_purging_change_no_answer(
+        events in proptest::collection::vec(any_event(), 1..80),
+    ) {
+        let mut log = Log::default();
+        let mut direct = Index::new();
+        let mut second = Process::default();
+        for event in &events {
+            let before = log.seq;
+            log.follow(event);
+            let new: Vec<_> = log.tail.iter().filter(|(seq, _)| *seq > before).collect();
+            for (seq, record) in new {
+                direct.apply(*seq, record.clone());
+            }
+            if matches!(event, Event::CatchUp) {
+                second.catch_up(&log);
+            }
+        }
+        second.catch_up(&log);
+        let mut opened = Process::default();
+        opened.catch_up(&log);
+        for query in queries() {
+            let expected = search(&[&direct], &query);
+            prop_assert_eq!(&search(&[&second.index], &query), &expected);
+            prop_assert_eq!(&search(&[&opened.index], &query), &expected);
+        }
+        prop_assert_eq!(second.index.statistics(), direct.statistics());
+        prop_assert_eq!(opened.index.statistics(), direct.statistics());
+        prop_assert_eq!(opened.index.applied(), direct.applied());
+    }
+
+    #[test]
+    fn a_damaged_chunk_is_an_error(
+        events in proptest::collection::vec(any_event(), 1..20),
+        which: prop::sample::Index,
+        at: prop::sample::Index,
+        flip in 1_u8..,
+    ) {
+        let mut log = Log::default();
+        events.iter().for_each(|event| log.follow(event));
+        log.put(1, &[1, 2, 3], 2);
+        log.seal();
+        let (first, last, chunks) = log.segments.pop().unwrap();
+        let which = which.index(chunks.len());
+        let mut flipped = chunks.clone();
+        let at = at.index(flipped[which].bytes.len());
+        flipped[which].bytes[at] ^= flip;
+        prop_assert!(Segment::from_chunks(first, last, flipped).is_err());
+        let mut missing = chunks.clone();
+        missing.remove(which);
+        prop_assert!(Segment::from_chunks(first, last, missing).is_err());
+        let mut cut = chunks;
+        cut[which].bytes.truncate(at);
+        prop_assert!(Segment::from_chunks(first, last, cut).is_err());
+    }
+}
+
+#[test]
+fn what_is_blanked_is_in_no_byte() {
+    let mut log = Log::default();
+    let secret = item(1, "the hippopotamus").label("tag:zebrafish").records();
+    let kept = item(2, "the elephant").records();
+    secret
+        .into_iter()
+        .chain(kept)
+        .for_each(|record| log.push(record));
+    log.seal();
+    let says = |log: &Log, text: &str| {
+        let read = log.read();
+        let said = format!("{:?}", read[0].records());
+        let bytes: Vec<u8> = log.segments[0]
+            .2
+            .iter()
+            .flat_map(|it| it.bytes.clone())
+            .collect();
+        said.contains(text) || bytes.windows(text.len()).any(|it| it == text.as_bytes())
+    };
+    assert!(says(&log, "hippopotamus") && says(&log, "zebrafish"));
+    let before = log.segments[0].2.clone();
+    log.purge(1);
+    assert!(!says(&log, "hippopotamus") && !says(&log, "zebrafish"));
+    assert!(says(&log, "eleph"));
+    let kinds =
+        |chunks: &[Chunk]| -> Vec<_> { chunks.iter().map(|it| (it.kind, it.part)).collect() };
+    assert_eq!(kinds(&log.segments[0].2), kinds(&before));
+}
+
+#[test]
+fn another_version_is_named() {
+    let mut chunks = Segment::build(1, 1, item(1, "one").records())
+        .unwrap()
+        .chunks();
+    chunks[0].bytes[0] = 99;
+    let refused = Segment::from_chunks(1, 1, chunks).unwrap_err();
+    assert!(matches!(refused, FormatError::Version { found: 99, .. }));
+}
+
+#[test]
+fn chunks_stay_within_a_mebibyte() {
+    let records = (0..6_000).flat_map(|id| {
+        let values: Vec<f32> = (0..512_u16)
+            .map(|n| f32::from(n) + (id % 7) as f32)
+            .collect();
+        item(id, &format!("memory number {id}"))
+            .vector(&values)
+            .records()
+    });
+    let segment = Segment::build(1, 6_000, records).unwrap();
+    let chunks = segment.chunks();
+    assert!(chunks.len() > 5);
+    assert!(chunks.iter().all(|chunk| chunk.bytes.len() <= CHUNK_BYTES));
+    let back = Segment::from_chunks(1, 6_000, chunks).unwrap();
+    assert_eq!(back.records(), segment.records());
+}
