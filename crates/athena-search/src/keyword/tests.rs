@@ -421,3 +421,24 @@ fn a_query_of_the_whole_vocabulary_is_answered() {
         &mut Scratch::default(),
     );
 }
+
+#[test]
+fn a_word_said_a_million_times_is_one_word() {
+    let words = crate::analyze::query_terms(&"alpha beta ".repeat(500_000));
+    let words: Vec<(&str, u32)> = words.iter().map(|it| (&*it.text, it.count)).collect();
+    assert_eq!(words, [("alpha", 500_000), ("beta", 500_000)]);
+}
+
+#[test]
+fn ten_thousand_times_the_same_list_is_answered() {
+    let random = &mut Random(5);
+    let mut segment = Segment::random(random, 150, 10, 2);
+    segment.seal();
+    let corpus = Corpus {
+        segments: vec![segment],
+    };
+    let mut asked = Asked::random(random, 3, 10);
+    asked.words = [asked.words[0]].repeat(10_000);
+    asked.weights = [asked.weights[0]].repeat(10_000);
+    check(&corpus, &asked, &mut Scratch::default());
+}
