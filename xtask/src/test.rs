@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::Backend;
 use crate::clients;
+use crate::distill;
 use crate::guard::Guard;
 use crate::server::Service;
 use crate::services;
@@ -31,6 +32,9 @@ pub(crate) fn run(backend: Option<Backend>, filters: &[String]) -> Result<bool> 
     if own_binary {
         let binary = workspace::target().join("debug/athena");
         environment.push(("ATHENA_BIN".to_owned(), binary.display().to_string()));
+    }
+    if !only_clients && std::env::var_os(MODEL).is_none() {
+        provide_model(&mut stages, &mut environment);
     }
     let guard = match backend {
         _ if only_clients => None,
@@ -60,6 +64,19 @@ pub(crate) fn run(backend: Option<Backend>, filters: &[String]) -> Result<bool> 
 }
 
 type Environment = Vec<(String, String)>;
+
+/// The variable that names the folder of all-MiniLM-L6-v2.
+const MODEL: &str = "ATHENA_TEST_MODEL";
+
+/// Fetches the sentence model that tests embed with.
+fn provide_model(stages: &mut Stages, environment: &mut Environment) {
+    let mut found = None;
+    stages.run("model", || {
+        found = Some(distill::model()?);
+        Ok(Tally::PASSED)
+    });
+    environment.extend(found.map(|model| (MODEL.to_owned(), model.display().to_string())));
+}
 
 /// Uses the caller's servers where there are some, else starts ours and a guard that stops them.
 fn provide_servers(stages: &mut Stages, environment: &mut Environment) -> Result<Option<Guard>> {

@@ -8,7 +8,9 @@ use crate::retry::Backoff;
 use athena_core::{Error, Result};
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
+use std::borrow::Cow;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -40,6 +42,8 @@ pub struct EmbedderConfig {
     /// The model, as the server calls it. Vectors are kept apart by this name, so it is needed
     /// even where a server has only one model.
     pub model: Option<String>,
+    /// The folder of a model that runs in this process.
+    pub path: Option<PathBuf>,
     /// Sent as a bearer token.
     pub api_key: Option<Secret>,
     /// How many components a vector should have. Asked of Ollama and OpenAI, whose newer models
@@ -92,6 +96,8 @@ pub enum Provider {
     LlamaCpp,
     /// OpenAI, or any server that speaks its `/v1/embeddings`.
     OpenAi,
+    /// This process, with a model in a local folder.
+    Local,
 }
 
 /// A key that is never printed.
@@ -104,6 +110,7 @@ impl Default for EmbedderConfig {
             provider: Provider::Builtin,
             url: None,
             model: None,
+            path: None,
             api_key: None,
             dimensions: None,
             query_prefix: String::new(),
@@ -128,6 +135,7 @@ impl fmt::Debug for EmbedderConfig {
             .field("provider", &self.provider)
             .field("url", &self.url.as_deref().map(crate::http::shown))
             .field("model", &self.model)
+            .field("path", &self.path)
             .field("api_key", &self.api_key)
             .field("dimensions", &self.dimensions)
             .field("query_prefix", &self.query_prefix)
@@ -156,10 +164,13 @@ impl EmbedderConfig {
 
     /// Refuses what cannot work, before anything is sent.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.provider == Provider::Builtin {
-            return self.check_builtin();
+        match self.provider {
+            Provider::Builtin => return self.check_builtin(),
+            Provider::Local => return self.check_local(),
+            Provider::Ollama | Provider::LlamaCpp | Provider::OpenAi => {}
         }
-        self.check_texts()?;
+        self.model_name()?;
+        self.check_prefixes()?;
         self.check_numbers()
     }
 
@@ -182,8 +193,32 @@ impl EmbedderConfig {
         Ok(())
     }
 
-    fn check_texts(&self) -> Result<()> {
-        self.model_name()?;
+    fn check_local(&self) -> Result<()> {
+        let problem = "does not apply to a model in this process; \
+                       remove it, or set `embedder.provider` to `ollama`, `llamacpp` or `openai`";
+        for (field, is_set) in [
+            ("url", self.url.is_some()),
+            ("model", self.model.is_some()),
+            ("api_key", self.api_key.is_some()),
+            ("dimensions", self.dimensions.is_some()),
+        ] {
+            if is_set {
+                return Err(invalid(field, problem));
+            }
+        }
+        self.folder()?;
+        self.check_prefixes()
+    }
+
+    /// Returns the folder of a model that runs in this process.
+    pub(crate) fn folder(&self) -> Result<&Path> {
+        let problem = "is missing; name the folder of a model, or let `athena model add` do it";
+        let path = self.path.as_deref();
+        path.filter(|path| !path.as_os_str().is_empty())
+            .ok_or_else(|| invalid("path", problem))
+    }
+
+    fn check_prefixes(&self) -> Result<()> {
         for (field, prefix) in [
             ("query_prefix", &self.query_prefix),
             ("document_prefix", &self.document_prefix),
@@ -241,7 +276,13 @@ impl EmbedderConfig {
 
 impl Provider {
     /// Every provider, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Builtin, Self::Ollama, Self::LlamaCpp, Self::OpenAi];
+    pub const ALL: [Self; 5] = [
+        Self::Builtin,
+        Self::Ollama,
+        Self::LlamaCpp,
+        Self::OpenAi,
+        Self::Local,
+    ];
 
     /// Returns the name used in configuration and in the names of models.
     #[must_use]
@@ -251,12 +292,13 @@ impl Provider {
             Self::Ollama => "ollama",
             Self::LlamaCpp => "llamacpp",
             Self::OpenAi => "openai",
+            Self::Local => "local",
         }
     }
 
     pub(crate) const fn default_url(self) -> Option<&'static str> {
         match self {
-            Self::Builtin => None,
+            Self::Builtin | Self::Local => None,
             Self::Ollama => Some("http://127.0.0.1:11434"),
             Self::LlamaCpp => Some("http://127.0.0.1:8080"),
             Self::OpenAi => Some("https://api.openai.com/v1"),
@@ -279,9 +321,12 @@ impl FromStr for Provider {
             "ollama" => Ok(Self::Ollama),
             "llamacpp" | "llama.cpp" | "llama_cpp" | "llama-cpp" => Ok(Self::LlamaCpp),
             "openai" => Ok(Self::OpenAi),
+            "local" => Ok(Self::Local),
             other => Err(invalid(
                 "provider",
-                format!("is `{other}`; choose `builtin`, `ollama`, `llamacpp` or `openai`"),
+                format!(
+                    "is `{other}`; choose `builtin`, `ollama`, `llamacpp`, `openai` or `local`"
+                ),
             )),
         }
     }
@@ -328,6 +373,15 @@ impl<'de> Deserialize<'de> for Secret {
             Given::Text(key) => Ok(Self(key)),
             Given::Other(_) => Err(D::Error::custom("a key must be text in quotation marks")),
         }
+    }
+}
+
+/// Puts a prefix before a text.
+pub(crate) fn prefixed<'a>(prefix: &str, text: &'a str) -> Cow<'a, str> {
+    if prefix.is_empty() {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("{prefix}{text}"))
     }
 }
 

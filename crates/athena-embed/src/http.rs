@@ -339,7 +339,9 @@ fn endpoint(provider: Provider, url: Option<&str>) -> Result<Url> {
     let path = url.path().trim_end_matches('/').to_owned();
     let path = match provider {
         Provider::Ollama => ollama_path(&path)?,
-        Provider::Builtin | Provider::LlamaCpp | Provider::OpenAi => openai_path(&path),
+        Provider::Builtin | Provider::LlamaCpp | Provider::OpenAi | Provider::Local => {
+            openai_path(&path)
+        }
     };
     url.set_path(&path);
     url.set_fragment(None);

@@ -1,8 +1,9 @@
 //! Everything that turns text into vectors for Athena.
 //!
 //! [`build`] makes the embedders that an [`EmbedderConfig`] asks for: the one [built in](builtin()),
-//! which needs no network and no model file, and perhaps one that asks a server over HTTP (Ollama,
-//! llama.cpp, or any endpoint that speaks OpenAI's `/v1/embeddings`).
+//! which needs no network and no model file, and perhaps a model's: one that a server runs and
+//! that is asked over HTTP (Ollama, llama.cpp, or any endpoint that speaks OpenAI's
+//! `/v1/embeddings`), or one in a local folder that this process runs (feature `local-model`).
 //!
 //! What it promises:
 //! - **Vectors are checked before anyone sees them.** Their number, order and width fit the
@@ -22,6 +23,8 @@ mod config;
 mod hash;
 mod http;
 pub mod lexical;
+#[cfg(feature = "local-model")]
+mod local;
 mod remote;
 mod retry;
 #[cfg(feature = "semantic-table")]
@@ -32,10 +35,13 @@ mod wire;
 pub use builtin::TableEmbedder;
 pub use builtin::{LexicalEmbedder, builtin};
 pub use config::{EmbedderConfig, Provider, SECTION, Secret};
+#[cfg(feature = "local-model")]
+pub use local::LocalEmbedder;
 pub use remote::HttpEmbedder;
 pub use retry::Backoff;
 
 use athena_core::{Embedder, Embedders, Result};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Makes the embedders that the configuration asks for.
@@ -67,6 +73,7 @@ pub fn build(config: &EmbedderConfig) -> Result<Embedders> {
     config.check()?;
     let model: Option<Arc<dyn Embedder>> = match config.provider {
         Provider::Builtin => None,
+        Provider::Local => Some(local_model(config)?),
         Provider::Ollama | Provider::LlamaCpp | Provider::OpenAi => {
             Some(Arc::new(HttpEmbedder::new(config)?))
         }
@@ -75,4 +82,44 @@ pub fn build(config: &EmbedderConfig) -> Result<Embedders> {
         builtin: builtin(),
         model,
     })
+}
+
+/// A model in a folder, that was tried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderModel {
+    /// Number of components of each vector.
+    pub dim: usize,
+    /// The files that it consists of, relative to the folder.
+    pub files: Vec<&'static str>,
+}
+
+/// Reads a model from its folder and embeds a text, to see that it works.
+///
+/// # Errors
+///
+/// [`Code::Unavailable`](athena_core::Code::Unavailable) naming the file, what is wrong with it,
+/// and the way out; [`Code::Unsupported`](athena_core::Code::Unsupported) without the feature
+/// `local-model`.
+pub fn check_folder(folder: &Path) -> Result<FolderModel> {
+    #[cfg(feature = "local-model")]
+    return local::check_folder(folder);
+    #[cfg(not(feature = "local-model"))]
+    return Err(left_out(folder));
+}
+
+fn local_model(config: &EmbedderConfig) -> Result<Arc<dyn Embedder>> {
+    #[cfg(feature = "local-model")]
+    return Ok(Arc::new(LocalEmbedder::new(config)?));
+    #[cfg(not(feature = "local-model"))]
+    return Err(left_out(config.folder()?));
+}
+
+#[cfg(not(feature = "local-model"))]
+fn left_out(folder: &Path) -> athena_core::Error {
+    let message = format!(
+        "this build cannot run the model in `{}`; build with the feature `local-model`, or let \
+         Ollama or llama.cpp run it",
+        folder.display()
+    );
+    athena_core::Error::new(athena_core::Code::Unsupported, message)
 }

@@ -1,6 +1,6 @@
 //! Embedders that ask a server.
 
-use crate::config::{EmbedderConfig, Provider};
+use crate::config::{EmbedderConfig, Provider, prefixed};
 use crate::http::{Patience, Transport};
 use crate::wire::{Fault, Shape};
 use athena_core::{Code, Embedder, EmbeddingModel, Error, PassageVectors, Result};
@@ -233,7 +233,7 @@ impl fmt::Debug for HttpEmbedder {
 fn space_name(provider: Provider, model: &str) -> String {
     let model = match provider {
         Provider::Ollama => model.strip_suffix(":latest").unwrap_or(model),
-        Provider::Builtin | Provider::LlamaCpp | Provider::OpenAi => model,
+        Provider::Builtin | Provider::LlamaCpp | Provider::OpenAi | Provider::Local => model,
     };
     format!("{provider}/{model}")
 }
@@ -241,14 +241,6 @@ fn space_name(provider: Provider, model: &str) -> String {
 /// Returns the width of the checked vectors of at least one text, which is never 0.
 fn width_of(vectors: &[Vec<f32>]) -> usize {
     vectors.first().map_or(0, Vec::len)
-}
-
-fn prefixed<'a>(prefix: &str, text: &'a str) -> Cow<'a, str> {
-    if prefix.is_empty() {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(format!("{prefix}{text}"))
-    }
 }
 
 /// Cuts texts into runs of at most `most` texts and `most_chars` characters, and at least one text.

@@ -39,7 +39,9 @@ impl Shape {
     pub(crate) fn of(provider: Provider) -> Self {
         match provider {
             Provider::Ollama => Self::Ollama,
-            Provider::Builtin | Provider::LlamaCpp | Provider::OpenAi => Self::OpenAi,
+            Provider::Builtin | Provider::LlamaCpp | Provider::OpenAi | Provider::Local => {
+                Self::OpenAi
+            }
         }
     }
 

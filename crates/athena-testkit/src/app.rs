@@ -1,7 +1,7 @@
 //! Athena without a face: the operations over a fresh store.
 
 use crate::{FixedClock, TestStore};
-use athena_core::{Ctx, Embedders, Env, Error, Registry};
+use athena_core::{Ctx, Embedder, Embedders, Env, Error, Registry};
 use athena_db::Database;
 use athena_privacy::{Detector, Keyring, Masking, Policy};
 use athena_store::Privacy;
@@ -46,6 +46,15 @@ impl TestApp {
             Arc::clone(&env),
             Ctx::for_caller(env, "another").with_project("test"),
         )
+    }
+
+    /// Opens the same store again, as a process whose settings name a model would.
+    pub async fn another_with_model(&self, model: Arc<dyn Embedder>) -> (Arc<Env>, Ctx) {
+        let env = Env::builder(self.store.open().await, embedders(Some(model)))
+            .clock(Arc::clone(&self.clock) as _);
+        let env = athena_memory::wire(env, privacy(Policy::Standard)).build();
+        let ctx = Ctx::for_caller(Arc::clone(&env), "another").with_project("test");
+        (env, ctx)
     }
 
     fn wire(store: TestStore, db: Database, clock: Arc<FixedClock>) -> Self {
@@ -117,12 +126,15 @@ fn ids(recalled: &Value) -> Vec<i64> {
 
 fn environment(db: Database, clock: &Arc<FixedClock>, privacy: Arc<Privacy>) -> Arc<Env> {
     let clock = Arc::clone(clock);
-    let embedders = Embedders {
-        builtin: athena_embed::builtin(),
-        model: None,
-    };
-    let env = Env::builder(db, embedders).clock(clock);
+    let env = Env::builder(db, embedders(None)).clock(clock);
     athena_memory::wire(env, privacy).build()
+}
+
+fn embedders(model: Option<Arc<dyn Embedder>>) -> Embedders {
+    Embedders {
+        builtin: athena_embed::builtin(),
+        model,
+    }
 }
 
 /// The key of every test's store.

@@ -389,6 +389,7 @@ pub(crate) fn embedder_config(
         provider: settings.provider.parse()?,
         url: settings.url.clone(),
         model: settings.model.clone(),
+        path: settings.path.clone(),
         api_key,
         dimensions: settings.dimensions,
         query_prefix: settings.query_prefix.clone().unwrap_or_default(),

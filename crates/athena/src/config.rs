@@ -57,12 +57,14 @@ pub(crate) struct DatabaseSettings {
 /// What turns text into vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EmbedderSettings {
-    /// `builtin`, `ollama`, `llamacpp` or `openai`.
+    /// `builtin`, `ollama`, `llamacpp`, `openai` or `local`.
     pub(crate) provider: String,
     /// The address of the provider.
     pub(crate) url: Option<String>,
     /// The model to ask for.
     pub(crate) model: Option<String>,
+    /// The folder of a model that runs in this process.
+    pub(crate) path: Option<PathBuf>,
     /// The name of the environment variable that holds the key.
     pub(crate) api_key_env: Option<String>,
     /// The width of vectors to ask for.
@@ -178,7 +180,10 @@ enum Kind {
     Table,
 }
 
-const PROVIDERS: &[&str] = &["builtin", "ollama", "llamacpp", "openai"];
+/// The folder of the home that holds models.
+pub(crate) const MODELS: &str = "models";
+
+const PROVIDERS: &[&str] = &["builtin", "ollama", "llamacpp", "openai", "local"];
 /// The schemes of servers.
 const SERVERS: &[&str] = &["postgres", "postgresql", "mysql", "mariadb"];
 const DURABILITIES: &[&str] = &["full", "normal"];
@@ -251,6 +256,12 @@ const KEYS: &[Key] = &[
     Key {
         path: "embedder.model",
         variable: "ATHENA_EMBEDDER_MODEL",
+        kind: Kind::Text,
+        default: None,
+    },
+    Key {
+        path: "embedder.path",
+        variable: "ATHENA_EMBEDDER_PATH",
         kind: Kind::Text,
         default: None,
     },
@@ -525,6 +536,7 @@ fn assemble(
             provider: text("embedder.provider").unwrap_or_default(),
             url: text("embedder.url"),
             model: text("embedder.model"),
+            path: text("embedder.path").map(|path| expand_home(&path, environment)),
             api_key_env: text("embedder.api_key_env"),
             dimensions: number("embedder.dimensions")
                 .and_then(|number| usize::try_from(number).ok()),

@@ -3,6 +3,8 @@
 
 mod builtin;
 mod faults;
+#[cfg(feature = "local-model")]
+mod local;
 mod requests;
 mod secrets;
 mod server;

@@ -12,6 +12,7 @@ pub(crate) mod eval;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod mcp;
+pub(crate) mod model;
 pub(crate) mod pii;
 pub(crate) mod quickstart;
 pub(crate) mod serve;
@@ -63,6 +64,7 @@ pub(crate) fn others() -> Vec<(&'static str, Command)> {
         ("Serving", mcp::command()),
         ("Set-up", quickstart::command()),
         ("Set-up", doctor::command()),
+        ("Set-up", model::command()),
         ("Set-up", call::command()),
     ]
 }
@@ -86,6 +88,7 @@ pub(crate) fn run(session: Session, matches: &ArgMatches) -> Outcome {
         Some(("mcp", _)) => mcp::run(session),
         Some(("quickstart", matches)) => quickstart::run(&session, matches),
         Some(("doctor", _)) => doctor::run(&session),
+        Some(("model", matches)) => model::run(&session, matches),
         _ => Err(Error::new(
             Code::InvalidInput,
             "this is no command; `athena --help` lists them",
