@@ -99,8 +99,11 @@ impl Estimates {
     pub fn candidates(&self, limit: usize) -> Vec<u32> {
         let least = limit.max(100 + self.count() * 3 / 10_000);
         let most = limit.max(1000 + self.count() / 500);
-        let bound = self.nth_best_lower(limit);
+        let nth_lower = |floor| nth_largest(&mut self.of_rows_from(floor, lower), limit);
         let least = self.nth_best(least);
+        // So many estimates have lower bounds down to this; what is above has an estimate above.
+        let start = nth_lower(least);
+        let bound = nth_lower(start);
         let found = self.reaching(least, bound);
         if found.len() <= most {
             return found;
@@ -115,15 +118,6 @@ impl Estimates {
     fn nth_best(&self, n: usize) -> f32 {
         let first = nth_largest(&mut self.peaks.clone(), n);
         nth_largest(&mut self.of_rows_from(first, |value, _| value), n)
-    }
-
-    /// The n-th best lower bound.
-    fn nth_best_lower(&self, n: usize) -> f32 {
-        let lower = |value, error| value - error;
-        // The n best estimates have lower bounds down to this; whatever is above has an estimate
-        // above.
-        let start = nth_largest(&mut self.of_rows_from(self.nth_best(n), lower), n);
-        nth_largest(&mut self.of_rows_from(start, lower), n)
     }
 
     /// What the wanted rows give whose estimate is not below a floor.
@@ -233,6 +227,10 @@ impl Sums {
     fn mean(&self, sum: i64) -> f64 {
         sum as f64 / self.count.max(1) as f64
     }
+}
+
+fn lower(value: f32, error: f32) -> f32 {
+    value - error
 }
 
 /// Puts the n largest first and returns the last of them: negative infinity if there are fewer,
