@@ -359,18 +359,22 @@ fn split_case(run: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The end of the first word of an identifier: before an upper-case letter that follows a lower
-/// one or a digit, or before the last capital of an acronym that goes on in lower case.
+/// one or a digit, or before the last capital of an acronym that goes on in lower case. An acronym
+/// keeps the `s` of its plural, as in `userIDs`.
 fn case_step(run: &str) -> usize {
-    let mut characters = run.char_indices().peekable();
+    let mut characters = run.chars();
     let mut before: Option<char> = None;
-    while let Some((at, c)) = characters.next() {
+    while let Some(c) = characters.next() {
         if let Some(before) = before
             && c.is_uppercase()
         {
-            let after = characters.peek().map(|(_, after)| *after);
-            let acronym_ends = before.is_uppercase() && after.is_some_and(char::is_lowercase);
+            let mut after = characters.clone();
+            let next = after.next();
+            let is_plural = next == Some('s') && !after.next().is_some_and(char::is_lowercase);
+            let acronym_ends =
+                before.is_uppercase() && next.is_some_and(char::is_lowercase) && !is_plural;
             if before.is_lowercase() || before.is_ascii_digit() || acronym_ends {
-                return at;
+                return run.len() - characters.as_str().len() - c.len_utf8();
             }
         }
         before = Some(c);
@@ -553,6 +557,10 @@ mod tests {
     fn identifiers_and_paths_are_split_and_kept() {
         check("getUserID", "get user id <getuserid>");
         check("HTTPServer", "http server <httpserver>");
+        check(
+            "userIDs URLs APIsOf",
+            "user id <userids> url api (of) <apisof>",
+        );
         check("user_name", "user name <user_name>");
         check("__init__", "init");
         check("src/main.rs:42", "src main rs 42 <src/main.rs:42>");
