@@ -50,14 +50,23 @@ fn attributes(id: i64, labelled: bool) -> Attributes {
     Attributes {
         uid: uid(id),
         state: "active".to_owned(),
-        labels: if labelled {
-            vec!["tag:x".to_owned()]
-        } else {
-            Vec::new()
-        },
+        labels: labels(id, labelled),
         time: id,
         ..Attributes::default()
     }
+}
+
+fn labels(id: i64, labelled: bool) -> Vec<String> {
+    let role = if is_users(id) { "user" } else { "assistant" };
+    let mut labels = Vec::new();
+    if is_turn(id) {
+        labels.push(format!("session:{}", id % 2));
+        labels.push(format!("role:{role}"));
+    }
+    if labelled {
+        labels.push("tag:x".to_owned());
+    }
+    labels
 }
 
 fn records(step: &Step) -> Vec<Record> {
@@ -167,22 +176,91 @@ fn naive(state: &State, asked: &[usize], vector: &[f32], query: &Query) -> Vec<(
         let relative = if top > 0.0 { value / top } else { 0.0 };
         (weight * relative * 1e7).round() / 1e7
     };
-    let mut scored: Vec<(i64, f64)> = found
+    let arms: BTreeMap<i64, i64> = found
         .iter()
         .map(|(id, keyword, semantic)| {
             let sum =
                 part(share, *semantic, top_semantic) + part(1.0 - share, *keyword, top_keyword);
-            (*id, sum.min(1.0))
+            (*id, (sum.min(1.0) * 1e7).round() as i64)
         })
-        .filter(|(_, score)| *score > 0.0)
         .collect();
-    scored.sort_by(|a, b| {
-        let units = |score: f64| (score * 1e7).round();
-        units(b.1)
-            .total_cmp(&units(a.1))
-            .then(uid(a.0).cmp(&uid(b.0)))
-    });
+    let turns = arms.keys().filter(|id| is_turn(**id)).count();
+    let is_dialogue = query.mode != Mode::Semantic && turns > 0 && 2 * turns >= arms.len();
+    let mut scored: Vec<(i64, i64)> = if is_dialogue {
+        in_context(state, &arms)
+    } else {
+        arms.into_iter().collect()
+    };
+    scored.retain(|(_, score)| *score > 0);
+    scored.sort_by(|a, b| b.1.cmp(&a.1).then(uid(a.0).cmp(&uid(b.0))));
+    let best = scored.first().map_or(1.0, |(_, score)| *score as f64 / 1e7);
     scored.truncate(query.limit);
+    let divided = |(id, score): (i64, i64)| (id, score as f64 / 1e7 / best.max(1.0));
+    scored.into_iter().map(divided).collect()
+}
+
+/// Most items are turns of two sessions, in the order of their ids.
+fn is_turn(id: i64) -> bool {
+    id >= 4
+}
+
+fn is_users(id: i64) -> bool {
+    id % 3 == 0
+}
+
+/// What turns say for each other, of the definition: each session by itself, each step over all of
+/// it. Turns that no arm and no neighbour found score 0.
+fn in_context(state: &State, arms: &BTreeMap<i64, i64>) -> Vec<(i64, i64)> {
+    let tenths = |tenths: i64, units: i64| (tenths * units + 5) / 10;
+    let mut scored: Vec<(i64, i64)> = arms
+        .iter()
+        .filter(|(id, _)| !is_turn(**id))
+        .map(|(id, score)| (*id, *score))
+        .collect();
+    for session in 0..2 {
+        let turns: Vec<i64> = state.keys().copied().collect();
+        let turns: Vec<i64> = turns
+            .into_iter()
+            .filter(|id| is_turn(*id) && id % 2 == session)
+            .collect();
+        let is_chat = turns.iter().any(|id| !is_users(*id));
+        let arm = |at: i64| -> i64 {
+            let id = usize::try_from(at).ok().and_then(|at| turns.get(at));
+            id.and_then(|id| arms.get(id)).copied().unwrap_or(0)
+        };
+        let own = |at: i64| -> i64 {
+            let id = usize::try_from(at).ok().and_then(|at| turns.get(at));
+            let Some(id) = id.filter(|id| arms.contains_key(*id)) else {
+                return 0;
+            };
+            let is_users = is_chat && is_users(*id);
+            arms[id] + if is_users { 4_000_000 } else { 0 }
+        };
+        let mut sums: Vec<(i64, i64, bool)> = (0..)
+            .zip(&turns)
+            .filter(|(_, id)| arms.contains_key(*id))
+            .map(|(at, id)| {
+                let neighbours = tenths(3, own(at - 1))
+                    + tenths(2, own(at + 1))
+                    + tenths(1, own(at - 2))
+                    + tenths(1, own(at + 2));
+                let is_found = (at - 2..=at + 2).any(|near| arm(near) > 0);
+                (*id, own(at) + neighbours, is_found)
+            })
+            .collect();
+        let mut best: Vec<i64> = sums.iter().map(|it| it.1).collect();
+        best.sort_unstable();
+        let best: Vec<i64> = best.into_iter().rev().take(3).collect();
+        for (_, sum, _) in &mut sums {
+            let count = best.len() as f64;
+            let mean = best.iter().sum::<i64>() as f64 / count;
+            *sum += (0.2 * mean + 1e-4).round() as i64;
+        }
+        scored.extend(
+            sums.iter()
+                .map(|(id, sum, is_found)| (*id, if *is_found { *sum } else { 0 })),
+        );
+    }
     scored
 }
 
