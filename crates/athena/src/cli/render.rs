@@ -86,7 +86,12 @@ fn show_hits(text: &mut String, hits: &[Value], answer: &Map<String, Value>, sty
         }
         if let Some(explain) = hit.get("explain") {
             let _ = writeln!(text, "    {}", style.dim("why:"));
-            show_value(text, explain, 6, style);
+            match why(explain) {
+                Some(lines) => lines.iter().for_each(|line| {
+                    let _ = writeln!(text, "      {line}");
+                }),
+                None => show_value(text, explain, 6, style),
+            }
         }
     }
     let rest: Map<String, Value> = answer
@@ -97,6 +102,48 @@ fn show_hits(text: &mut String, hits: &[Value], answer: &Map<String, Value>, sty
     if !rest.is_empty() {
         show_fields(text, &rest, 0, style);
     }
+}
+
+/// How a hit came by its score, in a few lines; `None` for another form.
+fn why(explain: &Value) -> Option<Vec<String>> {
+    let number = |value: &Value, name: &str| value[name].as_f64().unwrap_or_default();
+    let parts: Vec<String> = explain["parts"]
+        .as_array()?
+        .iter()
+        .map(|part| {
+            let name = part["part"].as_str().unwrap_or_default();
+            format!("{name} {:.3}", number(part, "contribution"))
+        })
+        .collect();
+    let mut lines = vec![format!(
+        "{:.3} = {}",
+        number(explain, "score"),
+        parts.join(" + ")
+    )];
+    let terms: Vec<String> = explain["terms"]
+        .as_array()?
+        .iter()
+        .map(|term| {
+            let times = match term["tf"].as_u64() {
+                Some(0 | 1) | None => String::new(),
+                Some(times) => format!(" ×{times}"),
+            };
+            let name = printable(term["term"].as_str().unwrap_or_default());
+            format!("{name}{times} {:.2}", number(term, "contribution"))
+        })
+        .collect();
+    if !terms.is_empty() {
+        lines.push(format!("words: {}", terms.join(", ")));
+    }
+    let found_by = explain["found_by"].as_array().into_iter().flatten();
+    let found_by: Vec<&str> = found_by.filter_map(Value::as_str).collect();
+    let vector = match (explain["cosine"].as_f64(), explain["vector"].as_str()) {
+        (Some(cosine), _) => format!("; cosine {cosine:.3}"),
+        (None, Some("pending")) => "; vector pending".to_owned(),
+        _ => String::new(),
+    };
+    lines.push(format!("found by: {}{vector}", found_by.join(", ")));
+    Some(lines)
 }
 
 /// The line above a hit's content: rank, scores, and what the memory is.
@@ -431,6 +478,25 @@ mod tests {
              keyword: 0.6\n      vector:\n        state: pending\n"
         );
         assert_eq!(shown(json!({"hits": []})), "nothing that matches\n");
+    }
+
+    #[test]
+    fn a_hits_score_is_explained_in_three_lines() {
+        let text = shown(json!({"hits": [{
+            "id": 42, "content": "We use SQLite.", "score": 0.75, "explain": {
+                "score": 0.75, "cosine": 0.5, "vector": "scored", "found_by": ["keyword", "builtin"],
+                "parts": [
+                    {"part": "builtin", "weight": 0.4, "value": 0.5, "contribution": 0.2},
+                    {"part": "keyword", "weight": 0.6, "value": 0.91667, "contribution": 0.55},
+                ],
+                "terms": [{"term": "sqlite", "tf": 2, "contribution": 1.25}, {"term": "use", "tf": 1, "contribution": 0.5}],
+            },
+        }]}));
+        assert_eq!(
+            text,
+            " 1.  score 0.750  id 42\n    We use SQLite.\n    why:\n      0.750 = builtin 0.200 + keyword 0.550\n      \
+             words: sqlite ×2 1.25, use 0.50\n      found by: keyword, builtin; cosine 0.500\n"
+        );
     }
 
     #[test]
