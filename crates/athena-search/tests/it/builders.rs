@@ -156,3 +156,13 @@ pub(crate) fn ids(answer: &Answer) -> Vec<i64> {
 pub(crate) fn found(index: &Index, text: &str) -> Vec<i64> {
     ids(&search(&[index], &query(text)))
 }
+
+/// A number in units of 1e-7.
+pub(crate) fn units(value: f64) -> i64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a score is a few units of 1"
+    )]
+    let units = (value * 1e7).round() as i64;
+    units
+}

@@ -7,7 +7,7 @@ use athena_search::{
     Answer, Arm, Fusion, Ground, Hit, Index, Ingredient, Mode, Query, Recipe, search,
 };
 
-use crate::builders::{Item, ids, index, item, lexical, query};
+use crate::builders::{Item, ids, index, item, lexical, query, units};
 
 /// The first of May 2023, in microseconds.
 const MAY: i64 = 1_682_899_200_000_000;
@@ -38,7 +38,6 @@ fn explained(text: &str) -> Query {
 /// What each ground adds to an item before scores are divided, in units.
 fn added(answer: &Answer, id: i64) -> Vec<(Ground, i64)> {
     let parts = &explain(answer, id).parts;
-    let units = |value: f64| (value * 1e7).round() as i64;
     parts
         .iter()
         .map(|part| (part.part, units(part.weight * part.value)))

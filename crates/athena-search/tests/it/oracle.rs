@@ -8,7 +8,7 @@ use athena_search::{
 };
 use proptest::prelude::*;
 
-use crate::builders::{memory, uid};
+use crate::builders::{memory, uid, units};
 
 #[derive(Debug, Clone)]
 struct Passage {
@@ -181,7 +181,7 @@ fn naive(state: &State, asked: &[usize], vector: &[f32], query: &Query) -> Vec<(
         .map(|(id, keyword, semantic)| {
             let sum =
                 part(share, *semantic, top_semantic) + part(1.0 - share, *keyword, top_keyword);
-            (*id, (sum.min(1.0) * 1e7).round() as i64)
+            (*id, units(sum.min(1.0)))
         })
         .collect();
     let turns = arms.keys().filter(|id| is_turn(**id)).count();
@@ -252,9 +252,9 @@ fn in_context(state: &State, arms: &BTreeMap<i64, i64>) -> Vec<(i64, i64)> {
         best.sort_unstable();
         let best: Vec<i64> = best.into_iter().rev().take(3).collect();
         for (_, sum, _) in &mut sums {
-            let count = best.len() as f64;
-            let mean = best.iter().sum::<i64>() as f64 / count;
-            *sum += (0.2 * mean + 1e-4).round() as i64;
+            // A fifth of the mean, rounded half up.
+            let count = i64::try_from(best.len()).unwrap();
+            *sum += (2 * best.iter().sum::<i64>() + 5 * count) / (10 * count);
         }
         scored.extend(
             sums.iter()
