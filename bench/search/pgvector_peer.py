@@ -111,6 +111,8 @@ class Pgvector:
         ef = 40 if installed else 200 if "200" in setting else 100
         self.db.execute(f"SET hnsw.ef_search = {ef}")
         self.db.execute(f"SET hnsw.iterative_scan = {'off' if installed else 'relaxed_order'}")
+        # Among few rows the planner compares them all instead, at many times the cost.
+        self.db.execute(f"SET enable_seqscan = {'off' if 'iterative scan' in setting else 'on'}")
         tuned = "dropped" in setting
         only = f"WHERE {label}" if label else ""
         statement = {

@@ -68,7 +68,18 @@ pub(super) fn command() -> Command {
                 .conflicts_with("folder")
                 .help("Use this database, which must hold no projects; what is stored there stays"),
         )
-        .arg(Arg::new("reopen").long("reopen").hide(true).action(ArgAction::SetTrue))
+        .arg(
+            Arg::new("reopen")
+                .long("reopen")
+                .hide(true)
+                .action(ArgAction::SetTrue),
+        )
+        .arg(
+            Arg::new("contest")
+                .long("contest")
+                .hide(true)
+                .action(ArgAction::SetTrue),
+        )
 }
 
 /// What is asked for.
