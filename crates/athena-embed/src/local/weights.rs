@@ -137,22 +137,30 @@ struct Converter {
 }
 
 fn converter(dtype: &str) -> Option<Converter> {
-    let (width, floats): (u64, fn(&[u8]) -> Vec<f32>) = match dtype {
-        "F32" => (4, |bytes| {
-            let numbers = bytes.as_chunks().0.iter();
-            numbers.map(|it| f32::from_le_bytes(*it)).collect()
+    match dtype {
+        "F32" => Some(Converter {
+            width: 4,
+            floats: |bytes| {
+                let numbers = bytes.as_chunks().0.iter();
+                numbers.map(|it| f32::from_le_bytes(*it)).collect()
+            },
         }),
-        "F16" => (2, |bytes| {
-            let numbers = bytes.as_chunks().0.iter();
-            numbers.map(|it| f16::from_le_bytes(*it).to_f32()).collect()
+        "F16" => Some(Converter {
+            width: 2,
+            floats: |bytes| {
+                let numbers = bytes.as_chunks().0.iter();
+                numbers.map(|it| f16::from_le_bytes(*it).to_f32()).collect()
+            },
         }),
-        "BF16" => (2, |bytes| {
-            let numbers = bytes.as_chunks().0.iter();
-            numbers
-                .map(|it| bf16::from_le_bytes(*it).to_f32())
-                .collect()
+        "BF16" => Some(Converter {
+            width: 2,
+            floats: |bytes| {
+                let numbers = bytes.as_chunks().0.iter();
+                numbers
+                    .map(|it| bf16::from_le_bytes(*it).to_f32())
+                    .collect()
+            },
         }),
-        _ => return None,
-    };
-    Some(Converter { width, floats })
+        _ => None,
+    }
 }
