@@ -295,8 +295,15 @@ impl Arena {
         turns
     }
 
-    /// Stores some rows one by one, and has Athena measure the rest.
+    /// Has Athena measure the rest, and everybody store some rows one by one.
     fn finish(&mut self) -> Result<()> {
+        // First: it knows what should be found among the rows, and the others add some.
+        eprintln!("measuring Athena by itself");
+        let athena = self
+            .contestants
+            .first_mut()
+            .context("Athena does not take part")?;
+        self.results.own = athena.report()?;
         eprintln!("storing one by one");
         for contestant in &mut self.contestants {
             if let Err(error) = contestant.store_singles() {
@@ -311,12 +318,6 @@ impl Arena {
                 });
             }
         }
-        eprintln!("measuring Athena by itself");
-        let athena = self
-            .contestants
-            .first_mut()
-            .context("Athena does not take part")?;
-        self.results.own = athena.report()?;
         self.contestants.clear();
         Ok(())
     }
