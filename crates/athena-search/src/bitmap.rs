@@ -63,6 +63,17 @@ impl Bitmap {
         }
     }
 
+    /// Returns the `len` numbers from a multiple of 64 on, counted from there.
+    pub(crate) fn slice(&self, from: usize, len: usize) -> Self {
+        let words = self.words.iter().skip(from / 64).take(len.div_ceil(64));
+        let mut slice = Self {
+            words: words.copied().collect(),
+        };
+        slice.grow(len);
+        slice.intersect(&Self::new(len, true));
+        slice
+    }
+
     /// Returns the numbers, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().flat_map(|(at, word)| {
@@ -90,6 +101,17 @@ mod tests {
         assert_eq!(set.iter().collect::<Vec<_>>(), [0, 63, 129]);
         assert_eq!(set.count(), 3);
         assert!(set.contains(129) && !set.contains(64) && !set.contains(9_999));
+    }
+
+    #[test]
+    fn a_slice_counts_from_its_start() {
+        let mut set = Bitmap::new(200, false);
+        for at in [3, 64, 70, 133, 199] {
+            set.insert(at);
+        }
+        assert_eq!(set.slice(64, 69).iter().collect::<Vec<_>>(), [0, 6]);
+        assert_eq!(set.slice(128, 500).iter().collect::<Vec<_>>(), [5, 71]);
+        assert_eq!(set.slice(640, 10).count(), 0);
     }
 
     #[test]

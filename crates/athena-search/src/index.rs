@@ -19,7 +19,7 @@ mod nearest;
 pub(crate) mod sessions;
 
 use nearest::Lengths;
-pub(crate) use nearest::Nearness;
+pub(crate) use nearest::{Look, Nearness};
 use sessions::Sessions;
 
 /// One project's searchable items.

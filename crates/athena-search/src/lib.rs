@@ -34,6 +34,7 @@ mod math;
 mod query;
 mod recipe;
 mod search;
+mod spread;
 
 pub use analyze::ANALYZER_VERSION;
 pub use bm25::{Statistics, TermStatistics, statistics};

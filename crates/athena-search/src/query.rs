@@ -39,6 +39,8 @@ pub struct Query {
     pub usefulness_weight: f64,
     /// Whether each hit says how it came by its score.
     pub explain: bool,
+    /// Whether every item that passes is scored by every arm, however many there are.
+    pub exact: bool,
     /// Which parts of the ranking take part.
     pub recipe: Recipe,
     /// Reads a clock that never goes back; the stages of the search are timed if there is one. The

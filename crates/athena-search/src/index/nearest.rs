@@ -1,12 +1,14 @@
 //! How near the vectors of items are to a question's.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::Index;
 use crate::bitmap::Bitmap;
 use crate::segment::{Vectors, number};
-use crate::vector::{PreparedQuery, padded};
+use crate::spread::Spread;
+use crate::vector::{Estimates, PreparedQuery, QueryCodes, padded};
 
 /// A sum of unit vectors that is shorter than this has no direction but that of rounding.
 const LEAST_SUM: f64 = 0.02;
@@ -69,6 +71,20 @@ fn from_fixed(fixed: i64) -> f64 {
     sum
 }
 
+/// What a first look at many vectors finds.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    /// The slots of items that may be among the nearest, ascending.
+    pub(crate) slots: Vec<usize>,
+    /// How the cosines are spread, by their estimates.
+    pub(crate) spread: Spread,
+}
+
+thread_local! {
+    /// Memory that one question after the other uses.
+    static ESTIMATES: RefCell<Estimates> = RefCell::default();
+}
+
 impl Index {
     /// Returns for each slot that passes how near its vectors of a model are, if it has any.
     pub(crate) fn nearness(
@@ -80,22 +96,107 @@ impl Index {
         let mut near: Vec<Option<Nearness>> = vec![None; self.slots()];
         let mut products = Vec::new();
         for set in self.vectors(model, query.dimension()) {
-            let wanted = wanted(set, passing);
-            products.clear();
-            products.resize(set.len(), 0);
-            query.scan(set.components(), Some(wanted.words()), &mut products);
-            for row in wanted.iter() {
-                let Some((slot, n)) = set.owner(row) else {
-                    continue;
-                };
-                let cosine = query.cosine(products[row], set.inverse_norm(row));
-                match &mut near[slot as usize] {
+            scan(
+                set,
+                query,
+                passing,
+                &mut products,
+                |slot, n, cosine| match &mut near[slot as usize] {
                     Some(near) => near.add(cosine, n),
                     none => *none = Some(Nearness::of(cosine, n)),
+                },
+            );
+        }
+        near
+    }
+
+    /// Returns how near the vectors of some items are, those that have any.
+    pub(crate) fn nearness_of(
+        &self,
+        model: u32,
+        query: &PreparedQuery,
+        slots: &[usize],
+    ) -> Vec<(usize, Nearness)> {
+        let sets: Vec<&Vectors> = self.vectors(model, query.dimension()).collect();
+        let near = |slot: &usize| {
+            let mut near: Option<Nearness> = None;
+            for set in &sets {
+                for row in set.rows(number(*slot)) {
+                    let Some((_, n)) = set.owner(row) else {
+                        continue;
+                    };
+                    let cosine = query.cosine(query.dot(set.row(row)), set.inverse_norm(row));
+                    match &mut near {
+                        Some(near) => near.add(cosine, n),
+                        none => *none = Some(Nearness::of(cosine, n)),
+                    }
+                }
+            }
+            Some((*slot, near?))
+        };
+        slots.iter().filter_map(near).collect()
+    }
+
+    /// Looks through all vectors of a model by their codes for those that may be the `limit`
+    /// nearest; vectors without codes are looked at themselves.
+    pub(crate) fn look(
+        &self,
+        model: u32,
+        query: &PreparedQuery,
+        passing: &Bitmap,
+        limit: usize,
+    ) -> Look {
+        ESTIMATES.with_borrow_mut(|estimates| {
+            estimates.clear();
+            let mut look = Look::default();
+            let mut coded: Vec<(usize, &Vectors)> = Vec::new();
+            let mut queries: Vec<QueryCodes> = Vec::new();
+            let mut others: Vec<(f64, u32)> = Vec::new();
+            let mut products = Vec::new();
+            for set in self.vectors(model, query.dimension()) {
+                let Some(codes) = set.codes() else {
+                    scan(set, query, passing, &mut products, |slot, _, cosine| {
+                        look.spread.add(cosine);
+                        others.push((cosine, slot));
+                    });
+                    continue;
+                };
+                let known = queries.iter().position(|query| query.fits(codes));
+                let known = known.unwrap_or_else(|| {
+                    queries.push(QueryCodes::new(query, codes));
+                    queries.len() - 1
+                });
+                let wanted = set.rows_of(passing);
+                let first = queries[known].scan(codes, Some(wanted.words()), estimates);
+                coded.push((first, set));
+            }
+            for row in estimates.candidates(limit) {
+                let row = row as usize;
+                let at = coded.partition_point(|(first, _)| *first <= row) - 1;
+                let (first, set) = coded[at];
+                look.slots
+                    .extend(set.owner(row - first).map(|(slot, _)| slot as usize));
+            }
+            look.slots.extend(nearest(others, limit));
+            look.slots.sort_unstable();
+            look.slots.dedup();
+            look.spread
+                .add_all(estimates.count(), estimates.mean(), estimates.deviation());
+            look
+        })
+    }
+
+    /// Returns the items that have a vector of a model.
+    pub(crate) fn with_vector(&self, model: u32, dimension: usize, among: &Bitmap) -> Bitmap {
+        let mut with = Bitmap::new(self.slots(), false);
+        for set in self.vectors(model, dimension) {
+            for row in set.rows_of(among).iter() {
+                if let Some((slot, _)) = set.owner(row) {
+                    with.insert(slot as usize);
                 }
             }
         }
-        near
+        with
     }
 
     /// Returns the cosine with the mean of an item's unit vectors; that of its best one where it
@@ -156,14 +257,32 @@ impl Index {
     }
 }
 
-/// The rows whose items pass.
-fn wanted(set: &Vectors, passing: &Bitmap) -> Bitmap {
-    let mut wanted = Bitmap::new(set.len(), false);
-    for row in 0..set.len() {
-        let passes = |(slot, _): (u32, u32)| passing.contains(slot as usize);
-        if set.owner(row).is_some_and(passes) {
-            wanted.insert(row);
+/// Calls a function with item, passage and cosine of every row whose item passes.
+fn scan(
+    set: &Vectors,
+    query: &PreparedQuery,
+    passing: &Bitmap,
+    products: &mut Vec<i32>,
+    mut each: impl FnMut(u32, u32, f64),
+) {
+    let wanted = set.rows_of(passing);
+    products.clear();
+    products.resize(set.len(), 0);
+    query.scan(set.components(), Some(wanted.words()), products);
+    for row in wanted.iter() {
+        if let Some((slot, n)) = set.owner(row) {
+            each(slot, n, query.cosine(products[row], set.inverse_norm(row)));
         }
     }
-    wanted
+}
+
+/// The slots of the `limit` nearest, and of those as near as the last of them.
+fn nearest(mut found: Vec<(f64, u32)>, limit: usize) -> impl Iterator<Item = usize> {
+    let by_cosine = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0);
+    if limit > 0 && found.len() > limit {
+        let (_, last, _) = found.select_nth_unstable_by(limit - 1, by_cosine);
+        let last = last.0;
+        found.retain(|(cosine, _)| *cosine >= last);
+    }
+    found.into_iter().map(|(_, slot)| slot as usize)
 }

@@ -7,13 +7,14 @@ use std::cell::RefCell;
 use crate::analyze::QueryTerm;
 use crate::bitmap::Bitmap;
 use crate::bm25::{Gain, KeywordQuery, WeightedTerm};
-use crate::index::{Index, Nearness, Part};
-use crate::keyword::{Scored, Scratch, SegmentView, score_all};
+use crate::index::{Index, Look, Nearness, Part};
+use crate::keyword::{Scored, Scratch, SegmentView, score_all, score_items, top_k};
 use crate::postings::Cursor;
 use crate::query::{Mode, Query, QueryVector, TermMatch, VectorKind};
 use crate::recipe::Ingredient;
 use crate::record::ItemRef;
 use crate::segment::number;
+use crate::spread::Spread;
 use crate::vector::PreparedQuery;
 
 /// The least cosine that is a likeness: what rounding to bytes can make of none.
@@ -39,6 +40,11 @@ impl<'a> Direction<'a> {
         let vector = vector?;
         let prepared = PreparedQuery::new(&vector.values).ok()?;
         Some(Self { vector, prepared })
+    }
+
+    /// The model and the dimension of what it is compared with.
+    fn key(&self) -> (u32, usize) {
+        (self.vector.model, self.prepared.dimension())
     }
 }
 
@@ -72,11 +78,29 @@ pub(super) struct Scope<'a> {
     pub(super) index: &'a Index,
     pub(super) passes: Bitmap,
     size: usize,
+    /// The items that may answer, ascending by slot, where not every item that passes is scored.
+    looked: Option<Vec<usize>>,
     /// Ascending by slot.
     keyword: Vec<Keyword>,
-    builtin: Vec<Option<Likeness>>,
-    model: Vec<Option<Likeness>>,
+    builtin: Likenesses,
+    model: Likenesses,
 }
+
+/// What a vector says of items, and how its cosines are spread over all that pass.
+#[derive(Default)]
+struct Likenesses {
+    /// Ascending by slot.
+    of: Vec<(usize, Likeness)>,
+    spread: Spread,
+}
+
+/// Up to so many items that pass, every one is scored by every arm.
+const EXACT_SCOPE: usize = 20_000;
+
+/// So many items the words hand to the vectors at least, in larger scopes.
+const LEAST_LOOKED: usize = 200;
+/// So many of the nearest a first look is to find at least; it hands over several times as many.
+const LEAST_NEAREST: usize = 10;
 
 /// What the words say of an item.
 #[derive(Clone, Copy, Default)]
@@ -123,21 +147,41 @@ impl<'a> Scope<'a> {
     /// Filters, and scores by words.
     pub(super) fn by_words(question: &Question<'_>, number: usize, index: &'a Index) -> Self {
         let passes = index.passing(&question.query.filter);
-        Self {
-            keyword: by_words(question, number, index, &passes),
-            builtin: Vec::new(),
-            model: Vec::new(),
+        let size = passes.count();
+        let is_exact = question.query.exact || size <= EXACT_SCOPE;
+        let mut scope = Self {
             number,
             index,
-            size: passes.count(),
             passes,
-        }
+            size,
+            looked: (!is_exact).then(Vec::new),
+            keyword: Vec::new(),
+            builtin: Likenesses::default(),
+            model: Likenesses::default(),
+        };
+        scope.keyword = scope.score_words(question);
+        scope
     }
 
     /// Scores by vectors.
     pub(super) fn by_vectors(&mut self, question: &Question<'_>) {
-        self.builtin = likenesses(question.builtin.as_ref(), self.index, &self.passes);
-        self.model = likenesses(question.model.as_ref(), self.index, &self.passes);
+        if self.looked.is_none() {
+            self.builtin = self.likenesses(question.builtin.as_ref());
+            self.model = self.likenesses(question.model.as_ref());
+            return;
+        }
+        let looks = [&question.builtin, &question.model]
+            .map(|direction| self.look(question, direction.as_ref()));
+        let words = self.keyword.iter().map(|keyword| keyword.slot);
+        let mut slots: Vec<usize> = words.collect();
+        slots.extend(looks.iter().flat_map(|look| &look.slots));
+        slots.sort_unstable();
+        slots.dedup();
+        self.keyword = self.words_of(question, &slots);
+        let [builtin, model] = looks.map(|look| look.spread);
+        self.builtin = self.likenesses_of(question.builtin.as_ref(), &slots, builtin);
+        self.model = self.likenesses_of(question.model.as_ref(), &slots, model);
+        self.looked = Some(slots);
     }
 
     /// How many items pass the filters.
@@ -145,22 +189,33 @@ impl<'a> Scope<'a> {
         self.size
     }
 
-    /// Everything that passes and shares a word or a direction with the question.
-    pub(super) fn found(&self) -> impl Iterator<Item = Found> {
+    /// Everything that passes and shares a word or a direction with the question; in a large scope
+    /// the best of it.
+    pub(super) fn found(&self) -> Vec<Found> {
         let mut keywords = self.keyword.iter().peekable();
-        let is_found =
-            |found: &Found| found.keyword > 0.0 || found.builtin > 0.0 || found.model > 0.0;
-        self.passes
-            .iter()
-            .map(move |slot| Found {
+        let mut builtin = self.builtin.of.iter().peekable();
+        let mut model = self.model.of.iter().peekable();
+        let mut found = Vec::new();
+        loop {
+            let next = [
+                keywords.peek().map(|it| it.slot),
+                builtin.peek().map(|it| it.0),
+                model.peek().map(|it| it.0),
+            ];
+            let Some(slot) = next.into_iter().flatten().min() else {
+                return found;
+            };
+            let by_words = keywords.next_if(|it| it.slot == slot);
+            let it = Found {
                 slot,
-                keyword: keywords
-                    .next_if(|keyword| keyword.slot == slot)
-                    .map_or(0.0, |keyword| keyword.gain.score),
-                builtin: rank(self.builtin[slot]),
-                model: rank(self.model[slot]),
-            })
-            .filter(is_found)
+                keyword: by_words.map_or(0.0, |it| it.gain.score),
+                builtin: rank(builtin.next_if(|it| it.0 == slot)),
+                model: rank(model.next_if(|it| it.0 == slot)),
+            };
+            if it.keyword > 0.0 || it.builtin > 0.0 || it.model > 0.0 {
+                found.push(it);
+            }
+        }
     }
 
     pub(super) fn item(&self, slot: usize) -> ItemRef {
@@ -188,31 +243,35 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn builtin(&self, slot: usize) -> Option<Likeness> {
-        self.builtin[slot]
+        self.builtin.get(slot)
     }
 
     pub(super) fn model(&self, slot: usize) -> Option<Likeness> {
-        self.model[slot]
+        self.model.get(slot)
     }
 
     /// What the reported vector says: the model's where the question has one.
     pub(super) fn likeness(&self, question: &Question<'_>, slot: usize) -> Option<Likeness> {
         if question.model.is_some() {
-            self.model[slot]
+            self.model(slot)
         } else {
-            self.builtin[slot]
+            self.builtin(slot)
         }
     }
 
-    /// The model's ranking cosines of everything that has a vector of it.
-    pub(super) fn model_ranks(&self) -> impl Iterator<Item = f64> {
-        self.model.iter().flatten().map(|likeness| likeness.rank)
+    /// How the model's cosines are spread over everything that has a vector of it.
+    pub(super) fn model_spread(&self) -> Spread {
+        self.model.spread
     }
 
     /// How many items pass without a vector to compare.
     pub(super) fn without_vector(&self, question: &Question<'_>) -> usize {
-        let lacks = |slot: &usize| self.likeness(question, *slot).is_none();
-        self.passes.iter().filter(lacks).count()
+        let Some(direction) = question.direction() else {
+            return 0;
+        };
+        let (model, dimension) = direction.key();
+        let with = self.index.with_vector(model, dimension, &self.passes);
+        self.size - with.count()
     }
 
     /// The question's words that an item has, with what each adds.
@@ -258,9 +317,9 @@ impl<'a> Scope<'a> {
 }
 
 /// What ranks; square to the question, but for rounding, is no likeness.
-fn rank(likeness: Option<Likeness>) -> f64 {
+fn rank(likeness: Option<&(usize, Likeness)>) -> f64 {
     likeness
-        .map(|likeness| likeness.rank)
+        .map(|(_, likeness)| likeness.rank)
         .filter(|rank| *rank >= LEAST_COSINE)
         .unwrap_or(0.0)
 }
@@ -276,51 +335,81 @@ fn next_within(cursor: &mut Cursor<'_>, rows: &std::ops::Range<usize>) -> Option
     Some((number(row - rows.start), count))
 }
 
-/// BM25 of every item that passes and has a word, ascending by slot.
-fn by_words(
-    question: &Question<'_>,
-    number: usize,
-    index: &Index,
-    passes: &Bitmap,
-) -> Vec<Keyword> {
-    if question.keyword.terms.is_empty() {
-        return Vec::new();
-    }
-    let parts: Vec<&Part> = index.parts().collect();
-    let views: Vec<SegmentView<'_>> = parts
-        .iter()
-        .map(|part| view(question, number, part, passes))
-        .collect();
-    let scoring = question.keyword.scoring(question.query.recipe);
-    SCRATCH.with_borrow_mut(|scratch| {
-        let mut found = Vec::new();
-        score_all(&scoring, &views, scratch, |it| {
-            found.push(found_by_words(parts[it.segment], it));
-        });
-        found
-    })
-}
-
 thread_local! {
     /// Memory that one question after the other uses.
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// A part as ranking by words sees it.
-fn view<'a>(
-    question: &Question<'_>,
-    number: usize,
-    part: &'a Part,
-    passes: &'a Bitmap,
-) -> SegmentView<'a> {
-    let list = |term: &WeightedTerm| {
-        let spelt = question.query.spelt(number, &term.text);
-        Some(part.passages.words.get(spelt)?.list)
-    };
-    SegmentView {
-        rows: part.passages.rows(&part.items.lens),
-        passes: Some(&passes.words()[part.base / 64..]),
-        lists: question.keyword.terms.iter().map(list).collect(),
+/// The words.
+impl Scope<'_> {
+    /// BM25 of every item that passes and has a word, in a large scope of the best; ascending by
+    /// slot.
+    fn score_words(&self, question: &Question<'_>) -> Vec<Keyword> {
+        if question.keyword.terms.is_empty() {
+            return Vec::new();
+        }
+        let parts: Vec<&Part> = self.index.parts().collect();
+        let views = self.views(question, &parts);
+        let scoring = question.keyword.scoring(question.query.recipe);
+        let mut found = Vec::new();
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut keep = |it: Scored| found.push(found_by_words(parts[it.segment], it));
+            if self.looked.is_none() {
+                score_all(&scoring, &views, scratch, keep);
+            } else {
+                let limit = self.depth(question);
+                // The margin keeps what ties once scores are whole units.
+                let best = top_k(&scoring, &views, limit, 2e-7, scratch);
+                best.into_iter().for_each(&mut keep);
+            }
+        });
+        found.sort_unstable_by_key(|it| it.slot);
+        found
+    }
+
+    /// BM25 of those of some items that have a word.
+    fn words_of(&self, question: &Question<'_>, slots: &[usize]) -> Vec<Keyword> {
+        if question.keyword.terms.is_empty() {
+            return Vec::new();
+        }
+        let parts: Vec<&Part> = self.index.parts().collect();
+        let views = self.views(question, &parts);
+        let scoring = question.keyword.scoring(question.query.recipe);
+        let mut rest = slots;
+        let mut found = Vec::new();
+        SCRATCH.with_borrow_mut(|scratch| {
+            for (at, part) in parts.iter().enumerate() {
+                let end = part.base + part.items.len();
+                let count = rest.partition_point(|slot| *slot < end);
+                let (own, later) = rest.split_at(count);
+                rest = later;
+                let items: Vec<u32> = own.iter().map(|slot| number(slot - part.base)).collect();
+                let scored = score_items(&scoring, &views, at, &items, scratch);
+                found.extend(scored.into_iter().map(|it| found_by_words(part, it)));
+            }
+        });
+        found
+    }
+
+    /// The parts as ranking by words sees them.
+    fn views<'b>(&'b self, question: &Question<'_>, parts: &[&'b Part]) -> Vec<SegmentView<'b>> {
+        let view = |part: &&'b Part| {
+            let list = |term: &WeightedTerm| {
+                let spelt = question.query.spelt(self.number, &term.text);
+                Some(part.passages.words.get(spelt)?.list)
+            };
+            SegmentView {
+                rows: part.passages.rows(&part.items.lens),
+                passes: Some(&self.passes.words()[part.base / 64..]),
+                lists: question.keyword.terms.iter().map(list).collect(),
+            }
+        };
+        parts.iter().map(view).collect()
+    }
+
+    /// How many items the words hand to the vectors.
+    fn depth(&self, question: &Question<'_>) -> usize {
+        LEAST_LOOKED.max(question.query.limit.saturating_mul(2))
     }
 }
 
@@ -336,33 +425,81 @@ fn found_by_words(part: &Part, scored: Scored) -> Keyword {
     }
 }
 
-/// The cosines of every item that has a vector of the direction's model, by slot.
-fn likenesses(
-    direction: Option<&Direction<'_>>,
-    index: &Index,
-    passes: &Bitmap,
-) -> Vec<Option<Likeness>> {
-    let Some(direction) = direction else {
-        return vec![None; index.slots()];
-    };
-    let is_models = direction.vector.kind == VectorKind::Model;
-    let model = direction.vector.model;
-    let likeness = |(slot, near): (usize, Option<Nearness>)| {
-        let near = near?;
-        let of_mean = || {
-            let dimension = direction.prepared.dimension();
-            index.cosine_of_mean(model, dimension, slot, &near)
+/// The vectors.
+impl Scope<'_> {
+    /// The cosines of every item that passes and has a vector of the direction's model.
+    fn likenesses(&self, direction: Option<&Direction<'_>>) -> Likenesses {
+        let Some(direction) = direction else {
+            return Likenesses::default();
         };
-        Some(Likeness {
+        let model = direction.vector.model;
+        let near = self
+            .index
+            .nearness(model, &direction.prepared, &self.passes);
+        let near = near.into_iter().enumerate();
+        let of =
+            near.filter_map(|(slot, near)| Some((slot, self.likeness_of(direction, slot, near?))));
+        let mut found = Likenesses {
+            of: of.collect(),
+            spread: Spread::default(),
+        };
+        for (_, likeness) in &found.of {
+            found.spread.add(likeness.rank);
+        }
+        found
+    }
+
+    /// The items that may be the nearest in a large scope.
+    fn look(&self, question: &Question<'_>, direction: Option<&Direction<'_>>) -> Look {
+        direction.map_or_else(Look::default, |direction| {
+            let limit = question.query.limit.max(LEAST_NEAREST);
+            let model = direction.vector.model;
+            let prepared = &direction.prepared;
+            self.index.look(model, prepared, &self.passes, limit)
+        })
+    }
+
+    /// The cosines of those of some items that have a vector of the direction's model.
+    fn likenesses_of(
+        &self,
+        direction: Option<&Direction<'_>>,
+        slots: &[usize],
+        mut spread: Spread,
+    ) -> Likenesses {
+        let Some(direction) = direction else {
+            return Likenesses::default();
+        };
+        let model = direction.vector.model;
+        let near = self.index.nearness_of(model, &direction.prepared, slots);
+        let of = near
+            .into_iter()
+            .map(|(slot, near)| (slot, self.likeness_of(direction, slot, near)));
+        let of: Vec<_> = of.collect();
+        of.iter()
+            .for_each(|(_, likeness)| spread.note(likeness.rank));
+        Likenesses { of, spread }
+    }
+
+    fn likeness_of(&self, direction: &Direction<'_>, slot: usize, near: Nearness) -> Likeness {
+        let (model, dimension) = direction.key();
+        let rank = match direction.vector.kind {
+            VectorKind::Model => {
+                let of_mean = self.index.cosine_of_mean(model, dimension, slot, &near);
+                0.5 * near.best + 0.5 * of_mean
+            }
+            VectorKind::Words | VectorKind::Table => near.best,
+        };
+        Likeness {
             best: near.best,
             n: near.n,
-            rank: if is_models {
-                0.5 * near.best + 0.5 * of_mean()
-            } else {
-                near.best
-            },
-        })
-    };
-    let near = index.nearness(model, &direction.prepared, passes);
-    near.into_iter().enumerate().map(likeness).collect()
+            rank,
+        }
+    }
+}
+
+impl Likenesses {
+    fn get(&self, slot: usize) -> Option<Likeness> {
+        let at = self.of.binary_search_by_key(&slot, |(slot, _)| *slot);
+        at.ok().map(|at| self.of[at].1)
+    }
 }

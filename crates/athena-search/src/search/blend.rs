@@ -3,9 +3,11 @@
 //! With H the mean of words and built-in vector and C the model's cosine, each divided by the
 //! query's best, the score is `w·C + (1 − w)·H / max H`; without a model's vector it is H.
 
-use crate::math::{ln, to_units};
+use crate::math::to_units;
 use crate::query::{Fusion, Ground, Mode, Query, Shares, VectorKind, Weights};
 use crate::recipe::Ingredient;
+
+use crate::spread::Spread;
 
 use super::arms::{Found, Question, Scope};
 use super::candidate::{Candidate, ONE};
@@ -151,12 +153,14 @@ impl Blend {
         if reach <= 0.0 {
             return 1.0;
         }
-        let ranks = || scopes.iter().flat_map(Scope::model_ranks);
-        let count = ranks().count();
-        if count < LEAST_FOR_RULE || !question.query.recipe.has(Ingredient::Rule) {
+        let spread = scopes
+            .iter()
+            .map(Scope::model_spread)
+            .fold(Spread::default(), Spread::join);
+        if spread.count() < LEAST_FOR_RULE || !question.query.recipe.has(Ingredient::Rule) {
             return MODELS_WEIGHT;
         }
-        let z = standing_out(ranks(), count);
+        let z = spread.standing_out();
         let g = 1.0 - self.next_keywords(candidates);
         (0.394 + 0.4 * z - 0.6 * g).clamp(0.0, 1.0)
     }
@@ -294,33 +298,4 @@ fn reciprocal(k: u32, place: usize) -> f64 {
 
 fn relative(value: f64, best: f64) -> f64 {
     if best > 0.0 { value / best } else { 0.0 }
-}
-
-/// How many standard deviations the best cosine lies above the mean, divided by what the best of
-/// so many would reach by chance: `(max − mean) / sd / √(2 ln n)`.
-///
-/// Summed as integers, so that the order of the items has no say in it.
-fn standing_out(values: impl Iterator<Item = f64>, count: usize) -> f64 {
-    const SCALE: f64 = (1_u64 << 30) as f64;
-    let (mut best, mut sum, mut squares) = (f64::MIN, 0_i128, 0_i128);
-    for value in values {
-        #[expect(clippy::cast_possible_truncation, reason = "a cosine times 2^30 fits")]
-        let scaled = i128::from((value * SCALE).round() as i64);
-        best = best.max(value);
-        sum += scaled;
-        squares += scaled * scaled;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "rounded once, alike everywhere")]
-    let (n, sum, squares) = (
-        count as f64,
-        sum as f64 / SCALE,
-        squares as f64 / SCALE / SCALE,
-    );
-    let mean = sum / n;
-    let deviation = (squares / n - mean * mean).max(0.0).sqrt();
-    if deviation > 0.0 {
-        (best - mean) / deviation / (2.0 * ln(n)).sqrt()
-    } else {
-        0.0
-    }
 }

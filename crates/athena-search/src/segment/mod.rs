@@ -113,6 +113,12 @@ impl Segment {
             set_of(&mut earlier.vectors, model, dimension).push(owner, n, &vector);
         }
         segment.seal_words(|_| true)?;
+        let late = segment.earlier.vectors.iter_mut();
+        segment
+            .vectors
+            .iter_mut()
+            .chain(late)
+            .for_each(Vectors::seal);
         Ok(segment)
     }
 
@@ -358,10 +364,12 @@ impl Segment {
 
         let mut vectors = Vec::new();
         let mut components = Vec::new();
+        let mut codes = Vec::new();
         for sets in [&self.vectors, &self.earlier.vectors] {
             put_varint(&mut vectors, sets.len() as u64);
             for set in sets {
                 set.put_head(&mut vectors);
+                set.put_codes(&mut codes);
                 components.extend(set.components().iter().map(|value| value.cast_unsigned()));
             }
         }
@@ -371,6 +379,7 @@ impl Segment {
             split(ChunkKind::Words, words),
             split(ChunkKind::Vectors, &vectors),
             split(ChunkKind::Components, &components),
+            split(ChunkKind::Codes, &codes),
         ]
         .concat()
     }
@@ -394,6 +403,7 @@ impl Segment {
         segment.read_vectors(
             &joined(&chunks, ChunkKind::Vectors)?,
             &joined(&chunks, ChunkKind::Components)?,
+            &joined(&chunks, ChunkKind::Codes)?,
         )?;
         Ok(segment)
     }
@@ -430,17 +440,26 @@ impl Segment {
         reader.end()
     }
 
-    fn read_vectors(&mut self, heads: &[u8], components: &[u8]) -> Result<(), FormatError> {
+    fn read_vectors(
+        &mut self,
+        heads: &[u8],
+        components: &[u8],
+        codes: &[u8],
+    ) -> Result<(), FormatError> {
         let (heads, components) = (&mut Reader::new(heads), &mut Reader::new(components));
+        let codes = &mut Reader::new(codes);
         let owners = [self.items.len(), self.earlier.late.len()];
         let sets = [&mut self.vectors, &mut self.earlier.vectors];
         for (sets, owners) in sets.into_iter().zip(owners) {
             for _ in 0..heads.count()? {
-                sets.push(Vectors::read(heads, components, owners)?);
+                let mut set = Vectors::read(heads, components, owners)?;
+                set.read_codes(codes)?;
+                sets.push(set);
             }
         }
         heads.end()?;
-        components.end()
+        components.end()?;
+        codes.end()
     }
 
     fn check_words(&self, bytes: &[u8]) -> Result<(), FormatError> {

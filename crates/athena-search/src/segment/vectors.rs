@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::chunk::{put_column, read_column, read_column_of};
-use crate::codec::{FormatError, Reader, put_varint};
-use crate::vector::{MAX_DIMENSION, StoredVector, padded};
+use crate::bitmap::Bitmap;
+use crate::codec::{FormatError, Reader, put_bytes, put_varint};
+use crate::vector::{Codes, MAX_DIMENSION, StoredVector, centre, padded};
 
 /// Vectors of one model and dimension, each of a passage of an item.
 #[derive(Debug, Clone)]
@@ -24,7 +25,14 @@ pub(crate) struct Vectors {
     unsorted: BTreeMap<(u32, u32), u32>,
     /// Rows that are not an item's any more.
     retired: HashSet<u32>,
+    /// Whether row `n` is of the item `n` places behind that of row 0, which is a multiple of 64.
+    aligned: bool,
+    /// The codes of all rows, where there are many and no more come.
+    codes: Option<Codes>,
 }
+
+/// Fewer rows than this have no codes: they are as fast to look at themselves.
+const LEAST_CODED: usize = 1_024;
 
 impl Vectors {
     pub(crate) fn new(model: u32, dimension: usize) -> Self {
@@ -38,6 +46,8 @@ impl Vectors {
             sorted: 0,
             unsorted: BTreeMap::new(),
             retired: HashSet::new(),
+            aligned: false,
+            codes: None,
         }
     }
 
@@ -53,7 +63,11 @@ impl Vectors {
     /// Returns about how many bytes of memory the vectors take.
     pub(crate) fn bytes(&self) -> usize {
         // The inverse norm, the owner and the passage.
-        self.components.len() + self.len() * 12 + self.unsorted.len() * 24
+        let codes = self
+            .codes
+            .as_ref()
+            .map_or(0, |codes| codes.as_bytes().len());
+        self.components.len() + self.len() * 12 + self.unsorted.len() * 24 + codes
     }
 
     /// Returns the components of all rows, one after the other.
@@ -79,6 +93,35 @@ impl Vectors {
 
     pub(crate) fn vector(&self, row: usize) -> StoredVector {
         StoredVector::from_row(self.model, self.dimension, self.row(row).into())
+    }
+
+    pub(crate) fn codes(&self) -> Option<&Codes> {
+        self.codes.as_ref()
+    }
+
+    /// Makes the codes of the rows, if there are many.
+    pub(crate) fn seal(&mut self) {
+        self.codes = (self.len() >= LEAST_CODED).then(|| {
+            let width = padded(self.dimension);
+            let centre = centre(width, &self.components, &self.inverse_norms);
+            Codes::encode(&self.components, &self.inverse_norms, &centre)
+        });
+    }
+
+    /// Returns the rows whose items are in a set.
+    pub(crate) fn rows_of(&self, items: &Bitmap) -> Bitmap {
+        if self.aligned && self.retired.is_empty() {
+            let first = self.owners.first().map_or(0, |owner| *owner as usize);
+            return items.slice(first, self.len());
+        }
+        let mut rows = Bitmap::new(self.len(), false);
+        for row in 0..self.len() {
+            let is_in = |(item, _): (u32, u32)| items.contains(item as usize);
+            if self.owner(row).is_some_and(is_in) {
+                rows.insert(row);
+            }
+        }
+        rows
     }
 
     /// Adds the vector of an item's passage.
@@ -122,6 +165,11 @@ impl Vectors {
     }
 
     fn sorted_rows(&self, owner: u32) -> std::ops::Range<usize> {
+        if self.aligned {
+            let first = self.owners.first().map_or(0, |first| *first);
+            let row = owner.wrapping_sub(first) as usize;
+            return if row < self.len() { row..row + 1 } else { 0..0 };
+        }
         let sorted = &self.owners[..self.sorted];
         let start = sorted.partition_point(|other| *other < owner);
         let count = sorted[start..].partition_point(|other| *other == owner);
@@ -130,6 +178,7 @@ impl Vectors {
 
     /// Gives every row another owner; rows without one are retired.
     pub(crate) fn reassign(&mut self, owner: impl Fn(u32) -> Option<u32>) {
+        let mut aligned = true;
         let before = std::mem::take(&mut self.owners);
         let passages = std::mem::take(&mut self.passages);
         self.sorted = 0;
@@ -140,7 +189,11 @@ impl Vectors {
                 self.retired.insert(super::number(self.owners.len()));
             }
             self.place(new.unwrap_or(old), passage);
+            let first = self.owners[0] as usize;
+            let last = self.owners.len() - 1;
+            aligned &= first.is_multiple_of(64) && self.owners[last] as usize == first + last;
         }
+        self.aligned = aligned;
     }
 
     /// Fills the rows of an owner with zeros.
@@ -152,6 +205,28 @@ impl Vectors {
             self.inverse_norms[row] = 0.0;
             self.retired.insert(super::number(row));
         }
+        if self.codes.is_some() {
+            self.seal();
+        }
+    }
+
+    /// Puts the codes, if there are any.
+    pub(super) fn put_codes(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.codes.as_ref().map_or(&[], Codes::as_bytes));
+    }
+
+    /// Reads what [`put_codes`](Self::put_codes) wrote.
+    pub(super) fn read_codes(&mut self, reader: &mut Reader<'_>) -> Result<(), FormatError> {
+        let bytes = reader.bytes()?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let codes = Codes::from_bytes(bytes.into())?;
+        if (codes.len(), codes.width()) != (self.len(), padded(self.dimension)) {
+            return Err(FormatError::Corrupt("codes are of other vectors"));
+        }
+        self.codes = Some(codes);
+        Ok(())
     }
 
     /// Puts everything but the components.

@@ -104,6 +104,11 @@ pub struct Recall {
     /// Say for each hit how it came by its score, and how long each stage took.
     #[serde(default)]
     pub explain: bool,
+    /// Compare with every memory in full. Beyond 20,000 the vectors are looked through by short
+    /// codes first, which misses next to nothing and takes a fraction of the time.
+    #[serde(default)]
+    #[schemars(extend("x-advanced" = true))]
+    pub exact: bool,
     /// Whether turns of a conversation speak for each other.
     #[serde(skip)]
     #[schemars(skip)]
@@ -455,6 +460,7 @@ fn query(
         recency: None,
         usefulness_weight: recall.usefulness_weight.unwrap_or(0.0),
         explain: recall.explain,
+        exact: recall.exact,
         recipe: Recipe::default(),
         clock: None,
     }

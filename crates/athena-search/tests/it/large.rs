@@ -1,0 +1,158 @@
+//! Scopes too large to score every item: what is found is what an exhaustive search finds.
+
+use athena_search::segment::Segment;
+use athena_search::{Index, Mode, Query, QueryVector, Record, VectorKind, search};
+
+use crate::builders::{ids, item};
+
+const ITEMS: i64 = 24_000;
+const DIMENSION: usize = 128;
+const TOPICS: i64 = 300;
+
+/// Numbers that look random, the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> f32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        let bits = u16::try_from(self.0 >> 48).unwrap();
+        f32::from(bits) / 32_768.0 - 1.0
+    }
+}
+
+fn direction(seed: u64) -> Vec<f32> {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    for _ in 0..3 {
+        dice.roll();
+    }
+    (0..DIMENSION).map(|_| dice.roll()).collect()
+}
+
+/// A vector near that of its topic, with what all have in common.
+fn near(topic: i64, seed: u64) -> Vec<f32> {
+    let topic = direction(topic.cast_unsigned() + 1);
+    let own = direction(seed + 1_000_000);
+    let pairs = topic.iter().zip(&own);
+    pairs.map(|(topic, own)| 1.0 + topic + 0.5 * own).collect()
+}
+
+fn words(topic: i64, id: i64) -> String {
+    format!(
+        "note {} about topic{topic} and colour{} thing{}",
+        id % 7,
+        id % 50,
+        id % 1_013
+    )
+}
+
+fn records(id: i64) -> Vec<Record> {
+    let topic = id % TOPICS;
+    let half = format!("half:{}", id % 2);
+    item(id, &words(topic, id))
+        .label(&half)
+        .vector(&near(topic, id.cast_unsigned()))
+        .records()
+}
+
+/// Three sealed segments, some items gone, some told anew, and a tail.
+fn index() -> Index {
+    let mut index = Index::new();
+    let mut seq = 0;
+    for part in 0..3 {
+        let from = part * (ITEMS / 3);
+        let own = (from..from + ITEMS / 3).flat_map(records);
+        let segment = Segment::build(seq + 1, seq + ITEMS, own).unwrap();
+        seq += ITEMS;
+        let chunks = segment.chunks();
+        let read = Segment::from_chunks(segment.first_seq(), segment.last_seq(), chunks);
+        index.attach(read.unwrap());
+    }
+    for id in (0..ITEMS).step_by(97) {
+        index.apply(
+            index.applied() + 1,
+            Record::Remove {
+                item: crate::builders::memory(id),
+            },
+        );
+    }
+    for id in (0..ITEMS).step_by(61).chain(ITEMS..ITEMS + 400) {
+        for record in records(id) {
+            index.apply(index.applied() + 1, record);
+        }
+    }
+    index
+}
+
+fn question(at: i64, mode: Mode) -> Query {
+    let topic = at * 7 % TOPICS;
+    Query {
+        text: format!(
+            "which topic{topic} has colour{} thing{}",
+            at % 50,
+            at % 1_013
+        ),
+        vector: Some(QueryVector {
+            model: 1,
+            values: near(topic, 5_000_000 + at.cast_unsigned()),
+            kind: VectorKind::Model,
+        }),
+        mode,
+        limit: 10,
+        ..Query::default()
+    }
+}
+
+#[test]
+fn a_first_look_misses_next_to_nothing() {
+    let index = index();
+    assert!(index.len() > 20_000);
+    for mode in [Mode::Keyword, Mode::Semantic, Mode::Hybrid] {
+        let (mut found, mut wanted) = (0, 0);
+        for at in 0..40 {
+            let mut query = question(at, mode);
+            let fast = search(&[&index], &query);
+            query.exact = true;
+            let exact = search(&[&index], &query);
+            assert!(fast.summary.candidates < exact.summary.candidates || mode == Mode::Keyword);
+            let fast_ids = ids(&fast);
+            assert_eq!(fast_ids.len(), 10);
+            wanted += exact.hits.len();
+            found += ids(&exact)
+                .iter()
+                .filter(|id| fast_ids.contains(id))
+                .count();
+            if mode != Mode::Hybrid {
+                // Items that both find have the same scores; the best one is the same.
+                assert_eq!(fast.hits[0], exact.hits[0]);
+            }
+            if mode == Mode::Keyword {
+                assert_eq!(fast.hits, exact.hits);
+            }
+        }
+        let recall = f64::from(found as u32) / f64::from(wanted as u32);
+        assert!(recall >= 0.99, "{mode:?}: {recall}");
+    }
+}
+
+#[test]
+fn filters_lose_nothing() {
+    let index = index();
+    for at in 0..10 {
+        let mut query = question(at, Mode::Semantic);
+        query.filter.labels = vec![vec![format!("half:{}", at % 2)]];
+        let found = search(&[&index], &query);
+        query.exact = true;
+        assert_eq!(
+            found.hits,
+            search(&[&index], &query).hits,
+            "half of them are scored exactly"
+        );
+        query
+            .filter
+            .labels
+            .push(vec!["nothing:has-this".to_owned()]);
+        assert!(search(&[&index], &query).hits.is_empty());
+    }
+}
