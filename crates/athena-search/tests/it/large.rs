@@ -131,8 +131,7 @@ fn a_first_look_misses_next_to_nothing() {
                 assert_eq!(fast.hits, exact.hits);
             }
         }
-        let recall = f64::from(found as u32) / f64::from(wanted as u32);
-        assert!(recall >= 0.99, "{mode:?}: {recall}");
+        assert!(found * 100 >= wanted * 99, "{mode:?}: {found} of {wanted}");
     }
 }
 

@@ -88,10 +88,11 @@ impl Log {
                 item: memory(id),
                 n: u32::try_from(n).unwrap(),
                 of: u32::try_from(of).unwrap(),
-                attributes: (n == 0).then(|| attributes(id, words.len() % 2 == 0)),
+                attributes: (n == 0).then(|| attributes(id, words.len().is_multiple_of(2))),
                 terms,
                 len,
-                vector: (words.len() % 3 > 0).then(|| StoredVector::new(1, &values).unwrap()),
+                vector: (!words.len().is_multiple_of(3))
+                    .then(|| StoredVector::new(1, &values).unwrap()),
             });
         }
     }
