@@ -95,12 +95,12 @@ struct Likenesses {
 }
 
 /// Up to so many items that pass, every one is scored by every arm.
-const EXACT_SCOPE: usize = 20_000;
+const EXACT_SCOPE: usize = 2_000;
 
 /// So many items the words hand to the vectors at least, in larger scopes.
 const LEAST_LOOKED: usize = 200;
 /// So many of the nearest a first look is to find at least; it hands over several times as many.
-const LEAST_NEAREST: usize = 10;
+const LEAST_NEAREST: usize = 50;
 
 /// What the words say of an item.
 #[derive(Clone, Copy, Default)]

@@ -35,7 +35,7 @@ pub const DEFAULT_MIN_MATCH: f64 = 0.12;
 /// Answers a query from one or several indexes.
 ///
 /// Word statistics and the best hit, by which each arm is divided, are taken over all indexes
-/// together. Where up to 20,000 items of an index pass the filter, or [`Query::exact`] is set, every
+/// together. Where up to 2,000 items of an index pass the filter, or [`Query::exact`] is set, every
 /// one is scored by every arm. Of more, each arm names its best, which all arms then score: by
 /// words the best exactly, by vectors those that may be the nearest by a first look at one bit a
 /// component, with a bound of how far that is off. A limit of 0, a text without words and a vector of another model are answered with what is left

@@ -104,7 +104,7 @@ pub struct Recall {
     /// Say for each hit how it came by its score, and how long each stage took.
     #[serde(default)]
     pub explain: bool,
-    /// Compare with every memory in full. Beyond 20,000 the vectors are looked through by short
+    /// Compare with every memory in full. Beyond 2,000 the vectors are looked through by short
     /// codes first, which misses next to nothing and takes a fraction of the time.
     #[serde(default)]
     #[schemars(extend("x-advanced" = true))]
