@@ -72,13 +72,15 @@ pub(super) fn command() -> Command {
             Arg::new("reopen")
                 .long("reopen")
                 .hide(true)
-                .action(ArgAction::SetTrue),
+                .action(ArgAction::SetTrue)
+                .help("Open the store of a measurement, ask one question and say what that took"),
         )
         .arg(
             Arg::new("contest")
                 .long("contest")
                 .hide(true)
-                .action(ArgAction::SetTrue),
+                .action(ArgAction::SetTrue)
+                .help("Answer on standard input and output what a comparison asks"),
         )
 }
 
