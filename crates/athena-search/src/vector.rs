@@ -1,6 +1,6 @@
 //! Vectors as they are stored, and the products taken with them.
 //!
-//! A vector is scaled to unit length, rotated ([`rotation`]) and rounded to one signed byte a
+//! A vector is scaled to unit length, rotated and rounded to one signed byte a
 //! component. The rotation keeps every angle and spreads what a vector has to say evenly over its
 //! components, so that rounding costs every vector alike: cosines are off by less than 2e-3,
 //! whatever model made the vector, and by 3e-4 as a rule at 768 components.

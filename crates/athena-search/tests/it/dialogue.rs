@@ -302,10 +302,10 @@ fn notes_of_a_session_are_no_turns_and_few_turns_make_no_conversation() {
     let note = |id, text| item(id, text).label("session:s").position(id);
     let notes = [note(1, "apple"), note(2, "pear")];
     assert_eq!(ids(&search(&[&index(&notes)], &query("apple"))), [1]);
-    let mut mixed = vec![turn(1, "Maya", "apple"), turn(2, "Maya", "pear")];
-    mixed.extend([note(3, "plum"), note(4, "plum")]);
+    let mut mixed: Vec<_> = (1..10).map(|id| turn(id, "Maya", "apple")).collect();
+    mixed.push(note(10, "plum"));
     assert!(search(&[&index(&mixed)], &query("apple")).summary.dialogue);
-    mixed.push(note(5, "plum"));
+    mixed.push(note(11, "plum"));
     assert!(!search(&[&index(&mixed)], &query("apple")).summary.dialogue);
 }
 

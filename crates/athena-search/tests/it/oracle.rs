@@ -185,7 +185,7 @@ fn naive(state: &State, asked: &[usize], vector: &[f32], query: &Query) -> Vec<(
         })
         .collect();
     let turns = arms.keys().filter(|id| is_turn(**id)).count();
-    let is_dialogue = query.mode != Mode::Semantic && turns > 0 && 2 * turns >= arms.len();
+    let is_dialogue = query.mode != Mode::Semantic && turns > 0 && 10 * turns >= 9 * arms.len();
     let mut scored: Vec<(i64, i64)> = if is_dialogue {
         in_context(state, &arms)
     } else {
@@ -199,9 +199,9 @@ fn naive(state: &State, asked: &[usize], vector: &[f32], query: &Query) -> Vec<(
     scored.into_iter().map(divided).collect()
 }
 
-/// Most items are turns of two sessions, in the order of their ids.
+/// All items but one are turns of two sessions, in the order of their ids.
 fn is_turn(id: i64) -> bool {
-    id >= 4
+    id > 0
 }
 
 fn is_users(id: i64) -> bool {
