@@ -67,7 +67,10 @@ story! {
         let question = json!({"query": "ledger row 4242 colour c13", "limit": 20});
         let before = app.call("memory.recall", question.clone()).await;
         assert!(count(app, "search_tail").await >= 8_192);
+        abandon_a_segment(app).await;
         athena_store::flush(&app.env).await;
+        assert_eq!(count(app, "search_segments WHERE ready = FALSE").await, 0);
+        assert_eq!(count(app, "search_chunks WHERE kind = 99").await, 0);
         assert!(count(app, "search_tail").await < 8_192);
         assert!(count(app, "search_segments").await > 0);
         let (env, fresh) = app.another().await;
@@ -136,6 +139,26 @@ async fn gated(app: &TestApp, gate: HeldGate) -> Arc<Env> {
         .part(Retrievals::default())
         .part(athena_search::Recipe::default())
         .build()
+}
+
+/// Leaves what a process leaves that is killed while it writes a segment.
+async fn abandon_a_segment(app: &TestApp) {
+    let db = app.env.db();
+    db.execute(
+        "INSERT INTO search_segments
+             (id, project_id, first_seq, last_seq, passages, ready, created_at)
+         SELECT 1000000, project_id, 1, 8192, 8192, FALSE, :at FROM search_heads",
+        params! { at: jiff::Timestamp::UNIX_EPOCH },
+    )
+    .await
+    .unwrap();
+    db.execute(
+        "INSERT INTO search_chunks (project_id, segment_id, kind, part, bytes)
+         SELECT project_id, 1000000, 99, 0, :bytes FROM search_heads",
+        params! { bytes: vec![1_u8, 2, 3] },
+    )
+    .await
+    .unwrap();
 }
 
 /// How many memories have a word.

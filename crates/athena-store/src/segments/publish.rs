@@ -5,13 +5,17 @@ use crate::store::Store;
 use athena_core::{Env, ProjectId, Result};
 use athena_db::{BoxFuture, Executor, Tx, TxOptions, params};
 use athena_search::segment::Segment;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
 /// Chunks that one transaction writes or removes: a writer beside it waits for no more than that.
 const CHUNKS: usize = 4;
 /// Rows of the tail that one transaction removes.
 const TAIL_ROWS: i64 = 1_000;
+
+/// A segment that is not finished so long after it was begun has lost its maker; one that comes
+/// back all the same finds it gone and starts again.
+const ABANDONED_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// What a new segment takes the place of.
 #[derive(Debug, Clone)]
@@ -94,11 +98,9 @@ async fn take_place(
         sql::remove_segments(tx, project, &[id]).await?;
         return Ok(false);
     }
-    tx.execute(
-        "UPDATE search_segments SET ready = TRUE WHERE id = :id",
-        params! { id: id },
-    )
-    .await?;
+    if !sql::finish_segment(tx, project, id).await? {
+        return Ok(false);
+    }
     match place {
         Place::Tail => tx.execute(
             "UPDATE search_heads SET sealed_seq = :last WHERE project_id = :project",
@@ -148,6 +150,15 @@ pub(super) async fn remove_tail(env: &Arc<Env>, project: ProjectId, sealed: i64)
         })
         .await?;
     }
+}
+
+/// Removes segments that a process which was killed left unfinished.
+pub(super) async fn remove_abandoned(env: &Arc<Env>, project: ProjectId) -> Result<()> {
+    let before = Timestamp::now() - ABANDONED_AFTER;
+    transaction(env, move |tx| {
+        Box::pin(async move { sql::remove_unfinished(tx, project, before).await })
+    })
+    .await
 }
 
 /// Removes chunks whose segment is gone, some at a time.

@@ -1,6 +1,6 @@
 //! Sealing the tail of a log.
 
-use super::publish::{Place, publish, remove_orphans, remove_tail};
+use super::publish::{Place, publish, remove_abandoned, remove_orphans, remove_tail};
 use super::sql;
 use crate::write::SEAL_AT;
 use athena_core::{Env, Error, ProjectId, Result};
@@ -13,13 +13,14 @@ pub(crate) async fn seal(env: &Arc<Env>, project: ProjectId) -> Result<()> {
     while let Some(head) = sql::head(env.db(), project).await? {
         // Left by a process that was killed.
         remove_tail(env, project, head.sealed_seq).await?;
+        remove_abandoned(env, project).await?;
         remove_orphans(env, project).await?;
         let mut rows = sql::tail_records(env.db(), project, head.sealed_seq, 2 * SEAL_AT).await?;
         let Some(length) = stretch(&rows) else {
             return Ok(());
         };
         rows.truncate(length);
-        let segment = tokio::task::spawn_blocking(move || build(rows))
+        let segment = tokio::task::spawn_blocking(move || build(head.sealed_seq + 1, rows))
             .await
             .map_err(Error::internal)??;
         publish(env, project, segment, head.purged, Place::Tail).await?;
@@ -27,9 +28,8 @@ pub(crate) async fn seal(env: &Arc<Env>, project: ProjectId) -> Result<()> {
     Ok(())
 }
 
-fn build(rows: Vec<(i64, Record)>) -> Result<Segment> {
-    let first = rows.first().map_or(1, |(seq, _)| *seq);
-    let last = rows.last().map_or(0, |(seq, _)| *seq);
+fn build(first: i64, rows: Vec<(i64, Record)>) -> Result<Segment> {
+    let last = rows.last().map_or(first - 1, |(seq, _)| *seq);
     let records = rows.into_iter().map(|(_, record)| record);
     Segment::build(first, last, records).map_err(Error::internal)
 }

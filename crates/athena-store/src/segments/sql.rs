@@ -157,6 +157,34 @@ pub(crate) async fn is_unfinished(tx: &Tx<'_>, project: ProjectId, segment: i64)
     Ok(locked == 1)
 }
 
+/// Makes a segment count; `false` if it is not there to be finished any more.
+pub(crate) async fn finish_segment(tx: &Tx<'_>, project: ProjectId, segment: i64) -> Result<bool> {
+    let finished = tx
+        .execute(
+            "UPDATE search_segments SET ready = TRUE
+             WHERE project_id = :project AND id = :segment AND ready = FALSE",
+            params! { project: project, segment: segment },
+        )
+        .await?;
+    Ok(finished == 1)
+}
+
+/// Removes segments that were begun before a time and do not count; their chunks are left for
+/// whoever removes [`orphans`].
+pub(crate) async fn remove_unfinished(
+    tx: &Tx<'_>,
+    project: ProjectId,
+    before: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "DELETE FROM search_segments
+         WHERE project_id = :project AND ready = FALSE AND created_at < :before",
+        params! { project: project, before: before },
+    )
+    .await?;
+    Ok(())
+}
+
 /// Stores a chunk, in the place of one with the same number.
 pub(crate) async fn put_chunk(
     tx: &Tx<'_>,
@@ -195,7 +223,8 @@ pub(crate) async fn remove_chunk(tx: &Tx<'_>, project: ProjectId, key: ChunkKey)
     Ok(())
 }
 
-/// Removes segments from those that count; their chunks are left for [`remove_orphans`].
+/// Removes segments from those that count; their chunks are left for whoever removes
+/// [`orphans`].
 pub(crate) async fn remove_segments(
     tx: &Tx<'_>,
     project: ProjectId,
