@@ -4,7 +4,8 @@
 //! with Snowball's stemmer for their script: English, Russian or Greek. Identifiers and paths are split at `_`, at a lower-to-upper
 //! step and at the end of an acronym, *and* kept whole (`src/main.rs`, `getuserid`). Scripts that
 //! are written without spaces give pairs of neighbouring characters. Nothing in a text is syntax:
-//! quotes, `-word`, `word*` and SQL are words like others.
+//! quotes, `-word`, `word*` and SQL are words like others. Of a question, [`QuerySyntax`] takes the
+//! few signs that cannot be meant otherwise before.
 //!
 //! `[email:0123456789abcdef]`, a token that stands for something personal, is one term, the text
 //! between its brackets: the name of its kind is no word that was said.
@@ -13,12 +14,15 @@
 //! document's length, and a query drops them unless nothing else is left of it.
 
 mod stem;
+mod syntax;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+
+pub use syntax::{Phrase, QuerySyntax};
 
 /// The version of this analyser: stored terms of another version are to be made anew.
 pub const ANALYZER_VERSION: u32 = 2;
@@ -96,6 +100,8 @@ pub struct QueryTerm {
     /// Whether it looks like a name: a capital inside a sentence that is not all capitals, and no
     /// month or day of the week.
     pub name: bool,
+    /// Whether it stands for a beginning that another word of the query stands for, too.
+    pub alternative: bool,
 }
 
 /// Returns every term of a text in order, repetitions included.
@@ -155,6 +161,16 @@ pub fn query_terms(text: &str) -> Vec<QueryTerm> {
     count_in_order(all)
 }
 
+/// Whether a normalised word is so common that it says nothing by itself.
+pub(crate) fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.contains(word)
+}
+
+/// Returns the stem of a normalised word.
+pub(crate) fn stem_of(word: &str) -> String {
+    stem::stem(word, word)
+}
+
 /// A word in lower case inside a sentence: where there is none, a capital is no sign of a name.
 fn is_plain(term: &Term) -> bool {
     term.case == Case::Small && term.text.starts_with(char::is_alphabetic)
@@ -176,6 +192,7 @@ fn count_in_order(all: Vec<Term>) -> Vec<QueryTerm> {
                 text: term.text,
                 count: 1,
                 whole,
+                alternative: false,
             });
         }
     }
@@ -276,7 +293,7 @@ impl Analysis {
         if folded.is_empty() {
             return;
         }
-        if STOP_WORDS.contains(folded.as_str()) {
+        if is_stop_word(&folded) {
             self.push(folded, Role::Stop);
             return;
         }

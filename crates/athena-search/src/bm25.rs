@@ -192,9 +192,10 @@ impl std::ops::AddAssign for Gain {
 ///
 /// A name that nothing contains counts three times: a question about somebody unknown here is
 /// about something else, however many of its other words occur. An unknown identifier asks for no
-/// more than its parts do.
+/// more than its parts do, and a second word of one beginning for no more than the first.
 fn asked(word: &QueryTerm, known: bool) -> f64 {
     match (known, word.whole, word.name) {
+        _ if word.alternative => 0.0,
         (false, true, _) => 0.0,
         (false, false, true) => 3.0,
         _ => 1.0,

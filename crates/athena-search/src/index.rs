@@ -15,6 +15,7 @@ use crate::segment::{
 };
 use crate::vector::StoredVector;
 
+mod having;
 mod nearest;
 pub(crate) mod sessions;
 

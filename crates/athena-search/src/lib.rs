@@ -14,8 +14,8 @@
 //!   list that could miss one.
 //! - **Bytes are data.** Corrupt or foreign bytes are an error, never a panic.
 //!
-//! What it deliberately does not do: parse a query language (a user's text is words and nothing
-//! else), approximate, or persist.
+//! What it deliberately does not do: parse a query language (a user's text is words, but for the few
+//! signs of [`analyze::QuerySyntax`]), approximate, or persist.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod analyze;

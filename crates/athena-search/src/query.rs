@@ -11,8 +11,15 @@ use crate::record::{ItemRef, Kind};
 /// A question to one or several indexes.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
-    /// The words. Nothing in them is syntax.
+    /// The words. Nothing in them is syntax;
+    /// [`QuerySyntax`](crate::analyze::QuerySyntax) takes what is out before.
     pub text: String,
+    /// The analysed words that every hit has, whatever ranks it.
+    pub having: Vec<String>,
+    /// The analysed words that no hit has.
+    pub lacking: Vec<String>,
+    /// Beginnings of words: what starts with one of them ranks as if `text` said it.
+    pub beginnings: Vec<String>,
     /// Words that some of the searched indexes spell in their own way, by index: the analysed word of
     /// `text`, and that index's. Shorter than the list of indexes, or empty, where all spell alike.
     pub spellings: Vec<HashMap<String, String>>,

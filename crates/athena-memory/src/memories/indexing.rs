@@ -61,6 +61,15 @@ impl PassageVector {
     }
 }
 
+/// Returns the text of a memory as it is searched, with its speaker and caption.
+pub(super) fn searched_text(memory: &Memory) -> String {
+    indexed_text(
+        memory.speaker.as_deref(),
+        &memory.content,
+        memory.caption.as_deref(),
+    )
+}
+
 /// The text of a memory as it is searched, and its passages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct IndexedText {
@@ -71,11 +80,7 @@ pub(super) struct IndexedText {
 impl IndexedText {
     /// Splits the text of a memory, with its speaker and caption.
     pub(super) fn of(memory: &Memory) -> Self {
-        let text = indexed_text(
-            memory.speaker.as_deref(),
-            &memory.content,
-            memory.caption.as_deref(),
-        );
+        let text = searched_text(memory);
         let ranges = passages(&text);
         Self { text, ranges }
     }

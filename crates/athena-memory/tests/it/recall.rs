@@ -90,8 +90,8 @@ story! {
         assert_eq!(first(app, "headers.rs").await, "parse_http_header lives in src/net/headers.rs");
     }
 
-    /// Text that looks like a query language or like SQL is words.
-    async fn nothing_is_syntax(app: TestApp) {
+    /// Text that looks like a query language or like SQL is no error, and its words are found.
+    async fn nothing_is_an_error(app: TestApp) {
         notebook(app).await;
         for query in [
             "billing AND (", "\"billing", "billing*", "-billing", "NEAR(billing)", "billing' OR '1'='1",
@@ -102,6 +102,34 @@ story! {
         for query in ["?", "…", "   .", "\u{1F600}", "the of and"] {
             app.call("memory.recall", json!({"query": query})).await;
         }
+    }
+
+    /// Words in quotes stand next to each other, `-word` leaves out, `word*` begins words.
+    async fn signs(app: TestApp) {
+        for content in [
+            "The connection pool of billing holds forty.", "The pool needs a connection to billing.",
+            "Connection pools of search hold ten.", "Searching is slow in staging.",
+        ] {
+            app.call("memory.remember", json!({"content": content})).await;
+        }
+        let ask = |query: &str, limit: u32, mode: &str| json!({"query": query, "limit": limit, "mode": mode});
+        for mode in ["keyword", "hybrid"] {
+            let mut phrase = contents(app, ask("\"connection pool\"", 10, mode)).await;
+            phrase.sort();
+            assert_eq!(phrase, ["Connection pools of search hold ten.", "The connection pool of billing holds forty."]);
+            assert_eq!(contents(app, ask("\"pool needs a connection\"", 1, mode)).await.len(), 1);
+            assert!(contents(app, ask("\"forty connection pools\"", 10, mode)).await.is_empty());
+            assert_eq!(
+                contents(app, ask("\"connection pool\" -billing", 10, mode)).await,
+                ["Connection pools of search hold ten."]
+            );
+        }
+        assert_eq!(contents(app, ask("searchi*", 10, "keyword")).await.len(), 2);
+        assert_eq!(contents(app, ask("stag* -connection", 10, "keyword")).await, ["Searching is slow in staging."]);
+        assert_eq!(contents(app, ask("-staging", 10, "keyword")).await, ["Searching is slow in staging."]);
+        let asked = json!({"query": "pool -search", "explain": true});
+        let told = app.call("memory.recall", asked).await;
+        assert!(told["explain"]["filters"].as_array().unwrap().contains(&json!("words: none of search")), "{told}");
     }
 
     /// Filters narrow, alone and together.

@@ -146,9 +146,16 @@ impl Found {
 impl<'a> Scope<'a> {
     /// Filters, and scores by words.
     pub(super) fn by_words(question: &Question<'_>, number: usize, index: &'a Index) -> Self {
-        let passes = index.passing(&question.query.filter);
+        let query = question.query;
+        let mut passes = index.passing(&query.filter);
+        for word in &query.having {
+            index.keep_having(query.spelt(number, word), &mut passes);
+        }
+        for word in &query.lacking {
+            index.keep_lacking(query.spelt(number, word), &mut passes);
+        }
         let size = passes.count();
-        let is_exact = question.query.exact || size <= EXACT_SCOPE;
+        let is_exact = query.exact || size <= EXACT_SCOPE;
         let mut scope = Self {
             number,
             index,

@@ -4,6 +4,7 @@
 //! turns of a conversation say for each other, [`standing`] what an item has whatever is asked.
 
 mod arms;
+mod beginnings;
 mod blend;
 mod candidate;
 mod dates;
@@ -13,7 +14,7 @@ mod standing;
 
 use std::time::Duration;
 
-use crate::analyze::query_terms;
+use crate::analyze::{QueryTerm, query_terms};
 use crate::index::Index;
 use crate::math::from_units;
 use crate::query::{Answer, Ground, Hit, Micros, Mode, Query, Summary};
@@ -43,10 +44,7 @@ pub const DEFAULT_MIN_MATCH: f64 = 0.12;
 #[must_use]
 pub fn search(indexes: &[&Index], query: &Query) -> Answer {
     let mut watch = Watch::start(query.clock);
-    let words = match query.mode {
-        Mode::Semantic => Vec::new(),
-        _ => query_terms(&query.text),
-    };
+    let words = words(indexes, query);
     let question = Question::new(indexes, &words, query);
     let mut scopes: Vec<Scope<'_>> = indexes
         .iter()
@@ -88,7 +86,7 @@ pub fn search(indexes: &[&Index], query: &Query) -> Answer {
         candidates: considered,
         without_vector: ranking.without_vector(),
         terms: words.into_iter().map(|word| word.text).collect(),
-        filters: explain::describe(&query.filter),
+        filters: explain::describe(query),
         weights: ranking.blend.told(),
         dialogue: is_dialogue,
         divided_by: from_units(ranking.best),
@@ -101,6 +99,16 @@ pub fn search(indexes: &[&Index], query: &Query) -> Answer {
         ..Micros::default()
     });
     Answer { hits, summary }
+}
+
+/// The words that rank, and those that the query's beginnings stand for.
+fn words(indexes: &[&Index], query: &Query) -> Vec<QueryTerm> {
+    if query.mode == Mode::Semantic {
+        return Vec::new();
+    }
+    let mut words = query_terms(&query.text);
+    beginnings::add_words(indexes, query, &mut words);
+    words
 }
 
 /// Everything in scope that an arm finds.

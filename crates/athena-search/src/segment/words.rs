@@ -133,6 +133,23 @@ impl Words {
         }
     }
 
+    /// Returns the dictionary of words that are sealed.
+    pub(crate) fn dictionary(&self) -> Option<Dictionary<'_>> {
+        match self {
+            Self::Sealed(bytes) => Dictionary::open(bytes).ok(),
+            Self::Growing(_) => None,
+        }
+    }
+
+    /// Returns the words that are not sealed, in no order.
+    pub(crate) fn growing(&self) -> impl Iterator<Item = &str> {
+        let lists = match self {
+            Self::Sealed(_) => None,
+            Self::Growing(lists) => Some(lists),
+        };
+        lists.into_iter().flatten().map(|(word, _)| &**word)
+    }
+
     /// Calls a function with every word, in no order.
     pub(crate) fn each(&self, mut visit: impl FnMut(&str, Occurrences<'_>)) {
         match self {

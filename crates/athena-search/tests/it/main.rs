@@ -10,3 +10,4 @@ mod oracle;
 mod ranking;
 mod records;
 mod segments;
+mod signs;

@@ -1,10 +1,11 @@
 //! Finding memories by what they say.
 
 use super::Retrievals;
-use crate::memories::indexing::{CALLER_MODEL, check_embedding, label};
+use crate::memories::indexing::{CALLER_MODEL, check_embedding, label, searched_text};
 use crate::memories::{ConsolidationState, Memory, MemoryType, sql};
 use crate::projects;
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
+use athena_search::analyze::{Phrase, QuerySyntax};
 use athena_search::{Answer, Filter, Hit, Ingredient, Kind, Query, Recency, Recipe, Weights};
 use athena_store::{Request, respelt, search, spelling};
 use jiff::Timestamp;
@@ -21,7 +22,8 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recall {
-    /// What to look for, in plain words. Nothing in it is syntax.
+    /// What to look for, in plain words. Words `"in quotes"` must stand next to each other, `-word`
+    /// leaves out what has the word, and `word*` is any word that begins so. All else is words.
     #[schemars(length(min = 1, max = 10_000))]
     pub query: String,
     /// How many memories to answer at most.
@@ -126,6 +128,9 @@ enum Context {
 }
 
 const MICROSECONDS_OF_A_DAY: f64 = 86_400e6;
+
+/// How many rows are read by one statement at most: as many as a call may want.
+const ROWS_AT_ONCE: usize = 1_000;
 
 fn ten() -> u32 {
     10
@@ -306,8 +311,8 @@ struct Found {
     reading_rows: Duration,
 }
 
-/// Searches, then reads the rows and checks them again: what was forgotten or has expired meanwhile
-/// gives its place to the next.
+/// Searches, then reads the rows and checks them again: what was forgotten or has expired meanwhile,
+/// or has a phrase's words apart, gives its place to the next.
 async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
     let weights = weights(recall);
     let projects = projects::for_reading(ctx, recall.project.as_deref(), &recall.projects).await?;
@@ -318,6 +323,11 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
     let labels = labels(ctx, recall, home, &projects);
     let wanted = usize::try_from(recall.limit).unwrap_or(usize::MAX);
     let states = states(recall);
+    let syntax = QuerySyntax::parse(&recall.query);
+    let phrases: Vec<Vec<Phrase>> = spellings
+        .iter()
+        .map(|spelling| syntax.phrases.iter().map(|it| it.spelt(spelling)).collect())
+        .collect();
     let mut ask = wanted;
     let mut reading_rows = Duration::ZERO;
     loop {
@@ -327,7 +337,14 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
                 spellings: spellings.clone(),
                 recipe: recipe(ctx, recall),
                 recency: recency(recall, ctx.now()),
-                ..query(recall, weights, states.clone(), labels.clone(), ask)
+                ..query(
+                    recall,
+                    &syntax,
+                    weights,
+                    states.clone(),
+                    labels.clone(),
+                    ask,
+                )
             },
             own_vector: recall
                 .embedding
@@ -337,7 +354,7 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
         let searched = search(ctx, request).await?;
         let candidates = searched.answer.hits.len();
         let start = Instant::now();
-        let hits = with_rows(ctx, &searched.answer, &states, wanted).await?;
+        let hits = with_rows(ctx, &searched.answer, &states, &phrases, wanted).await?;
         reading_rows += start.elapsed();
         if hits.len() == wanted || candidates < ask {
             let notes = searched.vector_missing.into_iter().collect();
@@ -383,25 +400,38 @@ async fn with_rows(
     ctx: &Ctx,
     answer: &Answer,
     states: &[String],
+    phrases: &[Vec<Phrase>],
     wanted: usize,
 ) -> Result<Vec<(Hit, Memory)>> {
-    let ids: Vec<MemoryId> = answer
-        .hits
-        .iter()
-        .map(|hit| MemoryId(hit.item.id))
-        .collect();
     let states: Vec<&str> = states.iter().map(String::as_str).collect();
-    let rows = sql::current(ctx.db(), &ids, &states, ctx.now()).await?;
-    let mut rows: HashMap<i64, Memory> = rows
-        .into_iter()
-        .map(|memory| (memory.id.0, memory))
-        .collect();
-    Ok(answer
-        .hits
-        .iter()
-        .filter_map(|hit| Some((hit.clone(), rows.remove(&hit.item.id)?)))
-        .take(wanted)
-        .collect())
+    let mut found = Vec::with_capacity(wanted.min(answer.hits.len()));
+    for hits in answer.hits.chunks(ROWS_AT_ONCE) {
+        let ids: Vec<MemoryId> = hits.iter().map(|hit| MemoryId(hit.item.id)).collect();
+        let rows = sql::current(ctx.db(), &ids, &states, ctx.now()).await?;
+        let mut rows: HashMap<i64, Memory> = rows
+            .into_iter()
+            .map(|memory| (memory.id.0, memory))
+            .collect();
+        let hits = hits
+            .iter()
+            .filter_map(|hit| Some((hit, rows.remove(&hit.item.id)?)))
+            .filter(|(hit, memory)| has_phrases(&phrases[hit.index], memory))
+            .map(|(hit, memory)| (hit.clone(), memory));
+        found.extend(hits.take(wanted - found.len()));
+        if found.len() == wanted {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a memory has the words of every phrase next to each other.
+fn has_phrases(phrases: &[Phrase], memory: &Memory) -> bool {
+    if phrases.is_empty() {
+        return true;
+    }
+    let text = searched_text(memory);
+    phrases.iter().all(|phrase| phrase.is_in(&text))
 }
 
 /// Returns the shares that the caller chose; one alone leaves the rest to the other.
@@ -428,6 +458,7 @@ fn states(recall: &Recall) -> Vec<String> {
 
 fn query(
     recall: &Recall,
+    syntax: &QuerySyntax,
     weights: Option<Weights>,
     states: Vec<String>,
     labels: Vec<Vec<String>>,
@@ -435,7 +466,10 @@ fn query(
 ) -> Query {
     Query {
         spellings: Vec::new(),
-        text: recall.query.clone(),
+        text: syntax.words.clone(),
+        having: syntax.phrase_terms(),
+        lacking: syntax.excluded.clone(),
+        beginnings: syntax.beginnings.clone(),
         builtin: None,
         vector: None,
         mode: match recall.mode {
