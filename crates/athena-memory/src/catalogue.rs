@@ -48,6 +48,7 @@ pub fn catalogue(registry: Registry) -> Registry {
         .with::<memories::ReconsolidationWindow>()
         .with::<memories::Export>()
         .with::<memories::Import>()
+        .with::<memories::Reembed>()
         .with::<projects::Create>()
         .with::<projects::Get>()
         .with::<projects::GetByPath>()
@@ -67,6 +68,7 @@ pub fn wire(env: EnvBuilder, privacy: Arc<Privacy>) -> EnvBuilder {
     let store = Store::new(&known, COLUMN_CLASSES, Arc::clone(&privacy))
         .with_chore(memories::FlushRetrievals)
         .with_chore(memories::EmbedPending)
+        .with_chore(memories::Reembedding)
         .with_derive(memories::DeriveMemories)
         .with_source(memories::LogMemories);
     env.masker(privacy)

@@ -86,6 +86,12 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("replaced", Plain),
             ("purged", Plain),
             ("format", Plain),
+            ("builtin_id", Plain),
+            ("builtin_to", Plain),
+            ("model_id", Plain),
+            ("next_id", Plain),
+            ("queued_to", Plain),
+            ("cleared_to", Plain),
         ],
     },
     TableClasses {

@@ -57,12 +57,13 @@ impl IndexCache {
         }
     }
 
-    /// Returns the indexes of the projects, each up to the last commit.
+    /// Returns the indexes of the projects, each up to the last commit, and the heads that they were
+    /// brought to.
     pub(crate) async fn caught_up(
         &self,
         ctx: &Ctx,
         projects: &[ProjectId],
-    ) -> Result<Vec<SharedIndex>> {
+    ) -> Result<(Vec<SharedIndex>, HashMap<ProjectId, Head>)> {
         let heads: HashMap<ProjectId, Head> = sql::heads(ctx.db(), projects)
             .await?
             .into_iter()
@@ -78,7 +79,7 @@ impl IndexCache {
             indexes.push(Arc::clone(&cached.index));
         }
         self.forget_oldest(now);
-        Ok(indexes)
+        Ok((indexes, heads))
     }
 
     fn cached(&self, project: ProjectId, now: u64) -> Arc<Cached> {

@@ -21,13 +21,16 @@ mod residue;
 mod schema_guard;
 mod search;
 mod segments;
+mod spaces;
 mod store;
 mod write;
 
 pub use background::{Background, flush};
 pub use classes::{COLUMN_CLASSES, ColumnClass, TableClasses};
-pub use embed_queue::{Due, claim, done, due, enqueue, pending, postpone};
-pub use models::{known_model_id, model, model_id};
+pub use embed_queue::{
+    Due, Waiting, claim, done, due, enqueue, hasten, pending, postpone, put_back, requeue, waiting,
+};
+pub use models::{known_model_id, model, model_id, models};
 pub use privacy::{
     Audited, Privacy, PrivacyState, Progress, Retokenised, Rotated, RotationState, VaultEntry,
     all_revealed, audit, audit_alone, forget_values, privacy_state, respelt, revealed, rotate,
@@ -35,7 +38,8 @@ pub use privacy::{
 };
 pub use residue::{erase_residue, owed_after_purge};
 pub use search::{Request, Searched, search};
-pub use segments::remove_item;
+pub use segments::{drop_vectors, remove_item};
+pub use spaces::{Spaces, hold_spaces, put_spaces, spaces, unsettled};
 pub use store::{Chore, Derive, Gate, Intent, Link, Source, Store};
 pub use write::{Write, Written, write};
 
@@ -70,5 +74,6 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             "search_segments",
             include_str!("../migrations/V005__search_segments.sql"),
         ),
+        MigrationFile::new(6, "spaces", include_str!("../migrations/V006__spaces.sql")),
     ],
 };

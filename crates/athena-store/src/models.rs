@@ -44,6 +44,20 @@ pub async fn known_model_id(db: &impl Executor, name: &str, dim: usize) -> Resul
     Ok(id.map(|Scalar(id)| id))
 }
 
+/// Returns the id and the name of every model that the store has met.
+///
+/// # Errors
+///
+/// What the database fails with.
+pub async fn models(db: &impl Executor) -> Result<Vec<(ModelId, String)>> {
+    Ok(db
+        .fetch_all(
+            "SELECT id, name FROM embedding_models ORDER BY id",
+            params! {},
+        )
+        .await?)
+}
+
 /// Returns the name and width of a model.
 ///
 /// # Errors

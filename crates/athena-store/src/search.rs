@@ -2,8 +2,9 @@
 
 use crate::index_cache::SharedIndex;
 use crate::models::known_model_id;
+use crate::segments::sql::Head;
 use crate::store::Store;
-use athena_core::{Ctx, Error, ProjectId, Result};
+use athena_core::{Ctx, Error, ModelId, ProjectId, Result};
 use athena_search::{Answer, Index, Mode, Query, QueryVector, VectorKind, statistics};
 use std::sync::{LazyLock, PoisonError, RwLockReadGuard};
 use std::time::{Duration, Instant};
@@ -39,15 +40,17 @@ pub struct Searched {
 pub async fn search(ctx: &Ctx, request: Request) -> Result<Searched> {
     let store: &Store = ctx.part();
     let start = monotonic();
-    let indexes = store.indexes.caught_up(ctx, &request.projects).await?;
+    let (indexes, heads) = store.indexes.caught_up(ctx, &request.projects).await?;
     let caught_up = monotonic();
     let mut query = request.query;
     query.clock = query.explain.then_some(monotonic);
     let mut vector_missing = None;
     if query.mode != Mode::Keyword {
         query.builtin = builtin_vector(ctx, &indexes, &query.text).await?;
-        match model_vector(ctx, &query.text, request.own_vector).await {
-            Ok(vector) => query.vector = vector,
+        let heads: Vec<&Head> = heads.values().collect();
+        match model_vector(ctx, &heads, &query.text, request.own_vector).await {
+            Ok(Asked::With(vector)) => query.vector = vector,
+            Ok(Asked::Refused(why)) => vector_missing = Some(why),
             Err(error) if query.mode == Mode::Semantic => return Err(error),
             Err(error) => vector_missing = Some(error.message().to_owned()),
         }
@@ -104,22 +107,55 @@ async fn builtin_vector(
     known_vector(ctx, &embedder.model().name, values, embedder.kind()).await
 }
 
+/// A question's vector, if it has a direction that something can be compared with.
+enum Asked {
+    With(Option<QueryVector>),
+    /// The vectors of a project are of another model; says so, and what to do.
+    Refused(String),
+}
+
 /// Returns the question as the caller's vector or, without one, as a vector of the model that the
 /// settings name.
+///
+/// Either every project is ranked by that model's vectors or none is: their scores would not
+/// compare.
 async fn model_vector(
     ctx: &Ctx,
+    heads: &[&Head],
     text: &str,
     own_vector: Option<(String, Vec<f32>)>,
-) -> Result<Option<QueryVector>> {
-    let (name, values) = match (own_vector, ctx.model()) {
-        (Some(own_vector), _) => own_vector,
-        (None, Some(embedder)) => {
-            let values = embedder.embed_query(text).await?;
-            (embedder.model().await?.name, values)
-        }
-        (None, None) => return Ok(None),
+) -> Result<Asked> {
+    if let Some((name, values)) = own_vector {
+        return Ok(Asked::With(model_query(ctx, &name, values).await?));
+    }
+    let Some(embedder) = ctx.model() else {
+        return Ok(Asked::With(None));
     };
-    known_vector(ctx, &name, values, VectorKind::Model).await
+    let values = embedder.embed_query(text).await?;
+    let name = embedder.model().await?.name;
+    let model = known_model_id(ctx.db(), &name, values.len()).await?;
+    if let Some(why) = refusal(heads, model, &name) {
+        return Ok(Asked::Refused(why));
+    }
+    Ok(Asked::With(model_query(ctx, &name, values).await?))
+}
+
+async fn model_query(ctx: &Ctx, name: &str, values: Vec<f32>) -> Result<Option<QueryVector>> {
+    known_vector(ctx, name, values, VectorKind::Model).await
+}
+
+/// Says why a model's vectors do not answer in these projects, if they do not.
+fn refusal(heads: &[&Head], model: Option<ModelId>, name: &str) -> Option<String> {
+    // A model that the store has never met is another one than any that answers.
+    let model = model.unwrap_or(ModelId(0));
+    let refusing = heads.iter().find(|head| !head.answers(model))?;
+    let way_out = match refusing.next_id == Some(model) {
+        true => "are being made",
+        false => "are not made yet: `athena reembed` makes them",
+    };
+    Some(format!(
+        "words and built-in vectors answer, since the vectors of `{name}` {way_out}"
+    ))
 }
 
 /// Returns a vector of a question, or `None` if it has no direction or the store has none to

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Tail rows a project may have before they are sealed into segments.
@@ -24,6 +24,8 @@ pub struct Write<'scope> {
     tx: &'scope Tx<'scope>,
     ctx: &'scope Ctx,
     log: Mutex<BTreeMap<ProjectId, Vec<Record>>>,
+    /// The id of the built-in model, once it was asked for.
+    builtin: OnceLock<ModelId>,
 }
 
 /// An item that a change wrote.
@@ -71,6 +73,20 @@ impl Write<'_> {
     /// What the database fails with.
     pub async fn model_id(&self, name: &str, dim: usize) -> Result<ModelId> {
         models::model_id(self.tx, name, dim, self.now()).await
+    }
+
+    /// Returns the id of the built-in model, which everything that the change logs has vectors of.
+    ///
+    /// # Errors
+    ///
+    /// What the database fails with.
+    pub async fn builtin_id(&self) -> Result<ModelId> {
+        if let Some(id) = self.builtin.get() {
+            return Ok(*id);
+        }
+        let model = self.ctx.builtin().model();
+        let id = self.model_id(&model.name, model.dim).await?;
+        Ok(*self.builtin.get_or_init(|| id))
     }
 
     fn written(&self) -> Vec<Written> {
@@ -128,11 +144,16 @@ impl Write<'_> {
         Ok(self
             .tx
             .fetch_one::<(i64, i64)>(
-                "INSERT INTO search_heads (project_id, seq, sealed_seq, replaced, purged, format)
-                 VALUES (:project_id, :count, 0, 0, 0, :format)
+                "INSERT INTO search_heads (project_id, seq, sealed_seq, replaced, purged, format, builtin_id)
+                 VALUES (:project_id, :count, 0, 0, 0, :format, :builtin)
                  ON CONFLICT (project_id) DO UPDATE SET seq = search_heads.seq + :count
                  RETURNING seq, sealed_seq",
-                params! { project_id: project, count: count, format: athena_search::FORMAT },
+                params! {
+                    project_id: project,
+                    count: count,
+                    format: athena_search::FORMAT,
+                    builtin: self.builtin.get().copied(),
+                },
             )
             .await?)
     }
@@ -210,6 +231,7 @@ where
         tx,
         ctx,
         log: Mutex::default(),
+        builtin: OnceLock::new(),
     };
     for gate in &store.gates {
         gate.check(&write, &intent).await?;

@@ -50,8 +50,13 @@ impl TestApp {
 
     /// Opens the same store again, as a process whose settings name a model would.
     pub async fn another_with_model(&self, model: Arc<dyn Embedder>) -> (Arc<Env>, Ctx) {
-        let env = Env::builder(self.store.open().await, embedders(Some(model)))
-            .clock(Arc::clone(&self.clock) as _);
+        self.another_with_embedders(embedders(Some(model))).await
+    }
+
+    /// Opens the same store again, as a process with other embedders would.
+    pub async fn another_with_embedders(&self, embedders: Embedders) -> (Arc<Env>, Ctx) {
+        let env =
+            Env::builder(self.store.open().await, embedders).clock(Arc::clone(&self.clock) as _);
         let env = athena_memory::wire(env, privacy(Policy::Standard)).build();
         let ctx = Ctx::for_caller(Arc::clone(&env), "another").with_project("test");
         (env, ctx)

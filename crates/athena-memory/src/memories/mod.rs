@@ -8,11 +8,13 @@
 mod embedding;
 mod indexing;
 mod ops;
+mod reembed;
 mod relog;
 mod retokenise;
 mod sql;
 #[cfg(test)]
 mod tests;
+mod vectors;
 
 use athena_core::{MemoryId, ProjectId};
 use jiff::Timestamp;
@@ -22,6 +24,7 @@ use uuid::Uuid;
 
 pub use embedding::EmbedPending;
 pub use ops::*;
+pub use reembed::{ReembedProgress, Reembedding, reembed};
 pub use relog::LogMemories;
 pub use retokenise::DeriveMemories;
 

@@ -53,8 +53,7 @@ async fn derive(write: &Write<'_>, id: MemoryId) -> Result<()> {
     let text = IndexedText::of(&memory);
     let mut vectors = own_vectors(write, &memory, &text).await?;
     sql::remove_passage_vectors(write.tx(), id).await?;
-    let builtin = write.ctx().builtin().model();
-    let builtin = write.model_id(&builtin.name, builtin.dim).await?;
+    let builtin = write.builtin_id().await?;
     let passages = text.vectors(builtin, &text.embed_builtin(write.ctx()))?;
     sql::put_vectors(write.tx(), id, &passages).await?;
     vectors.extend(passages);

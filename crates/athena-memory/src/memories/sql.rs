@@ -193,6 +193,19 @@ pub(super) async fn by_id(db: &impl Executor, id: MemoryId) -> Result<Option<Mem
         .await?)
 }
 
+/// Returns those of the memories that are there, in the order of their ids.
+pub(super) async fn by_ids(db: &impl Executor, ids: &[MemoryId]) -> Result<Vec<Memory>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(db
+        .fetch_all(
+            select!("WHERE m.id IN :ids ORDER BY m.id"),
+            params! { ids: ids.iter().map(|id| id.0).collect::<Vec<_>>() },
+        )
+        .await?)
+}
+
 /// Returns a version, in a project that was deleted too.
 pub(super) async fn anywhere(db: &impl Executor, id: MemoryId) -> Result<Option<Memory>> {
     Ok(db

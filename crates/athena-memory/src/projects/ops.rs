@@ -312,6 +312,11 @@ pub(crate) async fn for_writing(write: &Write<'_>, name: Option<&str>) -> Result
     }
 }
 
+/// Returns every project's id and name.
+pub(crate) async fn all(db: &impl Executor) -> Result<Vec<(ProjectId, String)>> {
+    sql::all(db).await
+}
+
 /// Returns the projects that a call reads: those it names, which must exist, or the surroundings'
 /// own and `personal`, as far as they exist.
 pub(crate) async fn for_reading(

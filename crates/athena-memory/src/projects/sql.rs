@@ -100,6 +100,16 @@ pub(super) async fn ids(db: &impl Executor, names: &[&str]) -> Result<Vec<(Proje
         .await?)
 }
 
+/// Returns every project's id and name.
+pub(super) async fn all(db: &impl Executor) -> Result<Vec<(ProjectId, String)>> {
+    Ok(db
+        .fetch_all(
+            "SELECT id, name FROM projects WHERE live_key = 1 ORDER BY id",
+            params! {},
+        )
+        .await?)
+}
+
 /// Returns the names of up to 50 projects, the last used first.
 pub(super) async fn some_names(db: &impl Executor) -> Result<Vec<String>> {
     let names: Vec<Scalar<String>> = db

@@ -10,6 +10,7 @@ mod lifecycle;
 mod parity;
 mod privacy;
 mod recall;
+mod reembed;
 mod rotation;
 mod schema;
 mod search_log;

@@ -2,7 +2,7 @@
 //!
 //! A [`Segment`] is made of the records of a stretch ([`Segment::build`]), holds what they come to,
 //! and is stored as [`Chunk`]s that are read back without looking at single rows. It never
-//! changes, but for what [`Segment::blank`] takes out for good. What a stretch did to items from
+//! changes, but for what [`Segment::blank`] and [`Segment::drop_vectors`] take out for good. What a stretch did to items from
 //! before it (other attributes, late vectors, their end) is kept beside, and takes effect when the
 //! segment is attached to an [`Index`](crate::Index).
 
@@ -247,6 +247,19 @@ impl Segment {
             self.forget_names();
         }
         Ok(count)
+    }
+
+    /// Takes out for good the vectors of models; returns how many that were.
+    pub fn drop_vectors(&mut self, models: &HashSet<u32>) -> usize {
+        let mut count = 0;
+        for sets in [&mut self.vectors, &mut self.earlier.vectors] {
+            sets.retain(|set| {
+                let goes = models.contains(&set.model);
+                count += if goes { set.len() } else { 0 };
+                !goes
+            });
+        }
+        count
     }
 
     fn blank_earlier(&mut self, gone: &HashSet<ItemRef>, nothing: u32) -> usize {

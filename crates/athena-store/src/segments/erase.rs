@@ -4,9 +4,9 @@ use super::sql::{self, SegmentRow};
 use crate::Write;
 use crate::store::Intent;
 use crate::write::write;
-use athena_core::{Ctx, Error, ProjectId, Result};
+use athena_core::{Ctx, Error, ModelId, ProjectId, Result};
 use athena_db::{Executor, Tx, params};
-use athena_search::segment::Chunk;
+use athena_search::segment::{Chunk, Segment};
 use athena_search::{ItemRef, Record};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -78,9 +78,19 @@ async fn blank(
 ) -> Result<u64> {
     let mut segment = sql::segment(tx, project, row).await?;
     let blanked = segment.blank(items).map_err(Error::internal)?;
-    if blanked == 0 {
-        return Ok(0);
+    if blanked > 0 {
+        restore(tx, project, row, &segment).await?;
     }
+    u64::try_from(blanked).map_err(Error::internal)
+}
+
+/// Stores those chunks of a segment that are others than what is stored.
+async fn restore(
+    tx: &Tx<'_>,
+    project: ProjectId,
+    row: &SegmentRow,
+    segment: &Segment,
+) -> Result<()> {
     let before: HashMap<_, Vec<u8>> = sql::chunks(tx, project, row.id)
         .await?
         .into_iter()
@@ -96,7 +106,7 @@ async fn blank(
     for gone in before.keys().filter(|key| !kept.contains(key)) {
         sql::remove_chunk(tx, project, *gone).await?;
     }
-    u64::try_from(blanked).map_err(Error::internal)
+    Ok(())
 }
 
 fn key(row: &SegmentRow, chunk: &Chunk) -> sql::ChunkKey {
@@ -182,4 +192,125 @@ async fn clear_segment(
         blank(tx, project, row, &void).await?;
     }
     Ok(())
+}
+
+/// Takes the vectors of models out of the search log of a project, some rows or a segment a
+/// transaction; processes that hold them read the log again after the next write.
+///
+/// # Errors
+///
+/// What the database fails with.
+pub async fn drop_vectors(
+    ctx: &Ctx,
+    intent: Intent,
+    project: ProjectId,
+    models: &[ModelId],
+) -> Result<()> {
+    let models: Result<HashSet<u32>> = models
+        .iter()
+        .map(|model| u32::try_from(model.0).map_err(Error::internal))
+        .collect();
+    let models = Arc::new(models?);
+    // The tail first: what is sealed meanwhile is met again in its segment.
+    let tail = sql::tail_records(ctx.db(), project, 0, i64::MAX).await?;
+    let without: Vec<(i64, Option<Record>)> = tail
+        .into_iter()
+        .filter_map(|(seq, record)| Some((seq, without_vectors(record, &models)?)))
+        .collect();
+    for rows in without.chunks(VOID_ROWS) {
+        let rows = Arc::new(rows.to_vec());
+        write(ctx, intent, move |write| {
+            let rows = Arc::clone(&rows);
+            Box::pin(async move { replace_rows(write.tx(), project, &rows).await })
+        })
+        .await?;
+    }
+    // Once more after a pass that found some: segments may have been merged meanwhile.
+    while drop_from_segments(ctx, intent, project, &models).await? {}
+    Ok(())
+}
+
+/// Takes the vectors of models out of every segment; returns whether there were any.
+async fn drop_from_segments(
+    ctx: &Ctx,
+    intent: Intent,
+    project: ProjectId,
+    models: &Arc<HashSet<u32>>,
+) -> Result<bool> {
+    let mut any = false;
+    for row in sql::segments(ctx.db(), project, 0).await? {
+        let models = Arc::clone(models);
+        any |= write(ctx, intent, move |write| {
+            let models = Arc::clone(&models);
+            Box::pin(async move { drop_from_segment(write.tx(), project, &row, &models).await })
+        })
+        .await?;
+    }
+    Ok(any)
+}
+
+/// Returns what takes the place of a record that holds a vector of one of the models, which may be
+/// nothing.
+#[expect(
+    clippy::option_option,
+    reason = "nothing to do, or nothing to put there"
+)]
+fn without_vectors(record: Record, models: &HashSet<u32>) -> Option<Option<Record>> {
+    match record {
+        Record::Vector { vector, .. } if models.contains(&vector.model) => Some(None),
+        Record::Passage {
+            item,
+            n,
+            of,
+            attributes,
+            terms,
+            len,
+            vector: Some(vector),
+        } if models.contains(&vector.model) => Some(Some(Record::Passage {
+            item,
+            n,
+            of,
+            attributes,
+            terms,
+            len,
+            vector: None,
+        })),
+        _ => None,
+    }
+}
+
+async fn replace_rows(
+    tx: &Tx<'_>,
+    project: ProjectId,
+    rows: &[(i64, Option<Record>)],
+) -> Result<()> {
+    sql::lock_head(tx, project).await?;
+    forget_unfinished(tx, project).await?;
+    for (seq, record) in rows {
+        match record {
+            Some(record) => sql::put_tail_record(tx, project, *seq, record).await?,
+            None => sql::remove_tail(tx, project, *seq, *seq).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn drop_from_segment(
+    tx: &Tx<'_>,
+    project: ProjectId,
+    row: &SegmentRow,
+    models: &HashSet<u32>,
+) -> Result<bool> {
+    sql::lock_head(tx, project).await?;
+    if !sql::segments(tx, project, 0).await?.contains(row) {
+        return Ok(true);
+    }
+    let mut segment = sql::segment(tx, project, row).await?;
+    if segment.drop_vectors(models) == 0 {
+        return Ok(false);
+    }
+    forget_unfinished(tx, project).await?;
+    restore(tx, project, row, &segment).await?;
+    sql::count_replaced(tx, project).await?;
+    Ok(true)
 }

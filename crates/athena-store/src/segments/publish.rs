@@ -102,19 +102,18 @@ async fn take_place(
         return Ok(false);
     }
     match place {
-        Place::Tail => tx.execute(
-            "UPDATE search_heads SET sealed_seq = :last WHERE project_id = :project",
-            params! { last: segment.last_seq(), project: project },
-        ),
+        Place::Tail => {
+            tx.execute(
+                "UPDATE search_heads SET sealed_seq = :last WHERE project_id = :project",
+                params! { last: segment.last_seq(), project: project },
+            )
+            .await?;
+        }
         Place::Segments(old) => {
             sql::remove_segments(tx, project, old).await?;
-            tx.execute(
-                "UPDATE search_heads SET replaced = replaced + 1 WHERE project_id = :project",
-                params! { project: project },
-            )
+            sql::count_replaced(tx, project).await?;
         }
     }
-    .await?;
     Ok(true)
 }
 

@@ -1,6 +1,6 @@
 //! The rows of segments and of the tail before them.
 
-use athena_core::{Error, ProjectId, Result};
+use athena_core::{Error, ModelId, ProjectId, Result};
 use athena_db::{Executor, FromRow, Scalar, Tx, params};
 use athena_search::segment::{Chunk, ChunkKind, Segment};
 use athena_search::{Record, record};
@@ -20,6 +20,23 @@ pub(crate) struct Head {
     pub(crate) purged: i64,
     /// The form of what is in the log.
     pub(crate) format: i64,
+    /// The model whose vectors everything has or waits for, if it is known.
+    pub(crate) model_id: Option<ModelId>,
+    /// The model that is to take its place.
+    pub(crate) next_id: Option<ModelId>,
+}
+
+impl Head {
+    /// Whether the vectors of a model answer here.
+    ///
+    /// Those of the model that has all of them do. Where no model is known to, those that there are
+    /// answer, but for a model whose vectors are being made.
+    pub(crate) fn answers(&self, model: ModelId) -> bool {
+        match self.model_id {
+            Some(answering) => answering == model,
+            None => self.next_id != Some(model),
+        }
+    }
 }
 
 /// A segment that counts.
@@ -35,7 +52,8 @@ pub(crate) struct SegmentRow {
 pub(crate) async fn heads(db: &impl Executor, projects: &[ProjectId]) -> Result<Vec<Head>> {
     Ok(db
         .fetch_all(
-            "SELECT project_id, seq, sealed_seq, replaced, purged, format FROM search_heads
+            "SELECT project_id, seq, sealed_seq, replaced, purged, format, model_id, next_id
+             FROM search_heads
              WHERE project_id IN :projects",
             params! { projects: projects.iter().map(|project| project.0).collect::<Vec<_>>() },
         )
@@ -280,6 +298,31 @@ pub(crate) async fn remove_tail(
     tx.execute(
         "DELETE FROM search_tail WHERE project_id = :project AND seq BETWEEN :first AND :last",
         params! { project: project, first: first, last: last },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Puts a record in the place of another one in the tail, if that is still there.
+pub(crate) async fn put_tail_record(
+    tx: &Tx<'_>,
+    project: ProjectId,
+    seq: i64,
+    record: &Record,
+) -> Result<()> {
+    tx.execute(
+        "UPDATE search_tail SET record = :record WHERE project_id = :project AND seq = :seq",
+        params! { record: record::encode(record), project: project, seq: seq },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Notes that segments are not what they were, so that processes read them again.
+pub(crate) async fn count_replaced(tx: &Tx<'_>, project: ProjectId) -> Result<()> {
+    tx.execute(
+        "UPDATE search_heads SET replaced = replaced + 1 WHERE project_id = :project",
+        params! { project: project },
     )
     .await?;
     Ok(())

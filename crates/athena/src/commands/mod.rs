@@ -15,6 +15,7 @@ pub(crate) mod mcp;
 pub(crate) mod model;
 pub(crate) mod pii;
 pub(crate) mod quickstart;
+pub(crate) mod reembed;
 pub(crate) mod serve;
 
 use crate::cli::{self, global};
@@ -56,6 +57,7 @@ pub(crate) fn others() -> Vec<(&'static str, Command)> {
         ("Data", export::command()),
         ("Data", backup::backup_command()),
         ("Data", backup::restore_command()),
+        ("Data", reembed::command()),
         ("Data", eval::command()),
         ("Data", bench::command()),
         ("Data", db::command()),
@@ -78,6 +80,7 @@ pub(crate) fn run(session: Session, matches: &ArgMatches) -> Outcome {
         Some(("call", matches)) => call::run(&session, matches),
         Some(("import", matches)) => import::run(&session, matches),
         Some(("export", matches)) => export::run(&session, matches),
+        Some(("reembed", matches)) => reembed::run(&session, matches),
         Some(("eval", matches)) => eval::run(&session, matches),
         Some(("backup", matches)) => backup::backup(&session, matches),
         Some(("restore", matches)) => backup::restore(&session, matches),

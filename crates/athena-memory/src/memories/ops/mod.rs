@@ -7,6 +7,7 @@ mod feedback;
 mod purge;
 mod read;
 mod recall;
+mod reembed;
 mod relations;
 mod remember;
 mod state;
@@ -21,6 +22,7 @@ pub use recall::{
     Fusion, HybridHit, HybridMemories, HybridSearch, Mode, Recall, Recalled, RecalledMemory,
     SemanticHit, SemanticSearch, SimilarMemories,
 };
+pub use reembed::{Reembed, ReembedAsked, ReembedProject};
 pub use relations::{Relate, Related, Relation, Relations};
 #[cfg(test)]
 pub(super) use remember::check_content;

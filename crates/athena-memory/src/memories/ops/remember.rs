@@ -362,8 +362,7 @@ impl Draft {
             Some(id) => memory.id = id,
             None => return Ok(None),
         }
-        let builtin = write.ctx().builtin().model();
-        let builtin = write.model_id(&builtin.name, builtin.dim).await?;
+        let builtin = write.builtin_id().await?;
         let mut vectors = self.text.vectors(builtin, &self.builtin)?;
         want_model_vectors(write, &memory).await?;
         if let Some(embedding) = &self.embedding {
