@@ -69,11 +69,14 @@ pub fn wire(env: EnvBuilder, privacy: Arc<Privacy>) -> EnvBuilder {
         .with_chore(memories::FlushRetrievals)
         .with_chore(memories::EmbedPending)
         .with_chore(memories::Reembedding)
+        .with_chore(memories::FillNative)
         .with_derive(memories::DeriveMemories)
-        .with_source(memories::LogMemories);
+        .with_source(memories::LogMemories)
+        .with_mirror(memories::KeepNative);
     env.masker(privacy)
         .part(store)
         .part(memories::Retrievals::default())
+        .part(memories::Searching::default())
         .part(Recipe::default())
 }
 

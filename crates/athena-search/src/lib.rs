@@ -47,7 +47,7 @@ pub use query::{
 };
 pub use recipe::{Ingredient, Recipe};
 pub use record::{Attributes, ItemRef, Kind, Record, WHOLE};
-pub use search::{DEFAULT_MIN_MATCH, TABLE_WEIGHT, WORDS_WEIGHT, search};
+pub use search::{DEFAULT_MIN_MATCH, TABLE_WEIGHT, WORDS_WEIGHT, search, shorter_stems};
 pub use vector::{PreparedQuery, StoredVector, VectorError};
 
 /// The form of what a search log holds: of its records, its segments and the analysed words.

@@ -68,6 +68,36 @@ pub struct Recency {
 }
 
 impl Query {
+    /// Says in words what every hit has to fulfil.
+    #[must_use]
+    pub fn told_filters(&self) -> Vec<String> {
+        let filter = &self.filter;
+        let mut filters = Vec::new();
+        if !self.having.is_empty() {
+            filters.push(format!("words: all of {}", self.having.join(", ")));
+        }
+        if !self.lacking.is_empty() {
+            filters.push(format!("words: none of {}", self.lacking.join(", ")));
+        }
+        if !filter.kinds.is_empty() {
+            let kinds: Vec<String> = filter.kinds.iter().map(|kind| kind.0.to_string()).collect();
+            filters.push(format!("kind: {}", kinds.join(" or ")));
+        }
+        if !filter.states.is_empty() {
+            filters.push(format!("state: {}", filter.states.join(" or ")));
+        }
+        for group in &filter.labels {
+            filters.push(format!("label: {}", group.join(" or ")));
+        }
+        if let Some(after) = filter.after {
+            filters.push(format!("time: from {after}"));
+        }
+        if let Some(before) = filter.before {
+            filters.push(format!("time: before {before}"));
+        }
+        filters
+    }
+
     /// Returns how an index spells a word.
     pub(crate) fn spelt<'a>(&'a self, index: usize, word: &'a str) -> &'a str {
         self.spellings

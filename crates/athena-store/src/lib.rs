@@ -17,6 +17,7 @@ mod idempotency;
 mod index_cache;
 mod models;
 mod privacy;
+mod question;
 mod residue;
 mod schema_guard;
 mod search;
@@ -36,11 +37,12 @@ pub use privacy::{
     all_revealed, audit, audit_alone, forget_values, privacy_state, respelt, revealed, rotate,
     rotation_state, spelling, tokens_in, vault_sizes,
 };
+pub use question::{Question, question};
 pub use residue::{erase_residue, owed_after_purge};
 pub use search::{Request, Searched, search};
 pub use segments::{drop_vectors, remove_item};
 pub use spaces::{Spaces, hold_spaces, put_spaces, spaces, unsettled};
-pub use store::{Chore, Derive, Gate, Intent, Link, Source, Store};
+pub use store::{Chore, Derive, Gate, Intent, Link, Mirror, Source, Store};
 pub use write::{Write, Written, write};
 
 use athena_db::{MigrationFile, MigrationSet};

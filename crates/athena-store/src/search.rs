@@ -108,7 +108,7 @@ async fn builtin_vector(
 }
 
 /// A question's vector, if it has a direction that something can be compared with.
-enum Asked {
+pub(crate) enum Asked {
     With(Option<QueryVector>),
     /// The vectors of a project are of another model; says so, and what to do.
     Refused(String),
@@ -119,7 +119,7 @@ enum Asked {
 ///
 /// Either every project is ranked by that model's vectors or none is: their scores would not
 /// compare.
-async fn model_vector(
+pub(crate) async fn model_vector(
     ctx: &Ctx,
     heads: &[&Head],
     text: &str,
@@ -160,7 +160,7 @@ fn refusal(heads: &[&Head], model: Option<ModelId>, name: &str) -> Option<String
 
 /// Returns a vector of a question, or `None` if it has no direction or the store has none to
 /// compare it with.
-async fn known_vector(
+pub(crate) async fn known_vector(
     ctx: &Ctx,
     name: &str,
     values: Vec<f32>,

@@ -24,6 +24,7 @@ pub struct Store {
     pub(crate) chores: Vec<Box<dyn Chore>>,
     pub(crate) derives: Vec<Box<dyn Derive>>,
     pub(crate) sources: Vec<Box<dyn Source>>,
+    pub(crate) mirror: Option<Box<dyn Mirror>>,
     pub(crate) indexes: IndexCache,
     pub(crate) schema: SchemaGuard,
     pub(crate) classes: Vec<TableClasses>,
@@ -67,6 +68,22 @@ pub trait Derive: Send + Sync {
 pub trait Source: Send + Sync {
     /// Logs every item of a project, as part of a change that makes its search log anew.
     fn log<'w>(&'w self, write: &'w Write<'_>, project: ProjectId) -> BoxFuture<'w, Result<()>>;
+}
+
+/// A second index of the same items, which PostgreSQL itself searches.
+///
+/// Where it was made, every process keeps it in step, whichever way that process searches. What
+/// makes it must wait for changes in flight: lock the tables of the items against writing first.
+pub trait Mirror: Send + Sync {
+    /// The table, and the column of it, that are there where the index was made.
+    fn kept_in(&self) -> (&'static str, &'static str);
+
+    /// Brings what the index has of the items that were written up to date, in their transaction.
+    fn keep<'w>(
+        &'w self,
+        write: &'w Write<'_>,
+        written: &'w [Written],
+    ) -> BoxFuture<'w, Result<()>>;
 }
 
 /// Work that a process does by itself, now and then.
@@ -129,6 +146,7 @@ impl Store {
             chores: Vec::new(),
             derives: Vec::new(),
             sources: Vec::new(),
+            mirror: None,
             indexes: IndexCache::new(DEFAULT_INDEX_BYTES),
             schema: SchemaGuard::knowing(known),
             classes: [COLUMN_CLASSES, classes].concat(),
@@ -192,6 +210,13 @@ impl Store {
     #[must_use]
     pub fn with_source(mut self, source: impl Source + 'static) -> Self {
         self.sources.push(Box::new(source));
+        self
+    }
+
+    /// Adds the second index.
+    #[must_use]
+    pub fn with_mirror(mut self, mirror: impl Mirror + 'static) -> Self {
+        self.mirror = Some(Box::new(mirror));
         self
     }
 

@@ -1,9 +1,9 @@
 //! The one way in: key, gates, rows, log, links, commit.
 
-use crate::store::{Intent, Store};
+use crate::store::{Intent, Mirror, Store};
 use crate::{idempotency, models, privacy};
 use athena_core::{Ctx, Error, ModelId, ProjectId, Result};
-use athena_db::{BoxFuture, Executor, Tx, TxOptions, params};
+use athena_db::{BoxFuture, Dialect, Executor, Tx, TxOptions, params};
 use athena_search::{ItemRef, Record, record};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -26,6 +26,19 @@ pub struct Write<'scope> {
     log: Mutex<BTreeMap<ProjectId, Vec<Record>>>,
     /// The id of the built-in model, once it was asked for.
     builtin: OnceLock<ModelId>,
+}
+
+/// Reserves numbers in the head of a project's log, and returns columns of it.
+macro_rules! advance_returning {
+    ($columns:literal) => {
+        concat!(
+            "INSERT INTO search_heads (project_id, seq, sealed_seq, replaced, purged, format, builtin_id)
+             VALUES (:project_id, :count, 0, 0, 0, :format, :builtin)
+             ON CONFLICT (project_id) DO UPDATE SET seq = search_heads.seq + :count
+             RETURNING ",
+            $columns
+        )
+    };
 }
 
 /// An item that a change wrote.
@@ -109,11 +122,13 @@ impl Write<'_> {
     /// Numbers the logged records and stores them, projects in id order.
     ///
     /// The head row stays locked until the commit, so the numbers become visible in their order.
-    async fn append_log(&self) -> Result<Vec<ProjectId>> {
+    async fn append_log(&self, mirror: Option<&dyn Mirror>) -> Result<Appended> {
         let log = std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut long = Vec::new();
+        let mut appended = Appended::default();
         for (project, records) in log {
-            let (last, sealed) = self.advance_head(project, records.len()).await?;
+            let (last, sealed, mirrored) =
+                self.advance_head(project, records.len(), mirror).await?;
+            appended.mirrored |= mirrored;
             let first = last - i64::try_from(records.len()).unwrap_or(0) + 1;
             let rows = (first..).zip(&records).map(|(seq, record)| {
                 params! {
@@ -132,31 +147,54 @@ impl Write<'_> {
                 )
                 .await?;
             if last - sealed >= SEAL_AT {
-                long.push(project);
+                appended.long.push(project);
             }
         }
-        Ok(long)
+        Ok(appended)
     }
 
-    /// Reserves `count` numbers and returns the last of them, with the last sealed one.
-    async fn advance_head(&self, project: ProjectId, count: usize) -> Result<(i64, i64)> {
+    /// Reserves `count` numbers and returns the last of them, with the last sealed one, and whether
+    /// the mirror is kept.
+    ///
+    /// Making a mirror waits for changes that have written rows, and this comes after the rows: so
+    /// either it finds them, or it is found here.
+    async fn advance_head(
+        &self,
+        project: ProjectId,
+        count: usize,
+        mirror: Option<&dyn Mirror>,
+    ) -> Result<(i64, i64, bool)> {
         let count = i64::try_from(count).map_err(Error::internal)?;
-        Ok(self
-            .tx
-            .fetch_one::<(i64, i64)>(
-                "INSERT INTO search_heads (project_id, seq, sealed_seq, replaced, purged, format, builtin_id)
-                 VALUES (:project_id, :count, 0, 0, 0, :format, :builtin)
-                 ON CONFLICT (project_id) DO UPDATE SET seq = search_heads.seq + :count
-                 RETURNING seq, sealed_seq",
-                params! {
-                    project_id: project,
-                    count: count,
-                    format: athena_search::FORMAT,
-                    builtin: self.builtin.get().copied(),
-                },
-            )
-            .await?)
+        let head = params! {
+            project_id: project,
+            count: count,
+            format: athena_search::FORMAT,
+            builtin: self.builtin.get().copied(),
+        };
+        if let Some(mirror) = mirror
+            && self.tx.dialect() == Dialect::Postgres
+        {
+            let (table, column) = mirror.kept_in();
+            let kept = advance_returning!(
+                "seq, sealed_seq, EXISTS (SELECT 1 FROM pg_attribute
+                 WHERE attrelid = to_regclass(:table) AND attname = :column)"
+            );
+            let head = head.with("table", table).with("column", column);
+            return Ok(self.tx.fetch_one(kept, head).await?);
+        }
+        let advanced = advance_returning!("seq, sealed_seq");
+        let (last, sealed) = self.tx.fetch_one::<(i64, i64)>(advanced, head).await?;
+        Ok((last, sealed, false))
     }
+}
+
+/// What storing the log brought to light.
+#[derive(Debug, Default)]
+struct Appended {
+    /// Projects whose tails have grown long enough to be sealed.
+    long: Vec<ProjectId>,
+    /// Whether the mirror is kept.
+    mirrored: bool,
 }
 
 /// Performs a change in one transaction.
@@ -246,6 +284,10 @@ where
         let response = serde_json::to_string(&value).map_err(Error::internal)?;
         idempotency::answer(tx, ctx, idempotency, response).await?;
     }
-    let long = write.append_log().await?;
-    Ok((value, long))
+    let mirror = store.mirror.as_deref();
+    let appended = write.append_log(mirror).await?;
+    if let Some(mirror) = mirror.filter(|_| appended.mirrored) {
+        mirror.keep(&write, &written).await?;
+    }
+    Ok((value, appended.long))
 }

@@ -3,6 +3,7 @@
 use crate::{FixedClock, TestStore};
 use athena_core::{Ctx, Embedder, Embedders, Env, Error, Registry};
 use athena_db::Database;
+use athena_memory::memories::{SearchMode, Searching};
 use athena_privacy::{Detector, Keyring, Masking, Policy};
 use athena_store::Privacy;
 use serde_json::{Value, json};
@@ -58,6 +59,16 @@ impl TestApp {
         let env =
             Env::builder(self.store.open().await, embedders).clock(Arc::clone(&self.clock) as _);
         let env = athena_memory::wire(env, privacy(Policy::Standard)).build();
+        let ctx = Ctx::for_caller(Arc::clone(&env), "another").with_project("test");
+        (env, ctx)
+    }
+
+    /// Opens the same store by another handle, as a process that searches in that mode would.
+    #[must_use]
+    pub fn another_searching(&self, db: Database, mode: SearchMode) -> (Arc<Env>, Ctx) {
+        let env = Env::builder(db, embedders(None)).clock(Arc::clone(&self.clock) as _);
+        let env = athena_memory::wire(env, privacy(Policy::Standard)).part(Searching::by(mode));
+        let env = env.build();
         let ctx = Ctx::for_caller(Arc::clone(&env), "another").with_project("test");
         (env, ctx)
     }

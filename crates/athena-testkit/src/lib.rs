@@ -12,6 +12,7 @@ mod log;
 
 pub use app::{TestApp, privacy, privacy_with_keys};
 pub use athena_core::Code;
+pub use athena_memory::memories::SearchMode;
 pub use athena_testdb::{TestStore, mysql_url, postgres_url};
 pub use clock::FixedClock;
 pub use log::logged_records;

@@ -7,8 +7,9 @@ use crate::config::{DatabaseSettings, EmbedderSettings, PRIVACY_KEY, PrivacySett
 use crate::outcome::at_path;
 use crate::project;
 use athena_core::{Code, Ctx, Embedders, Env, Error, Registry, Result};
-use athena_db::{Builder, Database, Durability, MigrationSet, sqlite_url};
+use athena_db::{Builder, Database, Dialect, Durability, MigrationSet, sqlite_url};
 use athena_embed::{EmbedderConfig, Secret};
+use athena_memory::memories::Searching;
 use athena_privacy::{Detector, Keyring, KeyringError, Masking, PatternError, Policy};
 use athena_search::Recipe;
 use athena_store::Privacy;
@@ -48,13 +49,14 @@ impl Store {
         warn_of_debug(settings);
         let embedders = embedders(&settings.embedder)?;
         let db = open_or_fall_back(settings).await?;
+        let searching = searching(settings, &db)?;
         let directory = std::env::current_dir().unwrap_or_default();
-        Ok(Self::wire(
-            db,
-            embedders,
-            privacy,
-            project::choose(settings, &directory).name,
-        ))
+        let project = project::choose(settings, &directory).name;
+        let env = athena_memory::wire(Env::builder(db, embedders), privacy).part(searching);
+        Ok(Self {
+            env: env.build(),
+            project,
+        })
     }
 
     /// Opens a store in a file, whatever the settings say.
@@ -110,12 +112,11 @@ impl Store {
         project: &str,
     ) -> Result<Self> {
         let db = open_and_migrate(settings).await?;
-        Ok(Self::wire(db, embedders, privacy, project.to_owned()))
-    }
-
-    fn wire(db: Database, embedders: Embedders, privacy: Arc<Privacy>, project: String) -> Self {
         let env = athena_memory::wire(Env::builder(db, embedders), privacy).build();
-        Self { env, project }
+        Ok(Self {
+            env,
+            project: project.to_owned(),
+        })
     }
 
     /// Returns what all calls share.
@@ -198,6 +199,18 @@ async fn open_or_fall_back(settings: &Settings) -> Result<Database> {
         ..settings.database.clone()
     })
     .await
+}
+
+/// Says who searches the store that was opened.
+fn searching(settings: &Settings, db: &Database) -> Result<Searching> {
+    let fell_back =
+        db.dialect() == Dialect::Sqlite && !settings.database.url.starts_with("sqlite:");
+    if fell_back {
+        // The store that stands in is searched as any of its kind.
+        return Ok(Searching::default());
+    }
+    settings.search.check(db.dialect())?;
+    Ok(Searching::by(settings.search))
 }
 
 async fn open_database(settings: &Settings) -> Result<Database> {

@@ -9,6 +9,7 @@
 use crate::outcome::at_path;
 use athena_core::{Code, Error, Result};
 use athena_db::sqlite_url;
+use athena_memory::memories::SearchMode;
 use athena_privacy::Policy;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) database: DatabaseSettings,
     /// What turns text into vectors.
     pub(crate) embedder: EmbedderSettings,
+    /// Who searches.
+    pub(crate) search: SearchMode,
     /// Where `serve` listens.
     pub(crate) server: ServerSettings,
     /// What is personal, and what happens to it.
@@ -192,6 +195,7 @@ const POLICIES: &[&str] = &[
     Policy::Compliance.as_str(),
     Policy::Debug.as_str(),
 ];
+const SEARCH_MODES: &[&str] = &[SearchMode::Memory.as_str(), SearchMode::Native.as_str()];
 /// How a switch is written; in the file it may be a boolean.
 const ON: &str = "on";
 const OFF: &str = "off";
@@ -318,6 +322,12 @@ const KEYS: &[Key] = &[
             maximum: 3_600,
         },
         default: None,
+    },
+    Key {
+        path: "search.mode",
+        variable: "ATHENA_SEARCH_MODE",
+        kind: Kind::Choice(SEARCH_MODES),
+        default: Some(SearchMode::Memory.as_str()),
     },
     Key {
         path: "server.host",
@@ -546,6 +556,9 @@ fn assemble(
             batch: number("embedder.batch").and_then(|number| usize::try_from(number).ok()),
             timeout: number("embedder.timeout_seconds").map(Duration::from_secs),
         },
+        search: text("search.mode")
+            .and_then(|mode| mode.parse().ok())
+            .unwrap_or_default(),
         server: ServerSettings {
             host: text("server.host").unwrap_or_default(),
             port: number("server.port")

@@ -7,6 +7,7 @@
 
 mod embedding;
 mod indexing;
+mod native;
 mod ops;
 mod reembed;
 mod relog;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use embedding::EmbedPending;
+pub use native::{FillNative, KeepNative, NativeState, SearchMode, Searching, native_state};
 pub use ops::*;
 pub use reembed::{ReembedProgress, Reembedding, reembed};
 pub use relog::LogMemories;

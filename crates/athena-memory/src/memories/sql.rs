@@ -62,21 +62,27 @@ impl FromRow for Memory {
     }
 }
 
-/// Everything a [`Memory`] is read from, of any project; further clauses follow.
-macro_rules! select_anywhere {
-    ($($rest:literal),+) => {
-        concat!(
-            "SELECT m.id, m.project_id, m.uid, m.lineage, m.version, m.superseded_by, m.update_reason,
+/// The columns that a [`Memory`] is read from.
+macro_rules! columns {
+    () => {
+        "m.id, m.project_id, m.uid, m.lineage, m.version, m.superseded_by, m.update_reason,
                     m.content, m.content_type, m.memory_type, m.domain, m.tags, m.metadata,
                     m.session_id, m.speaker, m.role, m.caption, m.position, m.event_type,
                     m.code_language, m.code_hash, m.source, m.agent, m.trust, m.external_id,
                     m.confidence, m.usefulness_score, m.access_count, m.consolidation_state,
                     m.consolidated_at, m.occurred_at, m.valid_from, m.valid_until, m.expires_at,
                     m.principal, m.created_at, m.updated_at, m.last_accessed, m.last_retrieved_at,
-                    m.forgotten_at, m.forget_reason
-             FROM memory_vectors m ",
-            $($rest),+
-        )
+                    m.forgotten_at, m.forget_reason"
+    };
+}
+
+/// The columns that a [`Memory`] is read from, of `memory_vectors m`: for statements that are built.
+pub(super) const COLUMNS: &str = columns!();
+
+/// Everything a [`Memory`] is read from, of any project; further clauses follow.
+macro_rules! select_anywhere {
+    ($($rest:literal),+) => {
+        concat!("SELECT ", columns!(), " FROM memory_vectors m ", $($rest),+)
     };
 }
 

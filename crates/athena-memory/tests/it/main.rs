@@ -7,6 +7,7 @@ mod embedding;
 mod exchange;
 mod idempotency;
 mod lifecycle;
+mod native;
 mod parity;
 mod privacy;
 mod recall;

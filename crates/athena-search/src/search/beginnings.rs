@@ -63,12 +63,24 @@ fn words_of(indexes: &[&Index], beginning: &str) -> Vec<String> {
             0
         }
     });
-    for ending in ENDINGS {
-        let stem = stem_of(&format!("{beginning}{ending}"));
-        let is_shorter = beginning.starts_with(&stem) && !found.contains(&stem);
-        if is_shorter && frequency(&stem) > 0 {
+    for stem in shorter_stems(beginning) {
+        if !found.contains(&stem) && frequency(&stem) > 0 {
             found.push(stem);
         }
     }
     found
+}
+
+/// Returns the stems that words with a beginning may have and that do not begin so themselves: as
+/// short as the beginning or shorter.
+#[must_use]
+pub fn shorter_stems(beginning: &str) -> Vec<String> {
+    let mut stems: Vec<String> = Vec::new();
+    for ending in ENDINGS {
+        let stem = stem_of(&format!("{beginning}{ending}"));
+        if beginning.starts_with(&stem) && !stems.contains(&stem) {
+            stems.push(stem);
+        }
+    }
+    stems
 }

@@ -1,7 +1,7 @@
 //! How a hit came by its score.
 
 use crate::math::from_units;
-use crate::query::{Arm, Explain, Ground, Mode, Part, Query, VectorState};
+use crate::query::{Arm, Explain, Ground, Mode, Part, VectorState};
 
 use super::arms::{Likeness, Question, Scope};
 use super::blend::Blend;
@@ -89,33 +89,4 @@ impl Explained<'_> {
             of_dialogue => dialogue::weight(of_dialogue),
         }
     }
-}
-
-/// Returns the filters of a query in words.
-pub(super) fn describe(query: &Query) -> Vec<String> {
-    let filter = &query.filter;
-    let mut filters = Vec::new();
-    if !query.having.is_empty() {
-        filters.push(format!("words: all of {}", query.having.join(", ")));
-    }
-    if !query.lacking.is_empty() {
-        filters.push(format!("words: none of {}", query.lacking.join(", ")));
-    }
-    if !filter.kinds.is_empty() {
-        let kinds: Vec<String> = filter.kinds.iter().map(|kind| kind.0.to_string()).collect();
-        filters.push(format!("kind: {}", kinds.join(" or ")));
-    }
-    if !filter.states.is_empty() {
-        filters.push(format!("state: {}", filter.states.join(" or ")));
-    }
-    for group in &filter.labels {
-        filters.push(format!("label: {}", group.join(" or ")));
-    }
-    if let Some(after) = filter.after {
-        filters.push(format!("time: from {after}"));
-    }
-    if let Some(before) = filter.before {
-        filters.push(format!("time: before {before}"));
-    }
-    filters
 }

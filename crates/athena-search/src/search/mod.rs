@@ -25,6 +25,7 @@ use blend::Blend;
 use candidate::{Candidate, ONE, keep_best};
 use explain::Explained;
 
+pub use beginnings::shorter_stems;
 pub use blend::{TABLE_WEIGHT, WORDS_WEIGHT};
 
 /// The `match` below which a hit is rather chance than an answer.
@@ -86,7 +87,7 @@ pub fn search(indexes: &[&Index], query: &Query) -> Answer {
         candidates: considered,
         without_vector: ranking.without_vector(),
         terms: words.into_iter().map(|word| word.text).collect(),
-        filters: explain::describe(query),
+        filters: query.told_filters(),
         weights: ranking.blend.told(),
         dialogue: is_dialogue,
         divided_by: from_units(ranking.best),

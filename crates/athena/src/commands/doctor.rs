@@ -3,6 +3,7 @@
 //! Looks without touching: no store is made, no migration applied, nothing written. Every finding
 //! that is not well names the way out. A failed check ends with status 1.
 
+mod native;
 mod privacy;
 
 use super::{Session, told};
@@ -277,9 +278,7 @@ async fn inside(db: &Database, settings: &Settings) -> Vec<Finding> {
     }
     findings.push(writable(db).await);
     findings.push(durability(db, settings).await);
-    if db.dialect() == Dialect::Postgres {
-        findings.push(pgvector(db).await);
-    }
+    findings.extend(native::search(db, settings, is_current).await);
     findings
 }
 
@@ -410,17 +409,6 @@ async fn server_durability(db: &Database) -> Finding {
             "give the server its default settings back",
         ),
         Err(error) => Finding::note("durability", format!("unknown: {error}")),
-    }
-}
-
-/// Says whether pgvector is there. Athena does not need it.
-async fn pgvector(db: &Database) -> Finding {
-    let sql = "SELECT COALESCE(installed_version, 'available ' || default_version) FROM pg_available_extensions
-               WHERE name = 'vector'";
-    match db.fetch_opt::<Scalar<String>>(sql, params! {}).await {
-        Ok(Some(Scalar(version))) => Finding::note("pgvector", format!("{version}; not needed")),
-        Ok(None) => Finding::note("pgvector", "not there; not needed"),
-        Err(error) => Finding::note("pgvector", format!("unknown: {error}")),
     }
 }
 

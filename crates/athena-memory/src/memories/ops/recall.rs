@@ -2,6 +2,7 @@
 
 use super::Retrievals;
 use crate::memories::indexing::{CALLER_MODEL, check_embedding, label, searched_text};
+use crate::memories::native::{self, Native};
 use crate::memories::{ConsolidationState, Memory, MemoryType, sql};
 use crate::projects;
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
@@ -247,22 +248,16 @@ impl Operation for Recall {
             true => pending_vectors(ctx, &found.hits).await?,
             false => Vec::new(),
         };
+        let summary = explain.then(|| found.summary()).transpose()?;
         let hits = found
             .hits
             .into_iter()
             .map(|(hit, memory)| recalled(hit, memory, &pending))
             .collect();
-        let mut summary = found.answer.summary;
-        if let Some(micros) = &mut summary.micros {
-            micros.rows = u64::try_from(found.reading_rows.as_micros()).unwrap_or(u64::MAX);
-        }
         Ok(Recalled {
             hits,
             notes: found.notes,
-            explain: explain
-                .then(|| serde_json::to_value(summary))
-                .transpose()
-                .map_err(Error::internal)?,
+            explain: summary,
         })
     }
 }
@@ -309,6 +304,41 @@ struct Found {
     answer: Answer,
     notes: Vec<String>,
     reading_rows: Duration,
+    /// How long the database took, if it did the search.
+    database: Option<Duration>,
+}
+
+impl Found {
+    fn by_database(found: native::NativeFound) -> Self {
+        Self {
+            hits: found.hits,
+            answer: Answer {
+                hits: Vec::new(),
+                summary: found.summary,
+            },
+            notes: found.notes,
+            reading_rows: Duration::ZERO,
+            database: Some(found.took),
+        }
+    }
+
+    /// Returns what was looked at.
+    fn summary(&self) -> Result<Value> {
+        let mut summary = self.answer.summary.clone();
+        if let Some(micros) = &mut summary.micros {
+            micros.rows = microseconds(self.reading_rows);
+        }
+        let mut summary = serde_json::to_value(summary).map_err(Error::internal)?;
+        if let Some(took) = self.database {
+            summary["search_mode"] = "native".into();
+            summary["statement_micros"] = microseconds(took).into();
+        }
+        Ok(summary)
+    }
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Searches, then reads the rows and checks them again: what was forgotten or has expired meanwhile,
@@ -328,41 +358,47 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
         .iter()
         .map(|spelling| syntax.phrases.iter().map(|it| it.spelt(spelling)).collect())
         .collect();
+    let request = |ask| Request {
+        projects: projects.iter().map(|(id, _)| *id).collect(),
+        query: Query {
+            spellings: spellings.clone(),
+            recipe: recipe(ctx, recall),
+            recency: recency(recall, ctx.now()),
+            ..query(
+                recall,
+                &syntax,
+                weights,
+                states.clone(),
+                labels.clone(),
+                ask,
+            )
+        },
+        own_vector: recall
+            .embedding
+            .clone()
+            .map(|values| (CALLER_MODEL.to_owned(), values)),
+    };
+    let keeps = |hit: &Hit, memory: &Memory| has_phrases(&phrases[hit.index], memory);
+    let not_native = match native::recall(ctx, wanted, request, keeps).await? {
+        Native::Found(found) => return Ok(Found::by_database(*found)),
+        Native::Elsewhere(note) => note,
+    };
     let mut ask = wanted;
     let mut reading_rows = Duration::ZERO;
     loop {
-        let request = Request {
-            projects: projects.iter().map(|(id, _)| *id).collect(),
-            query: Query {
-                spellings: spellings.clone(),
-                recipe: recipe(ctx, recall),
-                recency: recency(recall, ctx.now()),
-                ..query(
-                    recall,
-                    &syntax,
-                    weights,
-                    states.clone(),
-                    labels.clone(),
-                    ask,
-                )
-            },
-            own_vector: recall
-                .embedding
-                .clone()
-                .map(|values| (CALLER_MODEL.to_owned(), values)),
-        };
-        let searched = search(ctx, request).await?;
+        let searched = search(ctx, request(ask)).await?;
         let candidates = searched.answer.hits.len();
         let start = Instant::now();
         let hits = with_rows(ctx, &searched.answer, &states, &phrases, wanted).await?;
         reading_rows += start.elapsed();
         if hits.len() == wanted || candidates < ask {
-            let notes = searched.vector_missing.into_iter().collect();
+            let notes = searched.vector_missing.into_iter().chain(not_native);
             return Ok(Found {
                 hits,
+                notes: notes.collect(),
                 answer: searched.answer,
-                notes,
                 reading_rows,
+                database: None,
             });
         }
         ask *= 4;
