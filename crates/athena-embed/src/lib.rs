@@ -97,7 +97,7 @@ pub struct FolderModel {
 ///
 /// # Errors
 ///
-/// [`Code::Unavailable`](athena_core::Code::Unavailable) naming the file, what is wrong with it,
+/// [`Code::InvalidInput`](athena_core::Code::InvalidInput) naming the file, what is wrong with it,
 /// and the way out; [`Code::Unsupported`](athena_core::Code::Unsupported) without the feature
 /// `local-model`.
 pub fn check_folder(folder: &Path) -> Result<FolderModel> {

@@ -60,4 +60,19 @@ impl Fault {
             .with_field("embedder.path")
             .with_source(self)
     }
+
+    /// Tells it as an error about a folder that somebody just named.
+    pub(super) fn into_refusal(self) -> Error {
+        let way_out = match &self {
+            Self::Unreadable { source, .. } => {
+                format!(": {source}; give the folder of a BERT model of sentence-transformers")
+            }
+            Self::Corrupt { .. } => "; fetch the model again".to_owned(),
+            Self::Unsupported { .. } => String::new(),
+        };
+        let message = format!("{self}{way_out}");
+        Error::new(Code::InvalidInput, message)
+            .with_field("path")
+            .with_source(self)
+    }
 }

@@ -131,11 +131,11 @@ impl fmt::Debug for LocalEmbedder {
 
 /// Reads a model from its folder and embeds a text.
 pub(crate) fn check_folder(folder: &Path) -> Result<FolderModel> {
-    let model = Model::read(folder).map_err(Fault::into_error)?;
+    let model = Model::read(folder).map_err(Fault::into_refusal)?;
     let vectors = model.embed(&["Is anybody there?".to_owned()]);
     if vectors.iter().flatten().any(|value| !value.is_finite()) {
         let weights = folder.join(WEIGHTS);
-        return Err(Fault::corrupt(&weights, "gives vectors that are no numbers").into_error());
+        return Err(Fault::corrupt(&weights, "gives vectors that are no numbers").into_refusal());
     }
     let files = FILES.into_iter().filter(|file| folder.join(file).is_file());
     Ok(FolderModel {

@@ -144,10 +144,7 @@ async fn a_folder_may_come_later_and_go_again() {
     let vector = embedder.embed_query("red").await.unwrap();
     fs::remove_dir_all(&folder).unwrap();
     assert_eq!(embedder.embed_query("red").await.unwrap(), vector);
-    check(
-        &check_folder(&folder).unwrap_err(),
-        "correct `embedder.path`",
-    );
+    check_refused(&check_folder(&folder).unwrap_err(), "give the folder of");
 }
 
 #[test]
@@ -157,7 +154,7 @@ fn what_is_wrong_with_a_folder_is_told() {
         make_model(folder.path());
         assert_eq!(check_folder(folder.path()).unwrap().files.len(), 3);
         damage(folder.path());
-        check(&check_folder(folder.path()).unwrap_err(), expected);
+        check_refused(&check_folder(folder.path()).unwrap_err(), expected);
     };
     for file in ["config.json", "tokenizer.json", "model.safetensors"] {
         refused(&|folder| fs::remove_file(folder.join(file)).unwrap(), file);
@@ -214,12 +211,20 @@ fn what_is_wrong_with_a_folder_is_told() {
     );
 }
 
+/// A model that the settings name cannot be used.
 #[track_caller]
 fn check(error: &Error, expected: &str) {
     assert_eq!(error.code(), Code::Unavailable);
     assert_eq!(error.field(), Some("embedder.path"));
-    let told = error.to_string();
-    assert!(told.contains(expected), "{told}");
+    assert!(error.message().contains(expected), "{error}");
+}
+
+/// A folder that somebody just named holds no model.
+#[track_caller]
+fn check_refused(error: &Error, expected: &str) {
+    assert_eq!(error.code(), Code::InvalidInput);
+    assert_eq!(error.field(), Some("path"));
+    assert!(error.message().contains(expected), "{error}");
 }
 
 /// The folder of all-MiniLM-L6-v2, which `cargo xtask test` fetches.

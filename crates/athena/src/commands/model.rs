@@ -52,8 +52,18 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
 fn add(session: &Session, matches: &ArgMatches) -> Outcome {
     let given = matches.get_one::<String>("path").map_or("", String::as_str);
     let from = fs::canonicalize(given).map_err(|error| at_path("find", Path::new(given), error))?;
+    if !from.is_dir() {
+        let problem = format!(
+            "`{}` is no folder; give the folder of a BERT model of sentence-transformers",
+            from.display()
+        );
+        return Err(Error::invalid("path", problem).into());
+    }
     let name = name(matches.get_one::<String>("name"), &from)?;
-    let models = session.settings.home.join(MODELS);
+    // The settings that are shown hold wherever they are read.
+    let home = std::path::absolute(&session.settings.home)
+        .map_err(|error| at_path("find", &session.settings.home, error))?;
+    let models = home.join(MODELS);
     let to = models.join(&name);
     if to.exists() {
         let message = format!(

@@ -23,6 +23,7 @@ mod newer_store;
 mod place;
 mod process;
 mod random;
+mod reembed;
 mod sync;
 mod three_processes;
 mod unreachable;

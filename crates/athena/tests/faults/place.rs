@@ -161,10 +161,13 @@ impl Place {
             if !db.schema().table_exists(table).await? {
                 return Ok(0);
             }
-            let sql = format!("SELECT count(*) FROM {table}");
-            let Scalar(rows) = db.fetch_one(sql, params! {}).await?;
-            Ok(rows)
+            count(db, table).await
         })
+    }
+
+    /// Counts the rows of a table that is there, under conditions that may follow its name.
+    pub(crate) fn count(&self, table: &str) -> i64 {
+        with(&self.url, async |db| count(db, table).await)
     }
 
     /// Asks SQLite whether the file is sound.
@@ -223,6 +226,12 @@ fn with_database(url: &str, name: &str) -> String {
     let (server, _) = base.rsplit_once('/').unwrap();
     let mark = if query.is_empty() { "" } else { "?" };
     format!("{server}/{name}{mark}{query}")
+}
+
+async fn count(db: &Database, table: &str) -> athena_db::Result<i64> {
+    let sql = format!("SELECT count(*) FROM {table}");
+    let Scalar(rows) = db.fetch_one(sql, params! {}).await?;
+    Ok(rows)
 }
 
 fn execute(url: &str, statement: &str) {
