@@ -64,20 +64,26 @@ pub fn catalogue(registry: Registry) -> Registry {
 /// what takes personal data out of every input.
 #[must_use]
 pub fn wire(env: EnvBuilder, privacy: Arc<Privacy>) -> EnvBuilder {
+    let store = store(Arc::clone(&privacy));
+    env.masker(privacy)
+        .part(store)
+        .part(memories::Retrievals::default())
+        .part(memories::Searching::default())
+        .part(Recipe::default())
+}
+
+/// Makes the store that these operations need.
+#[must_use]
+pub fn store(privacy: Arc<Privacy>) -> Store {
     let known = [&athena_store::MIGRATIONS, &MIGRATIONS];
-    let store = Store::new(&known, COLUMN_CLASSES, Arc::clone(&privacy))
+    Store::new(&known, COLUMN_CLASSES, privacy)
         .with_chore(memories::FlushRetrievals)
         .with_chore(memories::EmbedPending)
         .with_chore(memories::Reembedding)
         .with_chore(memories::FillNative)
         .with_derive(memories::DeriveMemories)
         .with_source(memories::LogMemories)
-        .with_mirror(memories::KeepNative);
-    env.masker(privacy)
-        .part(store)
-        .part(memories::Retrievals::default())
-        .part(memories::Searching::default())
-        .part(Recipe::default())
+        .with_mirror(memories::KeepNative)
 }
 
 use ColumnClass::{Derived, HomeRelative, Plain, Tokenised};

@@ -12,4 +12,4 @@ pub mod memories;
 pub mod privacy;
 pub mod projects;
 
-pub use catalogue::{COLUMN_CLASSES, MIGRATIONS, catalogue, wire};
+pub use catalogue::{COLUMN_CLASSES, MIGRATIONS, catalogue, store, wire};

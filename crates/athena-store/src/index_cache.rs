@@ -1,7 +1,7 @@
 //! The indexes of this process, one a project, and how they catch up with the log.
 
-use crate::segments::rebuild;
 use crate::segments::sql::{self, Head};
+use crate::segments::{is_unreadable, rebuild};
 use athena_core::{Ctx, Error, ProjectId, Result};
 use athena_db::TxOptions;
 use athena_search::segment::Segment;
@@ -12,6 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// An index that searches read and catching up writes.
 pub(crate) type SharedIndex = Arc<RwLock<Index>>;
+
+/// How often a log is made anew at most before a question is given up: others may replace what is
+/// in it meanwhile, and leave what is damaged.
+const REBUILDS: usize = 3;
 
 /// The indexes of the projects that this process has searched, the last ones as far as memory goes.
 #[derive(Debug)]
@@ -118,6 +122,10 @@ impl IndexCache {
     }
 }
 
+fn vanished() -> Error {
+    Error::internal("the head of a search log vanished")
+}
+
 impl Entry {
     fn bytes(&self) -> usize {
         self.cached.bytes.load(Ordering::Relaxed)
@@ -134,10 +142,7 @@ impl Cached {
         if self.applied() >= head.seq {
             return Ok(());
         }
-        if head.format != athena_search::FORMAT {
-            rebuild(ctx, head.project_id).await?;
-        }
-        let news = self.news(ctx, head.project_id, *replaced).await?;
+        let news = self.readable_news(ctx, *head, *replaced).await?;
         *replaced = news.head.replaced;
         let mut fresh = Index::new();
         let mut guard = self.index.write().unwrap_or_else(PoisonError::into_inner);
@@ -156,11 +161,29 @@ impl Cached {
         Ok(())
     }
 
+    /// Reads what is new; a log that cannot be read is made anew.
+    async fn readable_news(&self, ctx: &Ctx, mut head: Head, replaced: i64) -> Result<News> {
+        let project = head.project_id;
+        for _ in 0..REBUILDS {
+            if head.format == athena_search::FORMAT {
+                match self.news(ctx, project, replaced).await {
+                    Err(error) if is_unreadable(&error) => {
+                        tracing::warn!(project = project.0, cause = ?error, "the search log is damaged");
+                    }
+                    news => return news,
+                }
+            }
+            rebuild(ctx.env(), project, head.replaced).await?;
+            head = sql::head(ctx.db(), project).await?.ok_or_else(vanished)?;
+        }
+        self.news(ctx, project, replaced).await
+    }
+
     /// Reads what is new, in one snapshot.
     async fn news(&self, ctx: &Ctx, project: ProjectId, replaced: i64) -> Result<News> {
         let snapshot = ctx.db().begin(TxOptions::read_only()).await?;
         let head = sql::head(&snapshot, project).await?;
-        let head = head.ok_or_else(|| Error::internal("the head of a search log vanished"))?;
+        let head = head.ok_or_else(vanished)?;
         let afresh = replaced != head.replaced;
         let (applied, sealed) = match afresh {
             true => (0, 0),

@@ -15,6 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The memory that indexes take at most, unless said otherwise.
 const DEFAULT_INDEX_BYTES: usize = 1 << 30;
 
+/// Tail rows a project may have before they are sealed into segments, unless said otherwise.
+pub(crate) const SEAL_AT: i64 = 8_192;
+
 /// What writing and searching share in one process: the hooks and the indexes.
 ///
 /// One per [`Env`], put there as a part.
@@ -29,6 +32,7 @@ pub struct Store {
     pub(crate) schema: SchemaGuard,
     pub(crate) classes: Vec<TableClasses>,
     pub(crate) privacy: Arc<Privacy>,
+    pub(crate) seal_at: i64,
     to_seal: Mutex<BTreeSet<ProjectId>>,
 }
 
@@ -151,6 +155,7 @@ impl Store {
             schema: SchemaGuard::knowing(known),
             classes: [COLUMN_CLASSES, classes].concat(),
             privacy,
+            seal_at: SEAL_AT,
             to_seal: Mutex::default(),
         }
     }
@@ -175,6 +180,17 @@ impl Store {
     #[must_use]
     pub fn with_index_bytes(mut self, bytes: usize) -> Self {
         self.indexes = IndexCache::new(bytes);
+        self
+    }
+
+    /// Seals the search log of a project whenever so many rows of it are not sealed; 8,192 unless
+    /// said, at least 1.
+    ///
+    /// What is found does not depend on it. Fewer rows make more segments, which take longer to
+    /// search and less time to make.
+    #[must_use]
+    pub fn with_segment_rows(mut self, rows: u32) -> Self {
+        self.seal_at = i64::from(rows.max(1));
         self
     }
 

@@ -12,9 +12,6 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// Tail rows a project may have before they are sealed into segments.
-pub(crate) const SEAL_AT: i64 = 8_192;
-
 /// The time that each further item of a change may take.
 const PER_ITEM: Duration = Duration::from_millis(50);
 
@@ -146,7 +143,7 @@ impl Write<'_> {
                     rows.collect(),
                 )
                 .await?;
-            if last - sealed >= SEAL_AT {
+            if last - sealed >= self.ctx.part::<Store>().seal_at {
                 appended.long.push(project);
             }
         }

@@ -74,14 +74,28 @@ impl TestStore {
 
     /// Returns a builder for it.
     pub fn builder(&self) -> Builder {
+        let (url, schema) = self.address();
+        Self::builder_at(&url, schema)
+    }
+
+    /// Returns a builder for the store of another process at its [`address`](Self::address).
+    pub fn builder_at(url: &str, schema: Option<&str>) -> Builder {
+        let builder = Database::builder(url);
+        match schema {
+            Some(schema) => builder.schema(schema).max_connections(8),
+            None => builder,
+        }
+    }
+
+    /// Returns how another process reaches it: the URL and, on a server, the schema.
+    #[must_use]
+    pub fn address(&self) -> (String, Option<&str>) {
         match &self.place {
-            Place::File(folder) => Database::builder(&format!(
-                "sqlite:{}",
-                folder.path().join("athena.db").display()
-            )),
-            Place::Server { url, name } => Database::builder(url)
-                .schema(name.as_str())
-                .max_connections(8),
+            Place::File(folder) => {
+                let file = folder.path().join("athena.db");
+                (format!("sqlite:{}", file.display()), None)
+            }
+            Place::Server { url, name } => (url.clone(), Some(name)),
         }
     }
 

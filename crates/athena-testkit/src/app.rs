@@ -5,7 +5,7 @@ use athena_core::{Ctx, Embedder, Embedders, Env, Error, Registry};
 use athena_db::Database;
 use athena_memory::memories::{SearchMode, Searching};
 use athena_privacy::{Detector, Keyring, Masking, Policy};
-use athena_store::Privacy;
+use athena_store::{Privacy, Store};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -31,8 +31,7 @@ impl TestApp {
         for set in [&athena_store::MIGRATIONS, &athena_memory::MIGRATIONS] {
             db.migrations(set).up().await.unwrap();
         }
-        let clock = Arc::new(FixedClock::at("2026-03-01T12:00:00Z"));
-        Self::wire(store, db, clock)
+        Self::wire(store, db, noon())
     }
 
     /// Opens the same store again, as another process would.
@@ -71,6 +70,13 @@ impl TestApp {
         let env = env.build();
         let ctx = Ctx::for_caller(Arc::clone(&env), "another").with_project("test");
         (env, ctx)
+    }
+
+    /// Opens the same store again, as a process with other settings would: `change` is told its part
+    /// for writing and searching.
+    pub async fn another_with_store(&self, change: impl FnOnce(Store) -> Store) -> (Arc<Env>, Ctx) {
+        let clock = Arc::clone(&self.clock);
+        process(self.store.open().await, clock, change)
     }
 
     fn wire(store: TestStore, db: Database, clock: Arc<FixedClock>) -> Self {
@@ -132,6 +138,30 @@ impl TestApp {
         self.env.db().close().await.unwrap();
         self.store.finish().await;
     }
+}
+
+/// Opens a store whose [`TestApp`] is in another process; `change` is told its part for writing and
+/// searching.
+pub fn open_process(db: Database, change: impl FnOnce(Store) -> Store) -> (Arc<Env>, Ctx) {
+    process(db, noon(), change)
+}
+
+fn process(
+    db: Database,
+    clock: Arc<FixedClock>,
+    change: impl FnOnce(Store) -> Store,
+) -> (Arc<Env>, Ctx) {
+    let privacy = privacy(Policy::Standard);
+    let env = Env::builder(db, embedders(None)).clock(clock);
+    let env = athena_memory::wire(env, Arc::clone(&privacy))
+        .part(change(athena_memory::store(privacy)))
+        .build();
+    let ctx = Ctx::for_caller(Arc::clone(&env), "another").with_project("test");
+    (env, ctx)
+}
+
+fn noon() -> Arc<FixedClock> {
+    Arc::new(FixedClock::at("2026-03-01T12:00:00Z"))
 }
 
 /// Returns the ids of recalled memories, best first.

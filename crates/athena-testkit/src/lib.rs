@@ -10,7 +10,7 @@ mod app;
 mod clock;
 mod log;
 
-pub use app::{TestApp, privacy, privacy_with_keys};
+pub use app::{TestApp, open_process, privacy, privacy_with_keys};
 pub use athena_core::Code;
 pub use athena_memory::memories::SearchMode;
 pub use athena_testdb::{TestStore, mysql_url, postgres_url};

@@ -27,19 +27,21 @@ pub(super) struct PassageVector {
 }
 
 impl PassageVector {
-    /// Prepares a vector of a model for storing and for the index.
+    /// Prepares a vector of a model for storing and for the index, which gets what is stored: made
+    /// anew from the rows, it is the same.
     pub(super) fn new(
         model: u32,
         n: u32,
         range: Range<usize>,
         values: &[f32],
     ) -> Result<Self, VectorError> {
-        let unit = unit(values)?;
+        let unit: Vec<f16> = unit(values)?.into_iter().map(f16::from_f32).collect();
+        let kept: Vec<f32> = unit.iter().map(|value| value.to_f32()).collect();
         Ok(Self {
             n,
             range,
-            stored: StoredVector::new(model, values)?,
-            unit: unit.into_iter().map(f16::from_f32).collect(),
+            stored: StoredVector::new(model, &kept)?,
+            unit,
         })
     }
 
@@ -161,16 +163,15 @@ pub(super) fn callers_vector(
     whole: Range<usize>,
 ) -> Result<PassageVector> {
     check_embedding(values, wanted_dim)?;
-    PassageVector::new(model_number(model)?, WHOLE, whole, values).map_err(|error| {
-        Error::new(
-            Code::EmbeddingMismatch,
-            format!("`embedding` cannot be used: {error}"),
-        )
-        .with_field("embedding")
-    })
+    PassageVector::new(model_number(model)?, WHOLE, whole, values).map_err(unusable)
 }
 
-/// Checks that a caller's vector fits a project.
+fn unusable(error: VectorError) -> Error {
+    let message = format!("`embedding` cannot be used: {error}");
+    Error::new(Code::EmbeddingMismatch, message).with_field("embedding")
+}
+
+/// Checks that a caller's vector fits a project and has a direction.
 pub(super) fn check_embedding(values: &[f32], wanted_dim: u32) -> Result<()> {
     if u32::try_from(values.len()).ok() != Some(wanted_dim) {
         let message = format!(
@@ -180,12 +181,13 @@ pub(super) fn check_embedding(values: &[f32], wanted_dim: u32) -> Result<()> {
         );
         return Err(Error::new(Code::EmbeddingMismatch, message).with_field("embedding"));
     }
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(at) => Err(Error::invalid(
-            &format!("embedding[{at}]"),
-            "must be a finite number",
-        )),
-        None => Ok(()),
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        let field = format!("embedding[{at}]");
+        return Err(Error::invalid(&field, "must be a finite number"));
+    }
+    match values.iter().all(|value| *value == 0.0) {
+        true => Err(unusable(VectorError::Zero)),
+        false => Ok(()),
     }
 }
 

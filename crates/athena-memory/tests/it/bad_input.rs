@@ -71,6 +71,15 @@ story! {
         check(app, "memory.remember", with(json!(huge)), Code::InvalidInput, "embedding[5]", "finite").await;
         check(app, "memory.remember", with(json!(vec![0.0; 768])), Code::EmbeddingMismatch, "embedding", "zero").await;
         let ask = json!({"query": "x", "embedding": [1.0]});
+        let tiny: Vec<f32> = (0_i16..768).map(|at| f32::from(at - 300) * 1e-42).collect();
+        let id = app.call("memory.remember", with(json!(tiny))).await["id"].clone();
+        let found = app.call("memory.semantic_search", json!({"embedding": tiny})).await;
+        assert_eq!(found["hits"][0]["id"], id, "denormal numbers have a direction");
+        assert!(found["hits"][0]["semantic_similarity"].as_f64().unwrap() > 0.99);
+        let zero = json!({"query": "x", "embedding": vec![0.0; 768]});
+        check(app, "memory.recall", zero, Code::EmbeddingMismatch, "embedding", "zero").await;
+        let endless = json!({"query": "word ".repeat(1_000_000)});
+        check(app, "memory.recall", endless, Code::InvalidInput, "query", "10000").await;
         app.remember("something to look at").await;
         check(app, "memory.recall", ask, Code::EmbeddingMismatch, "embedding", "768").await;
     }

@@ -15,4 +15,5 @@ mod reembed;
 mod rotation;
 mod schema;
 mod search_log;
+mod searching;
 mod seed_004;

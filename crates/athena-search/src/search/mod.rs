@@ -11,6 +11,8 @@ mod dates;
 mod dialogue;
 mod explain;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

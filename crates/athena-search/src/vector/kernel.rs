@@ -76,11 +76,29 @@ fn available() -> Vec<Kernel> {
     vec![scalar::SCALAR]
 }
 
+#[cfg(test)]
+thread_local! {
+    static CHOSEN: std::cell::Cell<Option<&'static Kernel>> = const { std::cell::Cell::new(None) };
+}
+
 impl Kernel {
     /// Returns the fastest kernel of this machine.
     #[must_use]
     pub fn best() -> &'static Self {
+        #[cfg(test)]
+        if let Some(kernel) = CHOSEN.get() {
+            return kernel;
+        }
         &kernels()[0]
+    }
+
+    /// Makes this kernel the [`best`](Self::best) one for what is done on this thread.
+    #[cfg(test)]
+    pub(crate) fn chosen<T>(&'static self, act: impl FnOnce() -> T) -> T {
+        CHOSEN.set(Some(self));
+        let done = act();
+        CHOSEN.set(None);
+        done
     }
 
     /// Returns the name: `avx512`, `avx2`, `neon` or `scalar`.

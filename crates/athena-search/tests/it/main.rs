@@ -4,6 +4,7 @@
 mod builders;
 mod dialogue;
 mod explain;
+mod faults;
 mod large;
 mod log;
 mod oracle;

@@ -1,5 +1,6 @@
 //! Taking items out of the log for good.
 
+use super::rebuild::{discard, is_unreadable};
 use super::sql::{self, SegmentRow};
 use crate::Write;
 use crate::store::Intent;
@@ -28,11 +29,22 @@ pub async fn remove_item(write: &Write<'_>, project: ProjectId, item: ItemRef) -
     sql::lock_head(write.tx(), project).await?;
     forget_unfinished(write.tx(), project).await?;
     let mut removed = clear_tail(write.tx(), project, item).await?;
-    let items = HashSet::from([item]);
-    for row in sql::segments(write.tx(), project, 0).await? {
-        removed += blank(write.tx(), project, &row, &items).await?;
+    match clear_segments(write.tx(), project, item).await {
+        Ok(blanked) => removed += blanked,
+        // Nobody can tell what is in it; the rows know all that it should say.
+        Err(error) if is_unreadable(&error) => discard(write.tx(), project).await?,
+        Err(error) => return Err(error),
     }
     write.log(project, Record::Remove { item });
+    Ok(removed)
+}
+
+async fn clear_segments(tx: &Tx<'_>, project: ProjectId, item: ItemRef) -> Result<u64> {
+    let items = HashSet::from([item]);
+    let mut removed = 0;
+    for row in sql::segments(tx, project, 0).await? {
+        removed += blank(tx, project, &row, &items).await?;
+    }
     Ok(removed)
 }
 

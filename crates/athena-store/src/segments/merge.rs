@@ -2,7 +2,7 @@
 
 use super::publish::{Place, publish};
 use super::sql::{self, SegmentRow};
-use crate::write::SEAL_AT;
+use crate::store::Store;
 use athena_core::{Env, Error, ProjectId, Result};
 use athena_search::segment::Segment;
 use std::sync::Arc;
@@ -14,9 +14,10 @@ const FAN_IN: usize = 8;
 ///
 /// A segment of eight times the smallest size is not merged further: a purge rewrites a segment.
 pub(crate) async fn merge_small(env: &Arc<Env>, project: ProjectId) -> Result<()> {
+    let small = env.part::<Store>().seal_at;
     while let Some(head) = sql::head(env.db(), project).await? {
         let rows = sql::segments(env.db(), project, 0).await?;
-        let Some(run) = run_of_small(&rows) else {
+        let Some(run) = run_of_small(&rows, small) else {
             return Ok(());
         };
         let mut parts = Vec::with_capacity(run.len());
@@ -35,8 +36,9 @@ pub(crate) async fn merge_small(env: &Arc<Env>, project: ProjectId) -> Result<()
     Ok(())
 }
 
-fn run_of_small(rows: &[SegmentRow]) -> Option<&[SegmentRow]> {
-    let large = SEAL_AT * 4;
+/// The first neighbours that are to be merged, given how many passages the smallest segments have.
+fn run_of_small(rows: &[SegmentRow], small: i64) -> Option<&[SegmentRow]> {
+    let large = small * 4;
     rows.windows(FAN_IN)
         .find(|run| run.iter().all(|row| row.passages < large))
 }
@@ -57,11 +59,11 @@ mod tests {
 
     #[test]
     fn eight_small_neighbours_are_merged() {
-        let small = SEAL_AT;
-        assert!(run_of_small(&rows(&[small; 7])).is_none());
-        assert_eq!(run_of_small(&rows(&[small; 9])).unwrap()[0].id, 1);
+        let small = 100;
+        assert!(run_of_small(&rows(&[small; 7]), small).is_none());
+        assert_eq!(run_of_small(&rows(&[small; 9]), small).unwrap()[0].id, 1);
         let mut sizes = vec![8 * small];
         sizes.extend([small; 8]);
-        assert_eq!(run_of_small(&rows(&sizes)).unwrap()[0].id, 2);
+        assert_eq!(run_of_small(&rows(&sizes), small).unwrap()[0].id, 2);
     }
 }

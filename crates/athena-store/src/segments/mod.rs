@@ -15,18 +15,39 @@ pub(crate) mod sql;
 pub(crate) use erase::clear_void;
 pub use erase::{drop_vectors, remove_item};
 pub(crate) use merge::merge_small;
-pub(crate) use rebuild::rebuild;
+pub(crate) use rebuild::{is_unreadable, rebuild};
 pub(crate) use seal::seal;
 
 use crate::store::Store;
-use athena_core::{Env, Result};
+use athena_core::{Env, ProjectId, Result};
 use std::sync::Arc;
 
 /// Seals the tails that have grown long, and merges what has become many segments.
+///
+/// What fails for one project is left to the next write to it, and keeps no other waiting.
 pub(crate) async fn tend(env: &Arc<Env>) -> Result<()> {
+    let mut tended = Ok(());
     for project in env.part::<Store>().take_wanted() {
-        seal(env, project).await?;
-        merge_small(env, project).await?;
+        tended = tended.and(tend_one(env, project).await);
     }
-    Ok(())
+    tended
+}
+
+/// Seals and merges; a log that cannot be read is made anew.
+async fn tend_one(env: &Arc<Env>, project: ProjectId) -> Result<()> {
+    let Some(head) = sql::head(env.db(), project).await? else {
+        return Ok(());
+    };
+    if head.format == athena_search::FORMAT {
+        match seal_and_merge(env, project).await {
+            Err(error) if is_unreadable(&error) => {}
+            tended => return tended,
+        }
+    }
+    rebuild(env, project, head.replaced).await
+}
+
+async fn seal_and_merge(env: &Arc<Env>, project: ProjectId) -> Result<()> {
+    seal(env, project).await?;
+    merge_small(env, project).await
 }
