@@ -403,6 +403,94 @@ async fn what_was_there_before_is_brought_in() {
     app.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn own_vectors_weights_and_standing_count() {
+    let Some(app) = on_postgres().await else {
+        return;
+    };
+    let project = json!({"name": "test", "embedding_dim": 3});
+    app.call("project.create", project).await;
+    let native = Natively::over(&app).await;
+    native.fill().await;
+    for (content, embedding, hour) in [
+        ("The crimson valve leaks.", [1.0, 0.1, 0.0], "09"),
+        ("The azure valve holds.", [0.0, 1.0, 0.1], "10"),
+        ("A pump hums.", [0.9, 0.0, 0.1], "11"),
+    ] {
+        let memory = json!({
+            "content": content, "embedding": embedding,
+            "occurred_at": format!("2026-03-01T{hour}:00:00Z"),
+        });
+        app.call("memory.remember", memory).await;
+    }
+    let red = json!([1.0, 0.0, 0.0]);
+    let ask = |more: Value| {
+        let mut input = json!({"query": "azure valve", "embedding": red});
+        input
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        input
+    };
+    // By the caller's vector alone, by words alone, and each with its true cosine.
+    let by_vector = native.recall(ask(json!({"semantic_weight": 1}))).await;
+    assert_eq!(by_vector[0]["content"], "The crimson valve leaks.");
+    assert!(by_vector[0]["semantic"].as_f64().unwrap() > 0.99);
+    assert!(by_vector[0]["match"].as_f64().unwrap() > 0.99);
+    let by_words = native.recall(ask(json!({"keyword_weight": 1}))).await;
+    assert_eq!(by_words[0]["content"], "The azure valve holds.");
+    assert!(by_words[0]["semantic"].as_f64().unwrap() < 0.1);
+    assert_eq!(
+        (&by_words[0]["score"], &by_words[0]["match"]),
+        (&json!(1.0), &json!(1.0))
+    );
+    let best = native.recall(ask(json!({"min_score": 0.999}))).await;
+    assert_eq!(best.len(), 1);
+
+    // What is added to the ranks turns the order.
+    let ages = ask(json!({"recency_weight": 1, "recency_half_life": 0.001}));
+    assert_eq!(native.recall(ages).await.len(), 3);
+    let newest = ask(json!({"mode": "semantic", "recency_weight": 1, "recency_half_life": 0.05}));
+    assert_eq!(native.recall(newest).await[0]["content"], "A pump hums.");
+    let pump = by_vector
+        .iter()
+        .find(|hit| hit["content"] == "A pump hums.")
+        .unwrap();
+    let vote = json!({"id": pump["id"], "useful": true});
+    app.call("memory.feedback", vote).await;
+    let useful = ask(json!({"mode": "semantic", "usefulness_weight": 1}));
+    let hits = native.recall(useful).await;
+    assert_eq!(hits[0]["content"], "A pump hums.");
+    for hit in &hits {
+        let parts = hit["explain"]["parts"].as_array().unwrap();
+        let sum: f64 = parts
+            .iter()
+            .map(|part| part["contribution"].as_f64().unwrap())
+            .sum();
+        assert!((sum - hit["score"].as_f64().unwrap()).abs() < 1e-6, "{hit}");
+        assert!(hit["score"].as_f64().unwrap() <= 1.0);
+    }
+
+    let similar = json!({"embedding": red, "threshold": 0.5});
+    let found = native.call("memory.semantic_search", similar).await;
+    assert_eq!(found["hits"].as_array().unwrap().len(), 2);
+    let wide = json!({"name": "wide", "embedding_dim": 4_001});
+    app.call("project.create", wide).await;
+    let embedding = vec![0.5; 4_001];
+    let memory = json!({"content": "Too wide.", "project": "wide", "embedding": embedding});
+    app.call("memory.remember", memory).await;
+    let asked = json!({"query": "wide", "project": "wide", "embedding": embedding});
+    let error = native.try_call("memory.recall", asked).await.unwrap_err();
+    assert_eq!(error.code(), Code::Unsupported);
+    assert!(
+        error.message().contains("at most 4000 components"),
+        "{error}"
+    );
+    let by_words = json!({"query": "wide", "project": "wide"});
+    assert_eq!(native.contents(by_words).await, ["Too wide."]);
+    app.finish().await;
+}
+
 /// Tells many memories of which few have what filters ask for.
 async fn remember_many(app: &TestApp, count: usize) {
     let memories: Vec<Value> = (0..count)

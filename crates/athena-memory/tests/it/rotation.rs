@@ -4,7 +4,7 @@ use crate::privacy::everything;
 use crate::search_log::{Held, HeldGate};
 use athena_core::{Ctx, Env, EnvBuilder, Error, Operation, Registry, Result, Spec};
 use athena_db::{BoxFuture, Executor, Scalar, params};
-use athena_memory::memories::{DeriveMemories, Retrievals};
+use athena_memory::memories::{DeriveMemories, Retrievals, Searching};
 use athena_privacy::{Detector, Keyring, KeyringError, Masking, Policy};
 use athena_search::Record;
 use athena_store::{
@@ -471,6 +471,7 @@ async fn environment(
         .masker(privacy)
         .part(hooks(store.with_derive(DeriveMemories)))
         .part(Retrievals::default())
+        .part(Searching::default())
         .part(athena_search::Recipe::default())
 }
 

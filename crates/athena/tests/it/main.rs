@@ -10,5 +10,6 @@ mod exits;
 mod moving;
 mod privacy;
 mod recall;
+mod searching;
 mod serving;
 mod using;

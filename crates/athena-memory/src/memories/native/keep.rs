@@ -14,8 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-/// Memories that are brought in with one transaction: they cannot be changed meanwhile.
+/// Memories that are brought in with one transaction at most: they cannot be changed meanwhile.
 const BATCH: i64 = 100;
+/// Vectors that are brought in with one transaction, unless the first memory has more.
+const BATCH_VECTORS: i64 = 1_000;
 /// How long one run brings in memories.
 const STINT: Duration = Duration::from_secs(1);
 /// Bytes of words in one row. A `tsvector` holds less than 1 MiB.
@@ -81,8 +83,8 @@ impl Chore for FillNative {
 
 /// Brings in the next memories; says whether there may be more for this process to bring.
 async fn fill_some(ctx: &Ctx) -> Result<bool> {
-    let items = usize::try_from(BATCH).unwrap_or(usize::MAX);
-    let intent = Intent::new("memory.fill_native").of_items(items);
+    let vectors = usize::try_from(BATCH_VECTORS).unwrap_or(usize::MAX);
+    let intent = Intent::new("memory.fill_native").of_items(vectors);
     write(ctx, intent, |write| Box::pin(fill(write.tx()))).await
 }
 
@@ -98,14 +100,13 @@ async fn fill(tx: &Tx<'_>) -> Result<bool> {
     let Some(Scalar(filled_to)) = next else {
         return Ok(false);
     };
-    // Locked, so that a change that comes between reading and storing waits and has the last word.
-    let ids: Vec<Scalar<i64>> = tx
-        .fetch_all(
-            "SELECT id FROM memory_vectors WHERE id > :filled_to ORDER BY id LIMIT :limit FOR SHARE",
-            params! { filled_to: filled_to, limit: BATCH },
-        )
-        .await?;
-    let ids: Vec<i64> = ids.into_iter().map(|Scalar(id)| id).collect();
+    let ids = next_memories(tx, filled_to).await?;
+    // A change that comes between reading and storing waits, and has the last word.
+    tx.execute(
+        "SELECT 1 FROM memory_vectors WHERE id IN :ids ORDER BY id FOR SHARE",
+        params! { ids: &ids },
+    )
+    .await?;
     refresh(tx, &ids).await?;
     let Some(last) = ids.last() else {
         let done = "UPDATE native_state SET filled = TRUE WHERE id = 1";
@@ -118,6 +119,24 @@ async fn fill(tx: &Tx<'_>) -> Result<bool> {
     )
     .await?;
     Ok(true)
+}
+
+/// Returns the next memories to bring in; none when all are there.
+async fn next_memories(tx: &Tx<'_>, filled_to: i64) -> Result<Vec<i64>> {
+    let next: Vec<(i64, i64)> = tx
+        .fetch_all(
+            "SELECT m.id, (SELECT count(*) FROM memory_passages p WHERE p.memory_id = m.id)
+             FROM memory_vectors m WHERE m.id > :filled_to ORDER BY m.id LIMIT :limit",
+            params! { filled_to: filled_to, limit: BATCH },
+        )
+        .await?;
+    let mut vectors = 0;
+    let fitting = next.into_iter().take_while(|(_, more)| {
+        let is_first = vectors == 0;
+        vectors += more;
+        is_first || vectors <= BATCH_VECTORS
+    });
+    Ok(fitting.map(|(id, _)| id).collect())
 }
 
 /// Stores anew what the tables have of memories, as far as it differs from what it is made of.
