@@ -346,10 +346,14 @@ fn generator(lock: &mut Mutex<SchemaGenerator>) -> &mut SchemaGenerator {
 
 /// Reads the input, performs the operation and writes the output.
 async fn run<O: Operation>(ctx: Ctx, input: Value) -> Result<Value> {
-    let operation: O = serde_path_to_error::deserialize(input).map_err(|error| {
-        let path = error.path().to_string();
-        Error::invalid(&path, format_args!("cannot be read: {}", error.inner()))
-    })?;
+    // The path is only kept track of for an error.
+    let operation: O = match O::deserialize(&input) {
+        Ok(operation) => operation,
+        Err(_) => serde_path_to_error::deserialize(input).map_err(|error| {
+            let path = error.path().to_string();
+            Error::invalid(&path, format_args!("cannot be read: {}", error.inner()))
+        })?,
+    };
     let output = operation.call(&ctx).await?;
     serde_json::to_value(output).map_err(Error::internal)
 }

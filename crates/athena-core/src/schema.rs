@@ -94,8 +94,9 @@ fn unwrap_nullable(object: &mut Map<String, Value>) {
 
 /// States the bounds that a Rust integer type implies, with the one format that clients know.
 fn bound_integers(object: &mut Map<String, Value>) {
-    if object.get("type") != Some(&json!("integer")) {
-        if object.get("type") == Some(&json!("number")) {
+    let type_name = object.get("type").and_then(Value::as_str);
+    if type_name != Some("integer") {
+        if type_name == Some("number") {
             object.remove("format");
         }
         return;
@@ -226,19 +227,33 @@ fn tidy(schema: &Value, components: &Components, value: &mut Value, answer: bool
             }
         }
         Value::Array(items) => {
-            if let Some(element) = schema.get("items") {
+            let element = schema.get("items").map(|it| resolve(it, components));
+            if let Some(element) = element.filter(|element| !is_any_number(element)) {
                 items
                     .iter_mut()
                     .for_each(|item| tidy(element, components, item, answer));
             }
         }
-        Value::Number(number) if schema.get("type") == Some(&json!("integer")) => {
+        Value::Number(number) if type_of(schema) == Some("integer") => {
             if let Some(whole) = whole_number(number) {
                 *value = json!(whole);
             }
         }
         _ => {}
     }
+}
+
+/// Returns the type that a schema names, if it names one.
+#[must_use]
+pub fn type_of(schema: &Value) -> Option<&str> {
+    schema.get("type")?.as_str()
+}
+
+/// Tells whether a schema allows every number and nothing else, such as for components of a vector:
+/// there are many, and nothing to be said of each.
+fn is_any_number(schema: &Value) -> bool {
+    let only = schema.as_object().is_some_and(|schema| schema.len() == 1);
+    only && type_of(schema) == Some("number")
 }
 
 /// Reads a float that is a whole number in range: JSON Schema counts `3.0` as an integer.
@@ -523,10 +538,21 @@ fn check_items(
     let Some(element) = schema.get("items") else {
         return Ok(());
     };
-    items
-        .iter()
-        .enumerate()
-        .try_for_each(|(index, item)| check(element, components, item, &format!("{path}[{index}]")))
+    let element = resolve(element, components);
+    if is_any_number(element) && items.iter().all(Value::is_number) {
+        return Ok(());
+    }
+    // The path is only written for an error.
+    let fails = |item: &Value| check(element, components, item, "").is_err();
+    match items.iter().position(fails) {
+        None => Ok(()),
+        Some(index) => check(
+            element,
+            components,
+            &items[index],
+            &format!("{path}[{index}]"),
+        ),
+    }
 }
 
 fn check_fields(

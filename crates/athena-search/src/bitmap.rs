@@ -1,5 +1,7 @@
 //! Sets of small numbers, one bit each.
 
+use std::ops::Range;
+
 /// A set of numbers below its length.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Bitmap {
@@ -63,6 +65,34 @@ impl Bitmap {
         }
     }
 
+    /// Keeps of a stretch, which begins at a multiple of 64, the numbers that pass a test; it gets
+    /// them counted from there, and only those that are in the set or beside one that is.
+    pub(crate) fn keep(&mut self, stretch: Range<usize>, test: impl Fn(usize) -> bool) {
+        let len = stretch.len();
+        let words = self.words.iter_mut().skip(stretch.start / 64);
+        for (at, word) in words.take(len.div_ceil(64)).enumerate() {
+            if *word == 0 {
+                continue;
+            }
+            let first = at * 64;
+            let mut passing = 0;
+            for bit in 0..(len - first).min(64) {
+                passing |= u64::from(test(first + bit)) << bit;
+            }
+            *word &= passing;
+        }
+    }
+
+    /// Keeps of the `len` numbers from a multiple of 64 on those that another set has, counted from
+    /// there.
+    pub(crate) fn intersect_from(&mut self, from: usize, other: &Self, len: usize) {
+        let words = self.words.iter_mut().skip(from / 64);
+        let others = other.words.iter().copied().chain(std::iter::repeat(0));
+        for (word, other) in words.take(len.div_ceil(64)).zip(others) {
+            *word &= other;
+        }
+    }
+
     /// Returns the `len` numbers from a multiple of 64 on, counted from there.
     pub(crate) fn slice(&self, from: usize, len: usize) -> Self {
         let words = self.words.iter().skip(from / 64).take(len.div_ceil(64));
@@ -112,6 +142,19 @@ mod tests {
         assert_eq!(set.slice(64, 69).iter().collect::<Vec<_>>(), [0, 6]);
         assert_eq!(set.slice(128, 500).iter().collect::<Vec<_>>(), [5, 71]);
         assert_eq!(set.slice(640, 10).count(), 0);
+    }
+
+    #[test]
+    fn keeps_what_passes_from_a_place_on() {
+        let mut set = Bitmap::new(200, true);
+        set.keep(64..134, |at| at % 2 == 0 && at < 69);
+        let kept: Vec<usize> = set.iter().filter(|at| (64..134).contains(at)).collect();
+        assert_eq!(kept, (64..133).step_by(2).collect::<Vec<_>>());
+        assert_eq!(set.iter().filter(|at| *at < 64).count(), 64);
+        set.intersect_from(0, &Bitmap::new(10, true), 64);
+        assert_eq!(set.iter().filter(|at| *at < 64).count(), 10);
+        set.intersect_from(64, &Bitmap::default(), 70);
+        assert_eq!(set.iter().filter(|at| (64..134).contains(at)).count(), 0);
     }
 
     #[test]

@@ -234,6 +234,12 @@ impl Index {
         self.segments.push(part);
     }
 
+    /// Makes what searches of many records that were applied go faster; changes no answer but by
+    /// what codes may miss.
+    pub fn settle(&mut self) {
+        self.tail.vectors.iter_mut().for_each(Vectors::settle);
+    }
+
     /// Applies a record of the log; one that was applied before changes nothing.
     ///
     /// A passage that does not follow the one before it, a vector or attributes for an item that is

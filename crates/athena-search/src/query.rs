@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::recipe::Recipe;
+use crate::recipe::{Ingredient, Recipe};
 use crate::record::{ItemRef, Kind};
 
 /// A question to one or several indexes.
@@ -96,6 +96,18 @@ impl Query {
             filters.push(format!("time: before {before}"));
         }
         filters
+    }
+
+    /// Tells whether the built-in embedder's vector is asked: by meaning alone, the model's is the
+    /// better guess where there are two.
+    #[must_use]
+    pub fn asks_builtin(&self) -> bool {
+        let has_model = self.vector.is_some() && self.recipe.has(Ingredient::Model);
+        match self.mode {
+            Mode::Keyword => false,
+            Mode::Hybrid => true,
+            Mode::Semantic => !has_model,
+        }
     }
 
     /// Returns how an index spells a word.
@@ -200,8 +212,9 @@ pub struct Summary {
     /// How many of those the query finds, `min_score` apart: by a word, by a direction, or beside a
     /// turn of a conversation that it finds so.
     pub candidates: usize,
-    /// How many items in scope have no vector of the query's model (yet).
-    pub without_vector: usize,
+    /// How many items in scope have no vector of the query's model (yet), if an explanation was asked
+    /// for.
+    pub without_vector: Option<usize>,
     /// The query's words as they were searched.
     pub terms: Vec<String>,
     /// The filters that were applied, in words.

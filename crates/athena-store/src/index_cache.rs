@@ -154,6 +154,7 @@ impl Cached {
             index.apply(seq, record);
         }
         index.advance(news.head.seq);
+        index.settle();
         self.bytes.store(index.bytes(), Ordering::Relaxed);
         if news.afresh {
             *guard = fresh;

@@ -1,8 +1,43 @@
 //! Embedding models by id: a vector is stored with the id of the space it belongs to.
 
 use athena_core::{Error, ModelId, Result};
-use athena_db::{Executor, Scalar, params};
+use athena_db::{Database, Executor, Scalar, params};
 use jiff::Timestamp;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// The models that a process has met: each keeps its id as long as the store exists.
+#[derive(Debug, Default)]
+pub(crate) struct Models {
+    ids: Mutex<HashMap<usize, HashMap<String, ModelId>>>,
+}
+
+impl Models {
+    /// Returns the id of a model that has vectors in the store, or `None`.
+    ///
+    /// Asked of the database and not of a transaction: what is remembered was committed.
+    pub(crate) async fn known(
+        &self,
+        db: &Database,
+        name: &str,
+        dim: usize,
+    ) -> Result<Option<ModelId>> {
+        if let Some(id) = self.remembered(name, dim) {
+            return Ok(Some(id));
+        }
+        let id = known_model_id(db, name, dim).await?;
+        if let Some(id) = id {
+            let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.entry(dim).or_default().insert(name.to_owned(), id);
+        }
+        Ok(id)
+    }
+
+    fn remembered(&self, name: &str, dim: usize) -> Option<ModelId> {
+        let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.get(&dim)?.get(name).copied()
+    }
+}
 
 /// Returns the id of a model, which is made known if it is new.
 ///

@@ -1,7 +1,6 @@
 //! Searching what was committed: catch up, embed the question, rank.
 
 use crate::index_cache::SharedIndex;
-use crate::models::known_model_id;
 use crate::segments::sql::Head;
 use crate::store::Store;
 use athena_core::{Ctx, Error, ModelId, ProjectId, Result};
@@ -46,13 +45,15 @@ pub async fn search(ctx: &Ctx, request: Request) -> Result<Searched> {
     query.clock = query.explain.then_some(monotonic);
     let mut vector_missing = None;
     if query.mode != Mode::Keyword {
-        query.builtin = builtin_vector(ctx, &indexes, &query.text).await?;
         let heads: Vec<&Head> = heads.values().collect();
         match model_vector(ctx, &heads, &query.text, request.own_vector).await {
             Ok(Asked::With(vector)) => query.vector = vector,
             Ok(Asked::Refused(why)) => vector_missing = Some(why),
             Err(error) if query.mode == Mode::Semantic => return Err(error),
             Err(error) => vector_missing = Some(error.message().to_owned()),
+        }
+        if query.asks_builtin() {
+            query.builtin = builtin_vector(ctx, &indexes, &query.text).await?;
         }
     }
     let embedded = monotonic();
@@ -133,7 +134,8 @@ pub(crate) async fn model_vector(
     };
     let values = embedder.embed_query(text).await?;
     let name = embedder.model().await?.name;
-    let model = known_model_id(ctx.db(), &name, values.len()).await?;
+    let store: &Store = ctx.part();
+    let model = store.models.known(ctx.db(), &name, values.len()).await?;
     if let Some(why) = refusal(heads, model, &name) {
         return Ok(Asked::Refused(why));
     }
@@ -169,7 +171,8 @@ pub(crate) async fn known_vector(
     if values.iter().all(|value| *value == 0.0) {
         return Ok(None);
     }
-    let Some(model) = known_model_id(ctx.db(), name, values.len()).await? else {
+    let store: &Store = ctx.part();
+    let Some(model) = store.models.known(ctx.db(), name, values.len()).await? else {
         return Ok(None);
     };
     Ok(Some(QueryVector {

@@ -3,6 +3,7 @@
 use crate::Write;
 use crate::classes::{COLUMN_CLASSES, TableClasses};
 use crate::index_cache::IndexCache;
+use crate::models::Models;
 use crate::privacy::Privacy;
 use crate::schema_guard::SchemaGuard;
 use crate::write::Written;
@@ -29,6 +30,7 @@ pub struct Store {
     pub(crate) sources: Vec<Box<dyn Source>>,
     pub(crate) mirror: Option<Box<dyn Mirror>>,
     pub(crate) indexes: IndexCache,
+    pub(crate) models: Models,
     pub(crate) schema: SchemaGuard,
     pub(crate) classes: Vec<TableClasses>,
     pub(crate) privacy: Arc<Privacy>,
@@ -152,6 +154,7 @@ impl Store {
             sources: Vec::new(),
             mirror: None,
             indexes: IndexCache::new(DEFAULT_INDEX_BYTES),
+            models: Models::default(),
             schema: SchemaGuard::knowing(known),
             classes: [COLUMN_CLASSES, classes].concat(),
             privacy,

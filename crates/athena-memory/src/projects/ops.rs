@@ -317,13 +317,22 @@ pub(crate) async fn all(db: &impl Executor) -> Result<Vec<(ProjectId, String)>> 
     sql::all(db).await
 }
 
+/// A project that a call searches.
+#[derive(Debug, Clone)]
+pub(crate) struct Searched {
+    pub(crate) id: ProjectId,
+    pub(crate) name: String,
+    /// How wide the vectors are that callers may bring to it.
+    pub(crate) embedding_dim: u32,
+}
+
 /// Returns the projects that a call reads: those it names, which must exist, or the surroundings'
 /// own and `personal`, as far as they exist.
 pub(crate) async fn for_reading(
     ctx: &Ctx,
     name: Option<&str>,
     names: &[String],
-) -> Result<Vec<(ProjectId, String)>> {
+) -> Result<Vec<Searched>> {
     let mut wanted: Vec<&str> = name
         .into_iter()
         .chain(names.iter().map(String::as_str))
@@ -335,9 +344,9 @@ pub(crate) async fn for_reading(
         }
         wanted.push(PERSONAL);
     }
-    let found = sql::ids(ctx.db(), &wanted).await?;
+    let found = sql::searched(ctx.db(), &wanted).await?;
     for name in name.into_iter().chain(names.iter().map(String::as_str)) {
-        if !found.iter().any(|(_, known)| known == name) {
+        if !found.iter().any(|known| known.name == name) {
             return Err(unknown(ctx.db(), name).await?);
         }
     }

@@ -1,6 +1,7 @@
 //! Statements and rows of projects.
 
-use super::{DEFAULT_CONSOLIDATION_INTERVAL, DEFAULT_EMBEDDING_DIM, Project, ops::Create};
+use super::ops::{Create, Searched};
+use super::{DEFAULT_CONSOLIDATION_INTERVAL, DEFAULT_EMBEDDING_DIM, Project};
 use athena_core::{PageRequest, ProjectId, Result};
 use athena_db::{Executor, FromRow, Row, Scalar, params};
 use jiff::Timestamp;
@@ -108,6 +109,24 @@ pub(super) async fn all(db: &impl Executor) -> Result<Vec<(ProjectId, String)>> 
             params! {},
         )
         .await?)
+}
+
+/// Returns the named projects as a search needs them.
+pub(super) async fn searched(db: &impl Executor, names: &[&str]) -> Result<Vec<Searched>> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let rows: Vec<(ProjectId, String, u32)> = db
+        .fetch_all(
+            "SELECT id, name, embedding_dim FROM projects
+             WHERE name IN :names AND live_key = 1 ORDER BY id",
+            params! { names: names },
+        )
+        .await?;
+    let project = |(id, name, embedding_dim)| Searched {
+        id,
+        name,
+        embedding_dim,
+    };
+    Ok(rows.into_iter().map(project).collect())
 }
 
 /// Returns the names of up to 50 projects, the last used first.

@@ -1,7 +1,7 @@
 //! Every text in the arguments of a call, in an order that does not depend on what they say.
 
 use athena_core::TEXT_KIND;
-use athena_core::schema::{Components, resolve};
+use athena_core::schema::{Components, resolve, type_of};
 use serde_json::{Map, Value};
 
 /// A text in the arguments.
@@ -71,6 +71,11 @@ impl<'a> Walk<'a> {
             Value::Array(items) => {
                 let free = Value::Bool(true);
                 let item_schema = schema.get("items").unwrap_or(&free);
+                let item_schema = resolve(item_schema, self.components);
+                // Vectors: many numbers, none of which is a text.
+                if matches!(type_of(item_schema), Some("number" | "integer")) {
+                    return;
+                }
                 for item in items {
                     self.value(item_schema, item, place, visit);
                 }

@@ -71,18 +71,26 @@ fn from_fixed(fixed: i64) -> f64 {
     sum
 }
 
-/// What a first look at many vectors finds.
+/// The nearest of many vectors.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
-    /// The slots of items that may be among the nearest, ascending.
+    /// The slots of their items, ascending.
     pub(crate) slots: Vec<usize>,
-    /// How the cosines are spread, by their estimates.
+    /// How the cosines of all are spread, by their estimates.
     pub(crate) spread: Spread,
 }
 
+/// Memory that one question after the other uses.
+#[derive(Debug, Default)]
+struct Scratch {
+    estimates: Estimates,
+    products: Vec<i32>,
+    /// The cosine and the item of each vector that was compared in full.
+    found: Vec<(f64, u32)>,
+}
+
 thread_local! {
-    /// Memory that one question after the other uses.
-    static ESTIMATES: RefCell<Estimates> = RefCell::default();
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl Index {
@@ -96,49 +104,55 @@ impl Index {
         let mut near: Vec<Option<Nearness>> = vec![None; self.slots()];
         let mut products = Vec::new();
         for set in self.vectors(model, query.dimension()) {
-            scan(
-                set,
-                query,
-                passing,
-                &mut products,
-                |slot, n, cosine| match &mut near[slot as usize] {
-                    Some(near) => near.add(cosine, n),
-                    none => *none = Some(Nearness::of(cosine, n)),
-                },
-            );
+            let wanted = set.rows_of(passing);
+            scan(set, query, 0, &wanted, &mut products, |slot, n, cosine| {
+                add(&mut near[slot as usize], cosine, n);
+            });
         }
         near
     }
 
-    /// Returns how near the vectors of some items are, those that have any.
+    /// Returns how near the vectors of some items are, those that have any. `slots` ascend.
     pub(crate) fn nearness_of(
         &self,
         model: u32,
         query: &PreparedQuery,
         slots: &[usize],
     ) -> Vec<(usize, Nearness)> {
-        let sets: Vec<&Vectors> = self.vectors(model, query.dimension()).collect();
-        let near = |slot: &usize| {
-            let mut near: Option<Nearness> = None;
-            for set in &sets {
+        let mut near: Vec<Option<Nearness>> = vec![None; slots.len()];
+        let (mut places, mut rows, mut products) = (Vec::new(), Vec::new(), Vec::new());
+        for set in self.vectors(model, query.dimension()) {
+            let owners = set.owners();
+            let start = slots.partition_point(|slot| *slot < owners.start);
+            let own = slots[start..].iter().enumerate();
+            places.clear();
+            rows.clear();
+            for (at, slot) in own.take_while(|(_, slot)| **slot < owners.end) {
                 for row in set.rows(number(*slot)) {
-                    let Some((_, n)) = set.owner(row) else {
-                        continue;
-                    };
-                    let cosine = query.cosine(query.dot(set.row(row)), set.inverse_norm(row));
-                    match &mut near {
-                        Some(near) => near.add(cosine, n),
-                        none => *none = Some(Nearness::of(cosine, n)),
-                    }
+                    places.push(start + at);
+                    rows.push(number(row));
                 }
             }
-            Some((*slot, near?))
-        };
-        slots.iter().filter_map(near).collect()
+            products.clear();
+            products.resize(rows.len(), 0);
+            query.dots(set.components(), &rows, &mut products);
+            for ((place, row), product) in places.iter().zip(&rows).zip(&products) {
+                let row = *row as usize;
+                if let Some((_, n)) = set.owner(row) {
+                    let cosine = query.cosine(*product, set.inverse_norm(row));
+                    add(&mut near[*place], cosine, n);
+                }
+            }
+        }
+        let near = slots.iter().zip(near);
+        near.filter_map(|(slot, near)| Some((*slot, near?)))
+            .collect()
     }
 
-    /// Looks through all vectors of a model by their codes for those that may be the `limit`
-    /// nearest; vectors without codes are looked at themselves.
+    /// Returns the `limit` nearest vectors of a model, and those as near as the last of them.
+    ///
+    /// All are looked through by their codes, and those that may be among the nearest are compared
+    /// in full; so are vectors without codes.
     pub(crate) fn look(
         &self,
         model: u32,
@@ -146,43 +160,50 @@ impl Index {
         passing: &Bitmap,
         limit: usize,
     ) -> Look {
-        ESTIMATES.with_borrow_mut(|estimates| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let Scratch {
+                estimates,
+                products,
+                found,
+            } = scratch;
             estimates.clear();
-            let mut look = Look::default();
+            found.clear();
+            let mut spread = Spread::default();
             let mut coded: Vec<(usize, &Vectors)> = Vec::new();
             let mut queries: Vec<QueryCodes> = Vec::new();
-            let mut others: Vec<(f64, u32)> = Vec::new();
-            let mut products = Vec::new();
             for set in self.vectors(model, query.dimension()) {
-                let Some(codes) = set.codes() else {
-                    scan(set, query, passing, &mut products, |slot, _, cosine| {
-                        look.spread.add(cosine);
-                        others.push((cosine, slot));
-                    });
-                    continue;
-                };
-                let known = queries.iter().position(|query| query.fits(codes));
-                let known = known.unwrap_or_else(|| {
-                    queries.push(QueryCodes::new(query, codes));
-                    queries.len() - 1
-                });
                 let wanted = set.rows_of(passing);
-                let first = queries[known].scan(codes, Some(wanted.words()), estimates);
-                coded.push((first, set));
+                if let Some(codes) = set.codes() {
+                    let known = queries.iter().position(|query| query.fits(codes));
+                    let known = known.unwrap_or_else(|| {
+                        queries.push(QueryCodes::new(query, codes));
+                        queries.len() - 1
+                    });
+                    let first = queries[known].scan(codes, Some(wanted.words()), estimates);
+                    coded.push((first, set));
+                }
+                let from = set.coded();
+                scan(set, query, from, &wanted, products, |slot, _, cosine| {
+                    spread.add(cosine);
+                    found.push((cosine, slot));
+                });
             }
-            for row in estimates.candidates(limit) {
-                let row = row as usize;
-                let at = coded.partition_point(|(first, _)| *first <= row) - 1;
+            let candidates = estimates.candidates(limit);
+            let mut rest = candidates.as_slice();
+            while let Some(row) = rest.first() {
+                let at = coded.partition_point(|(first, _)| *first <= *row as usize) - 1;
                 let (first, set) = coded[at];
-                look.slots
-                    .extend(set.owner(row - first).map(|(slot, _)| slot as usize));
+                let end = coded.get(at + 1).map_or(usize::MAX, |(first, _)| *first);
+                let (own, later) = rest.split_at(rest.partition_point(|row| (*row as usize) < end));
+                rest = later;
+                let rows: Vec<u32> = own.iter().map(|row| row - number(first)).collect();
+                compare(set, query, &rows, products, found);
             }
-            look.slots.extend(nearest(others, limit));
-            look.slots.sort_unstable();
-            look.slots.dedup();
-            look.spread
-                .add_all(estimates.count(), estimates.mean(), estimates.deviation());
-            look
+            let mut slots: Vec<usize> = nearest(found, limit).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            spread.add_all(estimates.count(), estimates.mean(), estimates.deviation());
+            Look { slots, spread }
         })
     }
 
@@ -257,32 +278,63 @@ impl Index {
     }
 }
 
-/// Calls a function with item, passage and cosine of every row whose item passes.
+/// Adds a passage's cosine to what is known of its item.
+fn add(near: &mut Option<Nearness>, cosine: f64, n: u32) {
+    match near {
+        Some(near) => near.add(cosine, n),
+        none => *none = Some(Nearness::of(cosine, n)),
+    }
+}
+
+/// Calls a function with item, passage and cosine of every wanted row from a multiple of 64 on.
 fn scan(
     set: &Vectors,
     query: &PreparedQuery,
-    passing: &Bitmap,
+    from: usize,
+    wanted: &Bitmap,
     products: &mut Vec<i32>,
     mut each: impl FnMut(u32, u32, f64),
 ) {
-    let wanted = set.rows_of(passing);
+    let rows = set.len() - from;
+    let wanted = wanted.slice(from, rows);
     products.clear();
-    products.resize(set.len(), 0);
-    query.scan(set.components(), Some(wanted.words()), products);
-    for row in wanted.iter() {
+    products.resize(rows, 0);
+    let components = &set.components()[from * query.width()..];
+    query.scan(components, Some(wanted.words()), products);
+    for at in wanted.iter() {
+        let row = from + at;
         if let Some((slot, n)) = set.owner(row) {
-            each(slot, n, query.cosine(products[row], set.inverse_norm(row)));
+            each(slot, n, query.cosine(products[at], set.inverse_norm(row)));
+        }
+    }
+}
+
+/// Compares some rows in full.
+fn compare(
+    set: &Vectors,
+    query: &PreparedQuery,
+    rows: &[u32],
+    products: &mut Vec<i32>,
+    found: &mut Vec<(f64, u32)>,
+) {
+    products.clear();
+    products.resize(rows.len(), 0);
+    query.dots(set.components(), rows, products);
+    for (row, product) in rows.iter().zip(products) {
+        let row = *row as usize;
+        if let Some((slot, _)) = set.owner(row) {
+            found.push((query.cosine(*product, set.inverse_norm(row)), slot));
         }
     }
 }
 
 /// The slots of the `limit` nearest, and of those as near as the last of them.
-fn nearest(mut found: Vec<(f64, u32)>, limit: usize) -> impl Iterator<Item = usize> {
+fn nearest(found: &mut Vec<(f64, u32)>, limit: usize) -> impl Iterator<Item = usize> {
     let by_cosine = |a: &(f64, u32), b: &(f64, u32)| b.0.total_cmp(&a.0);
     if limit > 0 && found.len() > limit {
         let (_, last, _) = found.select_nth_unstable_by(limit - 1, by_cosine);
         let last = last.0;
         found.retain(|(cosine, _)| *cosine >= last);
     }
-    found.into_iter().map(|(_, slot)| slot as usize)
+    found.iter().map(|(_, slot)| *slot as usize)
 }

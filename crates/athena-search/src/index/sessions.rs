@@ -45,6 +45,9 @@ pub(crate) struct Turn {
 impl Sessions {
     pub(super) fn of(index: &Index) -> Self {
         let labels = Labels::of(index);
+        if labels.sessions.is_empty() || labels.voices.is_empty() {
+            return Self::default();
+        }
         let mut by_session: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for slot in index.live.iter() {
             if let Some(session) = labels.session_of_turn(index.labels(slot)) {

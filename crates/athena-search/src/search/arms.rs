@@ -99,8 +99,8 @@ const EXACT_SCOPE: usize = 2_000;
 
 /// So many items the words hand to the vectors at least, in larger scopes.
 const LEAST_LOOKED: usize = 200;
-/// So many of the nearest a first look is to find at least; it hands over several times as many.
-const LEAST_NEAREST: usize = 50;
+/// So many of the nearest each vector hands to the others at least.
+const LEAST_NEAREST: usize = 100;
 
 /// What the words say of an item.
 #[derive(Clone, Copy, Default)]

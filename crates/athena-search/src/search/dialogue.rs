@@ -88,6 +88,9 @@ pub(super) fn is_dialogue(query: &Query, scopes: &[Scope<'_>]) -> bool {
 
 fn turns_in_scope(scope: &Scope<'_>) -> usize {
     let turns = &scope.index.sessions().turns;
+    if scope.size() == scope.index.len() {
+        return turns.len();
+    }
     turns
         .iter()
         .filter(|turn| scope.passes.contains(turn.slot))

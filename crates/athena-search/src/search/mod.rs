@@ -41,9 +41,10 @@ pub const DEFAULT_MIN_MATCH: f64 = 0.12;
 /// Word statistics and the best hit, by which each arm is divided, are taken over all indexes
 /// together. Where up to 2,000 items of an index pass the filter, or [`Query::exact`] is set, every
 /// one is scored by every arm. Of more, each arm names its best, which all arms then score: by
-/// words the best exactly, by vectors those that may be the nearest by a first look at one bit a
-/// component, with a bound of how far that is off. A limit of 0, a text without words and a vector of another model are answered with what is left
-/// to go by, which may be nothing. A query vector without direction is none.
+/// words the best exactly, by vectors the nearest of those that may be it by a first look at one bit
+/// a component, with a bound of how far that is off. A limit of 0, a text without words and a vector
+/// of another model are answered with what is left to go by, which may be nothing. A query vector
+/// without direction is none.
 #[must_use]
 pub fn search(indexes: &[&Index], query: &Query) -> Answer {
     let mut watch = Watch::start(query.clock);
@@ -87,7 +88,7 @@ pub fn search(indexes: &[&Index], query: &Query) -> Answer {
         items: indexes.iter().map(|index| index.len()).sum(),
         in_scope: scopes.iter().map(Scope::size).sum(),
         candidates: considered,
-        without_vector: ranking.without_vector(),
+        without_vector: query.explain.then(|| ranking.without_vector()),
         terms: words.into_iter().map(|word| word.text).collect(),
         filters: query.told_filters(),
         weights: ranking.blend.told(),

@@ -28,6 +28,15 @@ pub(crate) struct Items {
     by_label: Option<ByLabel>,
     /// The words of each item's whole text.
     pub(crate) lens: Vec<u32>,
+    seen: Seen,
+}
+
+/// The kinds and states that items have or had: a filter that lets all of them through need not
+/// look at single items.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    kinds: Vec<u8>,
+    states: Vec<u32>,
 }
 
 /// For each label its items: those between its end and that of the one before.
@@ -136,6 +145,7 @@ impl Items {
         self.labels.extend(labels);
         self.label_ends.push(super::number(self.labels.len()));
         self.lens.push(0);
+        self.seen.note(item.kind.0, state);
     }
 
     /// Gives an item other attributes.
@@ -146,6 +156,7 @@ impl Items {
         self.positions[at] = attributes.position.unwrap_or(NOWHERE);
         self.usefulness[at] = attributes.usefulness;
         self.states[at] = state;
+        self.seen.note(self.kinds[at], state);
         if *self.labels(at) != *labels {
             self.relabelled.insert(super::number(at), labels.into());
         }
@@ -202,40 +213,31 @@ impl Items {
         self.by_label = Some(grouped);
     }
 
-    /// Keeps in a set of items, those from `base` on, the ones that a filter lets through.
+    /// Keeps in a set of items, those from `base` on, the ones that a filter lets through. `base` is
+    /// a multiple of 64.
     pub(crate) fn filter(&self, wanted: &Wanted<'_>, base: usize, passing: &mut Bitmap) {
-        let mut passes = Bitmap::new(self.len(), true);
-        self.filter_columns(wanted, &mut passes);
-        for group in &wanted.groups {
-            passes.intersect(&self.with_any(group));
-        }
-        for at in 0..self.len() {
-            if !passes.contains(at) {
-                passing.remove(base + at);
-            }
-        }
-    }
-
-    fn filter_columns(&self, wanted: &Wanted<'_>, passes: &mut Bitmap) {
         let filter = wanted.filter;
-        let mut keep = |test: &dyn Fn(usize) -> bool| {
-            for at in 0..self.len() {
-                if !test(at) {
-                    passes.remove(at);
-                }
-            }
-        };
+        let own = base..base + self.len();
         if !filter.kinds.is_empty() {
-            keep(&|at| filter.kinds.contains(&Kind(self.kinds[at])));
+            let passes = |kind: &u8| filter.kinds.contains(&Kind(*kind));
+            if !self.seen.kinds.iter().all(passes) {
+                passing.keep(own.clone(), |at| passes(&self.kinds[at]));
+            }
         }
         if !filter.states.is_empty() {
-            keep(&|at| wanted.states.contains(&self.states[at]));
+            let passes = |state: &u32| wanted.states.contains(state);
+            if !self.seen.states.iter().all(passes) {
+                passing.keep(own.clone(), |at| passes(&self.states[at]));
+            }
         }
         if let Some(after) = filter.after {
-            keep(&|at| self.times[at] >= after);
+            passing.keep(own.clone(), |at| self.times[at] >= after);
         }
         if let Some(before) = filter.before {
-            keep(&|at| self.times[at] < before);
+            passing.keep(own, |at| self.times[at] < before);
+        }
+        for group in &wanted.groups {
+            passing.intersect_from(base, &self.with_any(group), self.len());
         }
     }
 
@@ -286,7 +288,7 @@ impl Items {
     pub(super) fn read(reader: &mut Reader<'_>, names: usize) -> Result<Self, FormatError> {
         let kinds: Vec<u8> = read_column(reader)?;
         let count = kinds.len();
-        let items = Self {
+        let mut items = Self {
             kinds,
             ids: read_column_of(reader, count)?,
             uids: read_column_of(reader, count)?,
@@ -299,6 +301,7 @@ impl Items {
             lens: read_column_of(reader, count)?,
             relabelled: HashMap::new(),
             by_label: None,
+            seen: Seen::default(),
         };
         let numbers = items.states.iter().chain(&items.labels);
         let ends = items.label_ends.is_sorted()
@@ -315,7 +318,20 @@ impl Items {
         {
             return Err(FormatError::Corrupt("a usefulness is above 1"));
         }
+        items.see();
         Ok(items)
+    }
+
+    /// Notes what kinds and states there are; items that were taken out for good have none.
+    fn see(&mut self) {
+        self.seen = Seen::default();
+        let mut last = (BLANK.kind.0, 0);
+        for of in self.kinds.iter().copied().zip(self.states.iter().copied()) {
+            if of != last && of.0 != BLANK.kind.0 {
+                self.seen.note(of.0, of.1);
+                last = of;
+            }
+        }
     }
 
     /// Returns the numbers of all states and labels, repetitions included.
@@ -331,6 +347,7 @@ impl Items {
         for number in all.chain(relabelled) {
             *number = numbers[*number as usize];
         }
+        self.see();
     }
 
     /// Makes an item say nothing.
@@ -344,6 +361,17 @@ impl Items {
         self.states[at] = nothing;
         self.lens[at] = 0;
         self.relabelled.insert(super::number(at), Box::default());
+    }
+}
+
+impl Seen {
+    fn note(&mut self, kind: u8, state: u32) {
+        if !self.kinds.contains(&kind) {
+            self.kinds.push(kind);
+        }
+        if !self.states.contains(&state) {
+            self.states.push(state);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The vectors of one model in one segment, row by row.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 
 use super::chunk::{put_column, read_column, read_column_of};
 use crate::bitmap::Bitmap;
@@ -27,11 +28,11 @@ pub(crate) struct Vectors {
     retired: HashSet<u32>,
     /// Whether row `n` is of the item `n` places behind that of row 0, which is a multiple of 64.
     aligned: bool,
-    /// The codes of all rows, where there are many and no more come.
+    /// The codes of the first rows, where there are many; of all rows, where no more come.
     codes: Option<Codes>,
 }
 
-/// Fewer rows than this have no codes: they are as fast to look at themselves.
+/// Fewer rows than this have no codes: they are as fast to look at themselves. A multiple of 64.
 const LEAST_CODED: usize = 1_024;
 
 impl Vectors {
@@ -46,7 +47,7 @@ impl Vectors {
             sorted: 0,
             unsorted: BTreeMap::new(),
             retired: HashSet::new(),
-            aligned: false,
+            aligned: true,
             codes: None,
         }
     }
@@ -99,20 +100,39 @@ impl Vectors {
         self.codes.as_ref()
     }
 
-    /// Makes the codes of the rows, if there are many.
+    /// Returns how many rows in front have codes.
+    pub(crate) fn coded(&self) -> usize {
+        self.codes.as_ref().map_or(0, Codes::len)
+    }
+
+    /// Makes the codes of all rows, if there are many; no more may come.
     pub(crate) fn seal(&mut self) {
-        self.codes = (self.len() >= LEAST_CODED).then(|| {
-            let width = padded(self.dimension);
-            let centre = centre(width, &self.components, &self.inverse_norms);
-            Codes::encode(&self.components, &self.inverse_norms, &centre)
-        });
+        self.codes = (self.len() >= LEAST_CODED).then(|| self.encoded(self.len()));
+    }
+
+    /// Makes codes once many rows have none; a few may go on having none.
+    pub(crate) fn settle(&mut self) {
+        if self.len() - self.coded() >= LEAST_CODED {
+            self.codes = Some(self.encoded(self.len() / LEAST_CODED * LEAST_CODED));
+        }
+    }
+
+    /// The codes of so many rows.
+    fn encoded(&self, rows: usize) -> Codes {
+        let width = padded(self.dimension);
+        let components = &self.components[..rows * width];
+        let inverse_norms = &self.inverse_norms[..rows];
+        let centre = centre(width, components, inverse_norms);
+        Codes::encode(components, inverse_norms, &centre)
     }
 
     /// Returns the rows whose items are in a set.
     pub(crate) fn rows_of(&self, items: &Bitmap) -> Bitmap {
-        if self.aligned && self.retired.is_empty() {
+        if self.aligned {
             let first = self.owners.first().map_or(0, |owner| *owner as usize);
-            return items.slice(first, self.len());
+            let mut rows = items.slice(first, self.len());
+            self.retired.iter().for_each(|row| rows.remove(*row as usize));
+            return rows;
         }
         let mut rows = Bitmap::new(self.len(), false);
         for row in 0..self.len() {
@@ -141,6 +161,8 @@ impl Vectors {
         } else {
             self.unsorted.insert((owner, passage), super::number(row));
         }
+        let first = self.owners.first().copied().unwrap_or(owner) as usize;
+        self.aligned &= first.is_multiple_of(64) && owner as usize == first + row;
         self.owners.push(owner);
         self.passages.push(passage);
     }
@@ -156,6 +178,21 @@ impl Vectors {
         }
     }
 
+    /// Returns a range that holds the items of all rows.
+    pub(crate) fn owners(&self) -> Range<usize> {
+        let sorted = &self.owners[..self.sorted];
+        let unsorted = [
+            self.unsorted.first_key_value(),
+            self.unsorted.last_key_value(),
+        ];
+        let unsorted = unsorted.into_iter().flatten().map(|((owner, _), _)| owner);
+        let some = sorted.first().into_iter().chain(sorted.last()).chain(unsorted);
+        let least = some.clone().min();
+        least.zip(some.max()).map_or(0..0, |(least, most)| {
+            *least as usize..*most as usize + 1
+        })
+    }
+
     /// Returns the rows of an item.
     pub(crate) fn rows(&self, owner: u32) -> impl Iterator<Item = usize> + '_ {
         let unsorted = self.unsorted.range((owner, 0)..=(owner, u32::MAX));
@@ -164,7 +201,7 @@ impl Vectors {
             .filter(|row| self.owner(*row).is_some())
     }
 
-    fn sorted_rows(&self, owner: u32) -> std::ops::Range<usize> {
+    fn sorted_rows(&self, owner: u32) -> Range<usize> {
         if self.aligned {
             let first = self.owners.first().map_or(0, |first| *first);
             let row = owner.wrapping_sub(first) as usize;
@@ -178,22 +215,20 @@ impl Vectors {
 
     /// Gives every row another owner; rows without one are retired.
     pub(crate) fn reassign(&mut self, owner: impl Fn(u32) -> Option<u32>) {
-        let mut aligned = true;
         let before = std::mem::take(&mut self.owners);
         let passages = std::mem::take(&mut self.passages);
+        self.owners.reserve_exact(before.len());
+        self.passages.reserve_exact(before.len());
         self.sorted = 0;
         self.unsorted.clear();
+        self.aligned = true;
         for (old, passage) in before.into_iter().zip(passages) {
             let new = owner(old);
             if new.is_none() {
                 self.retired.insert(super::number(self.owners.len()));
             }
             self.place(new.unwrap_or(old), passage);
-            let first = self.owners[0] as usize;
-            let last = self.owners.len() - 1;
-            aligned &= first.is_multiple_of(64) && self.owners[last] as usize == first + last;
         }
-        self.aligned = aligned;
     }
 
     /// Fills the rows of an owner with zeros.

@@ -86,7 +86,8 @@ fn a_late_vector_is_found() {
     let mut index = index(&[item(1, "alpha"), item(2, "beta")]);
     let mut asked = query("gamma");
     asked.builtin = lexical(&[0.0, 1.0]);
-    assert_eq!(search(&[&index], &asked).summary.without_vector, 2);
+    asked.explain = true;
+    assert_eq!(search(&[&index], &asked).summary.without_vector, Some(2));
     apply(
         &mut index,
         vec![
@@ -106,7 +107,7 @@ fn a_late_vector_is_found() {
     assert_eq!(ids(&answer), [2, 1]);
     assert!(answer.hits[0].semantic.unwrap() > 0.9999);
     assert_eq!(answer.hits[0].passage, 0);
-    assert_eq!(answer.summary.without_vector, 0);
+    assert_eq!(answer.summary.without_vector, Some(0));
     let replaced = Record::Vector {
         item: memory(2),
         n: WHOLE,

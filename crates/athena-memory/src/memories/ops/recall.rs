@@ -4,7 +4,7 @@ use super::Retrievals;
 use crate::memories::indexing::{CALLER_MODEL, check_embedding, label, searched_text};
 use crate::memories::native::{self, Native};
 use crate::memories::{ConsolidationState, Memory, MemoryType, sql};
-use crate::projects;
+use crate::projects::{self, Searched};
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
 use athena_search::analyze::{Phrase, QuerySyntax};
 use athena_search::{Answer, Filter, Hit, Ingredient, Kind, Query, Recency, Recipe, Weights};
@@ -346,9 +346,9 @@ fn microseconds(time: Duration) -> u64 {
 async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
     let weights = weights(recall);
     let projects = projects::for_reading(ctx, recall.project.as_deref(), &recall.projects).await?;
-    let projects = comparable(ctx, recall, projects).await?;
+    let projects = comparable(recall, projects)?;
     let home = recall.project.as_deref().unwrap_or(ctx.project());
-    let spelling = |(_, name): &(ProjectId, String)| spelling(ctx, &recall.query, home, name);
+    let spelling = |it: &Searched| spelling(ctx, &recall.query, home, &it.name);
     let spellings: Vec<_> = projects.iter().map(spelling).collect();
     let labels = labels(ctx, recall, home, &projects);
     let wanted = usize::try_from(recall.limit).unwrap_or(usize::MAX);
@@ -359,7 +359,7 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
         .map(|spelling| syntax.phrases.iter().map(|it| it.spelt(spelling)).collect())
         .collect();
     let request = |ask| Request {
-        projects: projects.iter().map(|(id, _)| *id).collect(),
+        projects: projects.iter().map(|it| it.id).collect(),
         query: Query {
             spellings: spellings.clone(),
             recipe: recipe(ctx, recall),
@@ -408,26 +408,21 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
 /// Returns the projects whose vectors compare with the caller's own, if it brought one.
 ///
 /// A project that was named must fit; `personal`, which was not, is left out if it does not.
-async fn comparable(
-    ctx: &Ctx,
-    recall: &Recall,
-    projects: Vec<(ProjectId, String)>,
-) -> Result<Vec<(ProjectId, String)>> {
+fn comparable(recall: &Recall, projects: Vec<Searched>) -> Result<Vec<Searched>> {
+    let Some(embedding) = &recall.embedding else {
+        return Ok(projects);
+    };
     let mut fitting = Vec::with_capacity(projects.len());
-    for (id, name) in projects {
-        if let Some(embedding) = &recall.embedding {
-            let fits = check_embedding(embedding, projects::embedding_dim(ctx.db(), id).await?);
-            let named = recall
-                .project
-                .iter()
-                .chain(&recall.projects)
-                .any(|named| *named == name);
-            match fits {
-                Err(_) if name == projects::PERSONAL && !named => continue,
-                fits => fits?,
-            }
+    for project in projects {
+        let fits = check_embedding(embedding, project.embedding_dim);
+        let mut named = recall.project.iter().chain(&recall.projects);
+        let is_named = named.any(|named| *named == project.name);
+        if project.name != projects::PERSONAL || is_named {
+            fits?;
+        } else if fits.is_err() {
+            continue;
         }
-        fitting.push((id, name));
+        fitting.push(project);
     }
     Ok(fitting)
 }
@@ -563,12 +558,12 @@ fn labels(
     ctx: &Ctx,
     recall: &Recall,
     home: &str,
-    projects: &[(ProjectId, String)],
+    projects: &[Searched],
 ) -> Vec<Vec<String>> {
     let spelt = |name: &str, value: &str| -> Vec<String> {
         let mut labels: Vec<String> = projects
             .iter()
-            .map(|(_, project)| label(name, &respelt(ctx, value, home, project)))
+            .map(|project| label(name, &respelt(ctx, value, home, &project.name)))
             .collect();
         labels.dedup();
         labels
