@@ -4,9 +4,9 @@ use athena_core::{Error, ModelId, Result};
 use athena_db::{Database, Executor, Scalar, params};
 use jiff::Timestamp;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The models that a process has met: each keeps its id as long as the store exists.
+/// Ids of models, which each keeps as long as its store exists.
 #[derive(Debug, Default)]
 pub(crate) struct Models {
     ids: Mutex<HashMap<usize, HashMap<String, ModelId>>>,
@@ -22,20 +22,37 @@ impl Models {
         name: &str,
         dim: usize,
     ) -> Result<Option<ModelId>> {
-        if let Some(id) = self.remembered(name, dim) {
+        if let Some(id) = self.get(name, dim) {
             return Ok(Some(id));
         }
         let id = known_model_id(db, name, dim).await?;
         if let Some(id) = id {
-            let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-            ids.entry(dim).or_default().insert(name.to_owned(), id);
+            self.insert(name, dim, id);
         }
         Ok(id)
     }
 
-    fn remembered(&self, name: &str, dim: usize) -> Option<ModelId> {
-        let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        ids.get(&dim)?.get(name).copied()
+    /// Returns the id of a model that was met.
+    pub(crate) fn get(&self, name: &str, dim: usize) -> Option<ModelId> {
+        self.ids().get(&dim)?.get(name).copied()
+    }
+
+    pub(crate) fn insert(&self, name: &str, dim: usize, id: ModelId) {
+        let mut ids = self.ids();
+        ids.entry(dim).or_default().insert(name.to_owned(), id);
+    }
+
+    /// Takes over what a change met that was committed.
+    pub(crate) fn take(&self, met: Self) {
+        let met = met.ids.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = self.ids();
+        for (dim, met) in met {
+            ids.entry(dim).or_default().extend(met);
+        }
+    }
+
+    fn ids(&self) -> MutexGuard<'_, HashMap<usize, HashMap<String, ModelId>>> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

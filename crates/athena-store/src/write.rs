@@ -1,5 +1,6 @@
 //! The one way in: key, gates, rows, log, links, commit.
 
+use crate::models::Models;
 use crate::store::{Intent, Mirror, Store};
 use crate::{idempotency, models, privacy};
 use athena_core::{Ctx, Error, ModelId, ProjectId, Result};
@@ -23,6 +24,8 @@ pub struct Write<'scope> {
     log: Mutex<BTreeMap<ProjectId, Vec<Record>>>,
     /// The id of the built-in model, once it was asked for.
     builtin: OnceLock<ModelId>,
+    /// The models that were asked for; those that the change made known may not outlive it.
+    models: Models,
 }
 
 /// Reserves numbers in the head of a project's log, and returns columns of it.
@@ -82,7 +85,14 @@ impl Write<'_> {
     ///
     /// What the database fails with.
     pub async fn model_id(&self, name: &str, dim: usize) -> Result<ModelId> {
-        models::model_id(self.tx, name, dim, self.now()).await
+        let store: &Store = self.ctx.part();
+        let known = store.models.get(name, dim);
+        if let Some(id) = known.or_else(|| self.models.get(name, dim)) {
+            return Ok(id);
+        }
+        let id = models::model_id(self.tx, name, dim, self.now()).await?;
+        self.models.insert(name, dim, id);
+        Ok(id)
     }
 
     /// Returns the id of the built-in model, which everything that the change logs has vectors of.
@@ -221,15 +231,16 @@ where
     }
     let store: &Store = ctx.part();
     let change = &change;
-    let (value, long) = ctx
+    let (value, left) = ctx
         .db()
         .transaction_with(options(intent), |tx| {
             Box::pin(async move { perform(ctx, store, intent, tx, change).await })
         })
         .await?;
-    for project in long {
+    for project in left.long {
         store.want_sealed(project);
     }
+    store.models.take(left.models);
     Ok(value)
 }
 
@@ -247,7 +258,7 @@ async fn perform<T, F>(
     intent: Intent,
     tx: &Tx<'_>,
     change: &F,
-) -> Result<(T, Vec<ProjectId>)>
+) -> Result<(T, Left)>
 where
     T: Serialize + DeserializeOwned + Send,
     F: for<'w> Fn(&'w Write<'w>) -> BoxFuture<'w, Result<T>> + Send + Sync,
@@ -259,7 +270,7 @@ where
     {
         return Ok((
             serde_json::from_str(&answer).map_err(Error::internal)?,
-            Vec::new(),
+            Left::default(),
         ));
     }
     let write = Write {
@@ -267,6 +278,7 @@ where
         ctx,
         log: Mutex::default(),
         builtin: OnceLock::new(),
+        models: Models::default(),
     };
     for gate in &store.gates {
         gate.check(&write, &intent).await?;
@@ -286,5 +298,18 @@ where
     if let Some(mirror) = mirror.filter(|_| appended.mirrored) {
         mirror.keep(&write, &written).await?;
     }
-    Ok((value, appended.long))
+    let left = Left {
+        long: appended.long,
+        models: write.models,
+    };
+    Ok((value, left))
+}
+
+/// What a change leaves to be done once it is committed.
+#[derive(Debug, Default)]
+struct Left {
+    /// Projects whose tails have grown long.
+    long: Vec<ProjectId>,
+    /// Models that were met.
+    models: Models,
 }

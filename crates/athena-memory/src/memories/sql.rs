@@ -4,6 +4,7 @@ use super::{ConsolidationState, Memory, MemoryType, quality};
 use athena_core::{MemoryId, PageRequest, ProjectId, Result};
 use athena_db::{Executor, FromRow, Row, Scalar, params};
 use jiff::Timestamp;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 impl FromRow for Memory {
@@ -256,6 +257,25 @@ pub(super) async fn id_of_uid(
         )
         .await?;
     Ok(id.map(|Scalar(id)| id))
+}
+
+/// Returns those of some versions that a project has, by `uid`.
+pub(super) async fn ids_of_uids(
+    db: &impl Executor,
+    project: ProjectId,
+    uids: &[Uuid],
+) -> Result<HashMap<Uuid, MemoryId>> {
+    let mut found = HashMap::new();
+    for uids in uids.chunks(500) {
+        let rows: Vec<(Uuid, MemoryId)> = db
+            .fetch_all(
+                "SELECT uid, id FROM memory_vectors WHERE project_id = :project AND uid IN :uids",
+                params! { project: project, uids: uids.to_vec() },
+            )
+            .await?;
+        found.extend(rows);
+    }
+    Ok(found)
 }
 
 pub(super) async fn content_hash(db: &impl Executor, id: MemoryId) -> Result<String> {

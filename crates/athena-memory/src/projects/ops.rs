@@ -285,31 +285,33 @@ async fn unknown(db: &impl Executor, name: &str) -> Result<Error> {
 
 /// Returns the project that a call names, which must exist.
 pub(crate) async fn named(db: &impl Executor, name: &str) -> Result<ProjectId> {
-    match sql::ids(db, &[name]).await?.first() {
-        Some((id, _)) => Ok(*id),
+    known(db, name).await.map(|project| project.id)
+}
+
+async fn known(db: &impl Executor, name: &str) -> Result<Known> {
+    match sql::known(db, &[name]).await?.pop() {
+        Some(project) => Ok(project),
         None => Err(unknown(db, name).await?),
     }
 }
 
 /// Returns the project that a call writes to: the one it names, which must exist, or the
 /// surroundings' own, which is made with its first write.
-pub(crate) async fn for_writing(write: &Write<'_>, name: Option<&str>) -> Result<ProjectId> {
+pub(crate) async fn for_writing(write: &Write<'_>, name: Option<&str>) -> Result<Known> {
     if let Some(name) = name {
-        return named(write.tx(), name).await;
+        return known(write.tx(), name).await;
     }
     let name = write.ctx().project();
-    if let Some((id, _)) = sql::ids(write.tx(), &[name]).await?.first() {
-        return Ok(*id);
+    if let Some(project) = sql::known(write.tx(), &[name]).await?.pop() {
+        return Ok(project);
     }
     let create = Create {
         name: name.to_owned(),
         ..Create::default()
     };
     let principal = &write.ctx().caller().principal;
-    match sql::insert(write.tx(), &create, principal, write.now()).await? {
-        Some(id) => Ok(id),
-        None => named(write.tx(), name).await,
-    }
+    sql::insert(write.tx(), &create, principal, write.now()).await?;
+    known(write.tx(), name).await
 }
 
 /// Returns every project's id and name.
@@ -317,9 +319,9 @@ pub(crate) async fn all(db: &impl Executor) -> Result<Vec<(ProjectId, String)>> 
     sql::all(db).await
 }
 
-/// A project that a call searches.
+/// A project that a call reads or writes.
 #[derive(Debug, Clone)]
-pub(crate) struct Searched {
+pub(crate) struct Known {
     pub(crate) id: ProjectId,
     pub(crate) name: String,
     /// How wide the vectors are that callers may bring to it.
@@ -332,7 +334,7 @@ pub(crate) async fn for_reading(
     ctx: &Ctx,
     name: Option<&str>,
     names: &[String],
-) -> Result<Vec<Searched>> {
+) -> Result<Vec<Known>> {
     let mut wanted: Vec<&str> = name
         .into_iter()
         .chain(names.iter().map(String::as_str))
@@ -344,7 +346,7 @@ pub(crate) async fn for_reading(
         }
         wanted.push(PERSONAL);
     }
-    let found = sql::searched(ctx.db(), &wanted).await?;
+    let found = sql::known(ctx.db(), &wanted).await?;
     for name in name.into_iter().chain(names.iter().map(String::as_str)) {
         if !found.iter().any(|known| known.name == name) {
             return Err(unknown(ctx.db(), name).await?);

@@ -1,6 +1,6 @@
 //! Statements and rows of projects.
 
-use super::ops::{Create, Searched};
+use super::ops::{Create, Known};
 use super::{DEFAULT_CONSOLIDATION_INTERVAL, DEFAULT_EMBEDDING_DIM, Project};
 use athena_core::{PageRequest, ProjectId, Result};
 use athena_db::{Executor, FromRow, Row, Scalar, params};
@@ -90,17 +90,6 @@ pub(super) async fn by_path(db: &impl Executor, path: &str) -> Result<Option<Pro
         .await?)
 }
 
-/// Returns the ids of the named projects, with their names.
-pub(super) async fn ids(db: &impl Executor, names: &[&str]) -> Result<Vec<(ProjectId, String)>> {
-    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    Ok(db
-        .fetch_all(
-            "SELECT id, name FROM projects WHERE name IN :names AND live_key = 1 ORDER BY id",
-            params! { names: names },
-        )
-        .await?)
-}
-
 /// Returns every project's id and name.
 pub(super) async fn all(db: &impl Executor) -> Result<Vec<(ProjectId, String)>> {
     Ok(db
@@ -111,8 +100,8 @@ pub(super) async fn all(db: &impl Executor) -> Result<Vec<(ProjectId, String)>> 
         .await?)
 }
 
-/// Returns the named projects as a search needs them.
-pub(super) async fn searched(db: &impl Executor, names: &[&str]) -> Result<Vec<Searched>> {
+/// Returns the named projects.
+pub(super) async fn known(db: &impl Executor, names: &[&str]) -> Result<Vec<Known>> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let rows: Vec<(ProjectId, String, u32)> = db
         .fetch_all(
@@ -121,7 +110,7 @@ pub(super) async fn searched(db: &impl Executor, names: &[&str]) -> Result<Vec<S
             params! { names: names },
         )
         .await?;
-    let project = |(id, name, embedding_dim)| Searched {
+    let project = |(id, name, embedding_dim)| Known {
         id,
         name,
         embedding_dim,

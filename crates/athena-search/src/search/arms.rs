@@ -184,7 +184,7 @@ impl<'a> Scope<'a> {
         slots.extend(looks.iter().flat_map(|look| &look.slots));
         slots.sort_unstable();
         slots.dedup();
-        self.keyword = self.words_of(question, &slots);
+        self.add_words_of(question, &slots);
         let [builtin, model] = looks.map(|look| look.spread);
         self.builtin = self.likenesses_of(question.builtin.as_ref(), &slots, builtin);
         self.model = self.likenesses_of(question.model.as_ref(), &slots, model);
@@ -372,6 +372,19 @@ impl Scope<'_> {
         });
         found.sort_unstable_by_key(|it| it.slot);
         found
+    }
+
+    /// Scores by words what vectors found beside those that words did.
+    fn add_words_of(&mut self, question: &Question<'_>, slots: &[usize]) {
+        let mut known = self.keyword.iter().peekable();
+        let is_new = |slot: &&usize| {
+            while known.next_if(|it| it.slot < **slot).is_some() {}
+            known.peek().is_none_or(|it| it.slot != **slot)
+        };
+        let slots: Vec<usize> = slots.iter().filter(is_new).copied().collect();
+        let found = self.words_of(question, &slots);
+        self.keyword.extend(found);
+        self.keyword.sort_unstable_by_key(|it| it.slot);
     }
 
     /// BM25 of those of some items that have a word.

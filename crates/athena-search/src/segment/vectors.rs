@@ -131,7 +131,9 @@ impl Vectors {
         if self.aligned {
             let first = self.owners.first().map_or(0, |owner| *owner as usize);
             let mut rows = items.slice(first, self.len());
-            self.retired.iter().for_each(|row| rows.remove(*row as usize));
+            self.retired
+                .iter()
+                .for_each(|row| rows.remove(*row as usize));
             return rows;
         }
         let mut rows = Bitmap::new(self.len(), false);
@@ -186,11 +188,15 @@ impl Vectors {
             self.unsorted.last_key_value(),
         ];
         let unsorted = unsorted.into_iter().flatten().map(|((owner, _), _)| owner);
-        let some = sorted.first().into_iter().chain(sorted.last()).chain(unsorted);
+        let some = sorted
+            .first()
+            .into_iter()
+            .chain(sorted.last())
+            .chain(unsorted);
         let least = some.clone().min();
-        least.zip(some.max()).map_or(0..0, |(least, most)| {
-            *least as usize..*most as usize + 1
-        })
+        least
+            .zip(some.max())
+            .map_or(0..0, |(least, most)| *least as usize..*most as usize + 1)
     }
 
     /// Returns the rows of an item.

@@ -456,7 +456,10 @@ fn parts_can_be_left_out_and_stages_timed() {
     query.recipe = Recipe::default().without(Ingredient::Builtin);
     query.explain = true;
     let answer = search(&[&index], &query);
-    assert_eq!((answer.hits.len(), answer.summary.without_vector), (0, Some(0)));
+    assert_eq!(
+        (answer.hits.len(), answer.summary.without_vector),
+        (0, Some(0))
+    );
     assert_eq!(answer.summary.micros, None);
     query.clock = Some(|| {
         use std::sync::atomic::{AtomicU64, Ordering};

@@ -478,7 +478,7 @@ impl<'a> Statement<'a> {
             items: count(items),
             in_scope: count(in_scope),
             candidates,
-            without_vector: count(without_vector),
+            without_vector: self.query.explain.then(|| count(without_vector)),
             terms: self.terms.clone(),
             filters: self.query.told_filters(),
             weights: None,

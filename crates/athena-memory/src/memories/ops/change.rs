@@ -192,13 +192,16 @@ async fn replace(
         return Err(Error::new(Code::Conflict, message).with_field("content"));
     }
     sql::release(write.tx(), old.id).await?;
-    let next = draft.insert(write, old.project_id).await?.ok_or_else(|| {
-        Error::new(
-            Code::Conflict,
-            "another memory says the same since a moment ago",
-        )
-        .with_field("content")
-    })?;
+    let next = draft
+        .insert(write, old.project_id, None)
+        .await?
+        .ok_or_else(|| {
+            Error::new(
+                Code::Conflict,
+                "another memory says the same since a moment ago",
+            )
+            .with_field("content")
+        })?;
     sql::supersede(write.tx(), old.id, next, write.now()).await?;
     let superseded = Memory {
         state: ConsolidationState::Superseded,

@@ -5,7 +5,7 @@ use super::{Relation, changed, own_project};
 use crate::memories::indexing;
 use crate::memories::sql;
 use crate::memories::{ConsolidationState, Memory, MemoryType};
-use crate::projects;
+use crate::projects::{self, Known};
 use athena_core::{
     Code, Ctx, Cursor, MemoryId, Operation, Page, PageRequest, ProjectId, Result, Spec,
 };
@@ -347,7 +347,7 @@ impl Operation for Import {
             Box::pin(async move {
                 let (items, project) = &*items;
                 let project = projects::for_writing(write, project.as_deref()).await?;
-                store_all(write, project, items).await
+                store_all(write, &project, items).await
             })
         })
         .await
@@ -360,7 +360,6 @@ struct Item {
     superseded_by: Option<Uuid>,
     relations: Vec<RelationRecord>,
     content_hash: String,
-    current: bool,
     draft: Draft,
 }
 
@@ -380,8 +379,6 @@ impl Item {
             uid: memory.uid,
             superseded_by,
             relations,
-            current: memory.forgotten_at.is_none()
-                && memory.state != ConsolidationState::Superseded,
             draft: Draft::of(ctx, memory, content_hash.clone(), None, embedding)?,
             content_hash,
         })
@@ -446,42 +443,30 @@ fn memory(ctx: &Ctx, record: MemoryRecord, superseded: bool) -> Memory {
     }
 }
 
-async fn store_all(write: &Write<'_>, project: ProjectId, items: &[Item]) -> Result<Imported> {
+async fn store_all(write: &Write<'_>, project: &Known, items: &[Item]) -> Result<Imported> {
+    let uids: Vec<Uuid> = items.iter().map(|item| item.uid).collect();
+    let mut known = sql::ids_of_uids(write.tx(), project.id, &uids).await?;
     let mut present = Vec::with_capacity(items.len());
     let mut imported = 0;
     for (index, item) in items.iter().enumerate() {
-        let id = match sql::id_of_uid(write.tx(), project, item.uid).await? {
-            Some(known) => Some(known),
-            None => {
-                let stored = store_one(write, project, item).await;
-                let stored = stored.map_err(|error| in_item(error, index))?;
-                imported += usize::from(stored.is_some());
-                stored
-            }
-        };
-        present.extend(id.map(|id| (id, item)));
+        if !known.contains_key(&item.uid) {
+            let width = Some(project.embedding_dim);
+            let stored = item.draft.insert(write, project.id, width).await;
+            let stored = stored.map_err(|error| in_item(error, index))?;
+            imported += usize::from(stored.is_some());
+            known.extend(stored.map(|id| (item.uid, id)));
+        }
+        present.extend(known.get(&item.uid).map(|id| (*id, item)));
     }
     // Records that came with an earlier call are connected too: links may point forwards.
     for (id, item) in &present {
-        connect(write, project, *id, item).await?;
+        connect(write, project.id, *id, item).await?;
     }
     Ok(Imported {
-        project_id: project,
+        project_id: project.id,
         imported,
         skipped: items.len() - imported,
     })
-}
-
-/// Stores a record, unless a current memory says the same.
-async fn store_one(write: &Write<'_>, project: ProjectId, item: &Item) -> Result<Option<MemoryId>> {
-    if item.current
-        && sql::same(write.tx(), project, &item.content_hash)
-            .await?
-            .is_some()
-    {
-        return Ok(None);
-    }
-    item.draft.insert(write, project).await
 }
 
 /// Restores what refers to other records, as far as the store has them.

@@ -4,7 +4,7 @@ use super::Retrievals;
 use crate::memories::indexing::{CALLER_MODEL, check_embedding, label, searched_text};
 use crate::memories::native::{self, Native};
 use crate::memories::{ConsolidationState, Memory, MemoryType, sql};
-use crate::projects::{self, Searched};
+use crate::projects::{self, Known};
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
 use athena_search::analyze::{Phrase, QuerySyntax};
 use athena_search::{Answer, Filter, Hit, Ingredient, Kind, Query, Recency, Recipe, Weights};
@@ -348,7 +348,7 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
     let projects = projects::for_reading(ctx, recall.project.as_deref(), &recall.projects).await?;
     let projects = comparable(recall, projects)?;
     let home = recall.project.as_deref().unwrap_or(ctx.project());
-    let spelling = |it: &Searched| spelling(ctx, &recall.query, home, &it.name);
+    let spelling = |it: &Known| spelling(ctx, &recall.query, home, &it.name);
     let spellings: Vec<_> = projects.iter().map(spelling).collect();
     let labels = labels(ctx, recall, home, &projects);
     let wanted = usize::try_from(recall.limit).unwrap_or(usize::MAX);
@@ -408,7 +408,7 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
 /// Returns the projects whose vectors compare with the caller's own, if it brought one.
 ///
 /// A project that was named must fit; `personal`, which was not, is left out if it does not.
-fn comparable(recall: &Recall, projects: Vec<Searched>) -> Result<Vec<Searched>> {
+fn comparable(recall: &Recall, projects: Vec<Known>) -> Result<Vec<Known>> {
     let Some(embedding) = &recall.embedding else {
         return Ok(projects);
     };
@@ -554,12 +554,7 @@ fn recency(recall: &Recall, now: Timestamp) -> Option<Recency> {
 }
 
 /// Returns the labels that a hit must have: one of each group, as the projects spell it.
-fn labels(
-    ctx: &Ctx,
-    recall: &Recall,
-    home: &str,
-    projects: &[Searched],
-) -> Vec<Vec<String>> {
+fn labels(ctx: &Ctx, recall: &Recall, home: &str, projects: &[Known]) -> Vec<Vec<String>> {
     let spelt = |name: &str, value: &str| -> Vec<String> {
         let mut labels: Vec<String> = projects
             .iter()

@@ -4,7 +4,7 @@ use crate::memories::embedding::{embed_now, want_model_vectors};
 use crate::memories::indexing::{self, CALLER_MODEL, IndexedText, PassageVector};
 use crate::memories::sql::{self, NewRow};
 use crate::memories::{ConsolidationState, MAX_CONTENT_BYTES, Memory, MemoryType, quality};
-use crate::projects;
+use crate::projects::{self, Known};
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
 use athena_store::{Intent, Write, write};
 use jiff::Timestamp;
@@ -12,6 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -165,7 +167,7 @@ impl Operation for Remember {
             let draft = Arc::clone(&draft);
             Box::pin(async move {
                 let project = projects::for_writing(write, draft.project.as_deref()).await?;
-                draft.store(write, project).await
+                draft.store(write, &project).await
             })
         })
         .await?;
@@ -225,14 +227,15 @@ impl Operation for RememberBatch {
 
 async fn store_all(write: &Write<'_>, drafts: &[Draft]) -> Result<RememberedBatch> {
     let mut memories = Vec::with_capacity(drafts.len());
+    let mut known: HashMap<Option<&str>, Known> = HashMap::new();
     for (index, draft) in drafts.iter().enumerate() {
-        let project = projects::for_writing(write, draft.project.as_deref()).await?;
-        memories.push(
-            draft
-                .store(write, project)
-                .await
-                .map_err(|error| in_item(error, index))?,
-        );
+        let name = draft.project.as_deref();
+        let project = match known.entry(name) {
+            Entry::Occupied(project) => project.into_mut(),
+            Entry::Vacant(place) => place.insert(projects::for_writing(write, name).await?),
+        };
+        let stored = draft.store(write, project).await;
+        memories.push(stored.map_err(|error| in_item(error, index))?);
     }
     let duplicates = memories
         .iter()
@@ -312,41 +315,33 @@ impl Draft {
     }
 
     /// Stores it, unless it is known already.
-    async fn store(&self, write: &Write<'_>, project: ProjectId) -> Result<Remembered> {
-        if let Some((id, uid)) = sql::same(write.tx(), project, &self.content_hash).await? {
-            return Ok(Remembered {
-                id,
-                uid,
-                project_id: project,
-                duplicate: true,
-            });
-        }
-        let Some(id) = self.insert(write, project).await? else {
-            // Somebody else told it meanwhile.
-            let same = sql::same(write.tx(), project, &self.content_hash).await?;
-            let (id, uid) =
-                same.ok_or_else(|| Error::new(Code::Busy, "it was told and forgotten meanwhile"))?;
-            return Ok(Remembered {
-                id,
-                uid,
-                project_id: project,
-                duplicate: true,
-            });
+    async fn store(&self, write: &Write<'_>, project: &Known) -> Result<Remembered> {
+        let stored = self.insert(write, project.id, Some(project.embedding_dim));
+        let (id, uid, duplicate) = match stored.await? {
+            Some(id) => (id, self.memory.uid, false),
+            None => {
+                let same = sql::same(write.tx(), project.id, &self.content_hash).await?;
+                let (id, uid) = same
+                    .ok_or_else(|| Error::new(Code::Busy, "it was told and forgotten meanwhile"))?;
+                (id, uid, true)
+            }
         };
         Ok(Remembered {
             id,
-            uid: self.memory.uid,
-            project_id: project,
-            duplicate: false,
+            uid,
+            project_id: project.id,
+            duplicate,
         })
     }
 
     /// Stores the version with its vectors and tells search of it; `None` if a current one says the
-    /// same.
+    /// same. `width` is that of the vectors that callers bring to the project, looked up if it is
+    /// not given.
     pub(super) async fn insert(
         &self,
         write: &Write<'_>,
         project: ProjectId,
+        width: Option<u32>,
     ) -> Result<Option<MemoryId>> {
         let mut memory = self.memory.clone();
         memory.project_id = project;
@@ -366,7 +361,11 @@ impl Draft {
         let mut vectors = self.text.vectors(builtin, &self.builtin)?;
         want_model_vectors(write, &memory).await?;
         if let Some(embedding) = &self.embedding {
-            vectors.push(self.callers_vector(write, project, embedding).await?);
+            let width = match width {
+                Some(width) => width,
+                None => projects::embedding_dim(write.tx(), project).await?,
+            };
+            vectors.push(self.callers_vector(write, width, embedding).await?);
         }
         sql::put_vectors(write.tx(), memory.id, &vectors).await?;
         for record in self.text.records(&memory, &vectors) {
@@ -378,13 +377,12 @@ impl Draft {
     async fn callers_vector(
         &self,
         write: &Write<'_>,
-        project: ProjectId,
+        width: u32,
         embedding: &[f32],
     ) -> Result<PassageVector> {
-        let wanted = projects::embedding_dim(write.tx(), project).await?;
-        indexing::check_embedding(embedding, wanted)?;
+        indexing::check_embedding(embedding, width)?;
         let model = write.model_id(CALLER_MODEL, embedding.len()).await?;
-        indexing::callers_vector(embedding, wanted, model, self.text.whole())
+        indexing::callers_vector(embedding, width, model, self.text.whole())
     }
 }
 
