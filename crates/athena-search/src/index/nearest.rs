@@ -13,6 +13,9 @@ use crate::vector::{Estimates, PreparedQuery, QueryCodes, padded};
 /// A sum of unit vectors that is shorter than this has no direction but that of rounding.
 const LEAST_SUM: f64 = 0.02;
 
+/// So many of the nearest are handed to the words and to other vectors, where fewer are asked for.
+const HANDED_OVER: usize = 100;
+
 /// How near an item's vectors are to a question's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Nearness {
@@ -149,10 +152,11 @@ impl Index {
             .collect()
     }
 
-    /// Returns the `limit` nearest vectors of a model, and those as near as the last of them.
+    /// Returns the `limit` nearest vectors of a model, more of the nearest as far as they were seen
+    /// (up to [`HANDED_OVER`]), and those as near as the last of them.
     ///
-    /// All are looked through by their codes, and those that may be among the nearest are compared
-    /// in full; so are vectors without codes.
+    /// All are looked through by their codes, and those that may be among the `limit` nearest are
+    /// compared in full; so are vectors without codes.
     pub(crate) fn look(
         &self,
         model: u32,
@@ -199,7 +203,7 @@ impl Index {
                 let rows: Vec<u32> = own.iter().map(|row| row - number(first)).collect();
                 compare(set, query, &rows, products, found);
             }
-            let mut slots: Vec<usize> = nearest(found, limit).collect();
+            let mut slots: Vec<usize> = nearest(found, limit.max(HANDED_OVER)).collect();
             slots.sort_unstable();
             slots.dedup();
             spread.add_all(estimates.count(), estimates.mean(), estimates.deviation());

@@ -99,8 +99,8 @@ const EXACT_SCOPE: usize = 2_000;
 
 /// So many items the words hand to the vectors at least, in larger scopes.
 const LEAST_LOOKED: usize = 200;
-/// So many of the nearest each vector hands to the others at least.
-const LEAST_NEAREST: usize = 100;
+/// So many of the nearest are looked for as if they were asked for at least.
+const LEAST_NEAREST: usize = 10;
 
 /// What the words say of an item.
 #[derive(Clone, Copy, Default)]
