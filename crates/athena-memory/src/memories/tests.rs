@@ -73,7 +73,10 @@ fn content_is_neither_blank_nor_too_large() {
 
 #[test]
 fn a_vector_fits_the_project() {
-    assert!(check_embedding(&[0.0; 3], 3).is_ok());
+    assert!(check_embedding(&[0.0, 0.0, 0.1], 3).is_ok());
+    let error = check_embedding(&[0.0; 3], 3).unwrap_err();
+    assert_eq!(error.code(), Code::EmbeddingMismatch);
+    assert_eq!(error.field(), Some("embedding"));
     assert_eq!(
         check_embedding(&[0.0; 4], 3).unwrap_err().code(),
         Code::EmbeddingMismatch
