@@ -32,6 +32,9 @@ pub(crate) struct Vectors {
     codes: Option<Codes>,
 }
 
+/// The owner of rows that are nobody's.
+const NOBODY: u32 = u32::MAX;
+
 /// Fewer rows than this have no codes: they are as fast to look at themselves. A multiple of 64.
 const LEAST_CODED: usize = 1_024;
 
@@ -233,7 +236,8 @@ impl Vectors {
             if new.is_none() {
                 self.retired.insert(super::number(self.owners.len()));
             }
-            self.place(new.unwrap_or(old), passage);
+            // Under its old number it would stand where another row is looked for.
+            self.place(new.unwrap_or(NOBODY), passage);
         }
     }
 

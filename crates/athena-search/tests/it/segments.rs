@@ -204,40 +204,44 @@ fn queries() -> Vec<Query> {
     vec![words, filtered, both]
 }
 
+/// Holds that one process that applies every record, another that follows seals, merges and purges
+/// as it can, and a third that opens what is stored at the end answer alike.
+fn answers_stay(events: &[Event]) {
+    let mut log = Log::default();
+    let mut direct = Index::new();
+    let mut second = Process::default();
+    for event in events {
+        let before = log.seq;
+        log.follow(event);
+        let new: Vec<_> = log.tail.iter().filter(|(seq, _)| *seq > before).collect();
+        for (seq, record) in new {
+            direct.apply(*seq, record.clone());
+        }
+        if matches!(event, Event::CatchUp) {
+            second.catch_up(&log);
+        }
+    }
+    second.catch_up(&log);
+    let mut opened = Process::default();
+    opened.catch_up(&log);
+    for query in queries() {
+        let expected = search(&[&direct], &query);
+        assert_eq!(&search(&[&second.index], &query), &expected);
+        assert_eq!(&search(&[&opened.index], &query), &expected);
+    }
+    assert_eq!(second.index.statistics(), direct.statistics());
+    assert_eq!(opened.index.statistics(), direct.statistics());
+    assert_eq!(opened.index.applied(), direct.applied());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// One process applies every record; another follows seals, merges and purges as it can; a
-    /// third opens what is stored at the end.
     #[test]
     fn sealing_merging_and_purging_change_no_answer(
         events in proptest::collection::vec(any_event(), 1..80),
     ) {
-        let mut log = Log::default();
-        let mut direct = Index::new();
-        let mut second = Process::default();
-        for event in &events {
-            let before = log.seq;
-            log.follow(event);
-            let new: Vec<_> = log.tail.iter().filter(|(seq, _)| *seq > before).collect();
-            for (seq, record) in new {
-                direct.apply(*seq, record.clone());
-            }
-            if matches!(event, Event::CatchUp) {
-                second.catch_up(&log);
-            }
-        }
-        second.catch_up(&log);
-        let mut opened = Process::default();
-        opened.catch_up(&log);
-        for query in queries() {
-            let expected = search(&[&direct], &query);
-            prop_assert_eq!(&search(&[&second.index], &query), &expected);
-            prop_assert_eq!(&search(&[&opened.index], &query), &expected);
-        }
-        prop_assert_eq!(second.index.statistics(), direct.statistics());
-        prop_assert_eq!(opened.index.statistics(), direct.statistics());
-        prop_assert_eq!(opened.index.applied(), direct.applied());
+        answers_stay(&events);
     }
 
     #[test]
@@ -264,6 +268,23 @@ proptest! {
         cut[which].bytes.truncate(at);
         prop_assert!(Segment::from_chunks(first, last, cut).is_err());
     }
+}
+
+#[test]
+fn a_late_vector_of_nobody_stands_in_nobodys_place() {
+    let vector = |id, whole| Event::Vector(id, whole, [0, 0, 1]);
+    answers_stay(&[
+        Event::Put(6, vec![], 1),
+        Event::Put(0, vec![], 1),
+        Event::Put(4, vec![0, 0, 0, 0], 1),
+        Event::Seal,
+        Event::Put(1, vec![], 1),
+        Event::Seal,
+        vector(5, true),
+        vector(1, false),
+        vector(4, true),
+        Event::Seal,
+    ]);
 }
 
 #[test]
