@@ -118,7 +118,10 @@ story! {
             phrase.sort();
             assert_eq!(phrase, ["Connection pools of search hold ten.", "The connection pool of billing holds forty."]);
             assert_eq!(contents(app, ask("\"pool needs a connection\"", 1, mode)).await.len(), 1);
-            assert!(contents(app, ask("\"forty connection pools\"", 10, mode)).await.is_empty());
+            let apart = app.call("memory.recall", ask("\"forty connection pools\" -search", 10, mode)).await;
+            assert!(apart["hits"][0]["content"].as_str().unwrap().contains("forty"), "{apart}");
+            assert!(!apart["hits"].to_string().contains("search"), "{apart}");
+            assert!(apart["notes"][0].as_str().unwrap().contains("quotes"), "{apart}");
             assert_eq!(
                 contents(app, ask("\"connection pool\" -billing", 10, mode)).await,
                 ["Connection pools of search hold ten."]

@@ -23,8 +23,9 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recall {
-    /// What to look for, in plain words. Words `"in quotes"` must stand next to each other, `-word`
-    /// leaves out what has the word, and `word*` is any word that begins so. All else is words.
+    /// What to look for, in plain words. Words `"in quotes"` must stand next to each other (where
+    /// nothing has them so, they are words, and `notes` says it), `-word` leaves out what has the word,
+    /// and `word*` is any word that begins so. All else is words.
     #[schemars(length(min = 1, max = 10_000))]
     pub query: String,
     /// How many memories to answer at most.
@@ -341,9 +342,29 @@ fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// Searches as the question says. Where nothing says its quoted words next to each other, they are
+/// words like the others: people also quote what they do not mean to the letter.
+async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
+    let mut syntax = QuerySyntax::parse(&recall.query);
+    let found = find_by(ctx, recall, &syntax).await?;
+    if !found.hits.is_empty() || syntax.phrases.is_empty() {
+        return Ok(found);
+    }
+    syntax.phrases.clear();
+    let mut found = find_by(ctx, recall, &syntax).await?;
+    if !found.hits.is_empty() {
+        found.notes.push(QUOTED_AS_WORDS.to_owned());
+    }
+    Ok(found)
+}
+
+/// What is told where nothing has a phrase.
+const QUOTED_AS_WORDS: &str =
+    "nothing says what stands in quotes word for word, so it was searched as words";
+
 /// Searches, then reads the rows and checks them again: what was forgotten or has expired meanwhile,
 /// or has a phrase's words apart, gives its place to the next.
-async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
+async fn find_by(ctx: &Ctx, recall: &Recall, syntax: &QuerySyntax) -> Result<Found> {
     let weights = weights(recall);
     let projects = projects::for_reading(ctx, recall.project.as_deref(), &recall.projects).await?;
     let projects = comparable(recall, projects)?;
@@ -353,7 +374,6 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
     let labels = labels(ctx, recall, home, &projects);
     let wanted = usize::try_from(recall.limit).unwrap_or(usize::MAX);
     let states = states(recall);
-    let syntax = QuerySyntax::parse(&recall.query);
     let phrases: Vec<Vec<Phrase>> = spellings
         .iter()
         .map(|spelling| syntax.phrases.iter().map(|it| it.spelt(spelling)).collect())
@@ -364,14 +384,7 @@ async fn find(ctx: &Ctx, recall: &Recall) -> Result<Found> {
             spellings: spellings.clone(),
             recipe: recipe(ctx, recall),
             recency: recency(recall, ctx.now()),
-            ..query(
-                recall,
-                &syntax,
-                weights,
-                states.clone(),
-                labels.clone(),
-                ask,
-            )
+            ..query(recall, syntax, weights, states.clone(), labels.clone(), ask)
         },
         own_vector: recall
             .embedding
