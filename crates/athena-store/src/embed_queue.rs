@@ -2,7 +2,7 @@
 
 use crate::Write;
 use athena_core::{Ctx, ModelId, ProjectId, Result};
-use athena_db::{Executor, FromRow, Tx, TxOptions, params};
+use athena_db::{Executor, FromRow, Scalar, Tx, TxOptions, params};
 use athena_search::{ItemRef, Kind};
 use jiff::{SignedDuration, Timestamp};
 
@@ -127,7 +127,7 @@ fn dues(kind: Kind, rows: Vec<(i64, ProjectId, i64)>) -> Vec<Due> {
 ///
 /// What the database fails with.
 pub async fn pending(db: &impl Executor, kind: Kind) -> Result<i64> {
-    let athena_db::Scalar(count) = db
+    let Scalar(count) = db
         .fetch_one(
             "SELECT COUNT(*) FROM embed_queue WHERE kind = :kind",
             params! { kind: i64::from(kind.0) },

@@ -55,12 +55,11 @@ impl<'a> Question<'a> {
             Direction::of(vector.as_ref().filter(|_| is_asked))
         };
         let model = has(Ingredient::Model, &query.vector);
-        // By meaning alone, the model's is the better guess where there are two.
-        let is_alone = query.mode == Mode::Semantic && model.is_some();
+        let asks_builtin = query.asks_builtin() || model.is_none();
         Self {
             query,
             keyword: KeywordQuery::new(indexes, words, query),
-            builtin: has(Ingredient::Builtin, &query.builtin).filter(|_| !is_alone),
+            builtin: has(Ingredient::Builtin, &query.builtin).filter(|_| asks_builtin),
             model,
         }
     }
