@@ -65,6 +65,17 @@ impl Bitmap {
         }
     }
 
+    /// Keeps what the other set does not have.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word &= !other;
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
     /// Keeps of a stretch, which begins at a multiple of 64, the numbers that pass a test; it gets
     /// them counted from there, and only those that are in the set or beside one that is.
     pub(crate) fn keep(&mut self, stretch: Range<usize>, test: impl Fn(usize) -> bool) {
@@ -165,5 +176,9 @@ mod tests {
         let mut set = Bitmap::new(70, true);
         set.intersect(&Bitmap::new(10, true));
         assert_eq!(set.count(), 10);
+        set.subtract(&Bitmap::new(9, true));
+        assert!(!set.is_empty() && set.contains(9));
+        set.subtract(&Bitmap::new(100, true));
+        assert!(set.is_empty());
     }
 }

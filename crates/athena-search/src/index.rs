@@ -35,6 +35,8 @@ pub struct Index {
     /// The items that are there, by slot.
     live: Bitmap,
     counts: Counts,
+    /// The items that have a vector, by its model and dimension; some of them may be gone.
+    holders: HashMap<(u32, usize), Bitmap>,
     lengths: Lengths,
     /// Made when asked for, dropped with the next change.
     sessions: OnceLock<Sessions>,
@@ -205,6 +207,19 @@ impl Index {
             gone: 0,
         };
         self.adopt(part);
+        self.holders = self.holders_now();
+    }
+
+    /// The items that have a vector.
+    fn holders_now(&self) -> HashMap<(u32, usize), Bitmap> {
+        let mut holders: HashMap<_, Bitmap> = HashMap::new();
+        for set in self.parts().flat_map(|part| &part.vectors) {
+            let held = holders.entry(set.key()).or_default();
+            held.grow(self.slots());
+            let owners = (0..set.len()).filter_map(|row| set.owner(row));
+            owners.for_each(|(slot, _)| held.insert(slot as usize));
+        }
+        holders
     }
 
     /// The segment's names as this index numbers them.
@@ -309,6 +324,9 @@ impl Index {
             }
         }
         set_of(&mut self.tail.vectors, key.0, key.1).push(slot, n, vector);
+        let held = self.holders.entry(key).or_default();
+        held.grow(slot as usize + 1);
+        held.insert(slot as usize);
         self.forget_length(key.0, key.1, slot);
     }
 

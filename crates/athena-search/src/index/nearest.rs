@@ -211,17 +211,13 @@ impl Index {
         })
     }
 
-    /// Returns the items that have a vector of a model.
-    pub(crate) fn with_vector(&self, model: u32, dimension: usize, among: &Bitmap) -> Bitmap {
-        let mut with = Bitmap::new(self.slots(), false);
-        for set in self.vectors(model, dimension) {
-            for row in set.rows_of(among).iter() {
-                if let Some((slot, _)) = set.owner(row) {
-                    with.insert(slot as usize);
-                }
-            }
+    /// Returns those of some items that have no vector of a model.
+    pub(crate) fn without_vector(&self, model: u32, dimension: usize, among: &Bitmap) -> Bitmap {
+        let mut without = among.clone();
+        if let Some(with) = self.holders.get(&(model, dimension)) {
+            without.subtract(with);
         }
-        with
+        without
     }
 
     /// Returns the cosine with the mean of an item's unit vectors; that of its best one where it

@@ -176,8 +176,15 @@ impl<'a> Scope<'a> {
             self.model = self.likenesses(question.model.as_ref());
             return;
         }
-        let looks = [&question.builtin, &question.model]
-            .map(|direction| self.look(question, direction.as_ref()));
+        // The built-in vector is a blurred model's: it finds what has no better one.
+        let unmodelled = question.model.as_ref().map(|model| self.without(model));
+        let builtin = self.look(
+            question,
+            question.builtin.as_ref(),
+            unmodelled.as_ref().unwrap_or(&self.passes),
+        );
+        let model = self.look(question, question.model.as_ref(), &self.passes);
+        let looks = [builtin, model];
         let words = self.keyword.iter().map(|keyword| keyword.slot);
         let mut slots: Vec<usize> = words.collect();
         slots.extend(looks.iter().flat_map(|look| &look.slots));
@@ -272,12 +279,14 @@ impl<'a> Scope<'a> {
 
     /// How many items pass without a vector to compare.
     pub(super) fn without_vector(&self, question: &Question<'_>) -> usize {
-        let Some(direction) = question.direction() else {
-            return 0;
-        };
+        let direction = question.direction();
+        direction.map_or(0, |direction| self.without(direction).count())
+    }
+
+    /// What passes without a vector of the direction's model.
+    fn without(&self, direction: &Direction<'_>) -> Bitmap {
         let (model, dimension) = direction.key();
-        let with = self.index.with_vector(model, dimension, &self.passes);
-        self.size - with.count()
+        self.index.without_vector(model, dimension, &self.passes)
     }
 
     /// The question's words that an item has, with what each adds.
@@ -468,13 +477,18 @@ impl Scope<'_> {
         found
     }
 
-    /// The items that may be the nearest in a large scope.
-    fn look(&self, question: &Question<'_>, direction: Option<&Direction<'_>>) -> Look {
+    /// Those of some items that may be the nearest in a large scope.
+    fn look(
+        &self,
+        question: &Question<'_>,
+        direction: Option<&Direction<'_>>,
+        among: &Bitmap,
+    ) -> Look {
+        let direction = direction.filter(|_| !among.is_empty());
         direction.map_or_else(Look::default, |direction| {
             let limit = question.query.limit.max(LEAST_NEAREST);
             let model = direction.vector.model;
-            let prepared = &direction.prepared;
-            self.index.look(model, prepared, &self.passes, limit)
+            self.index.look(model, &direction.prepared, among, limit)
         })
     }
 

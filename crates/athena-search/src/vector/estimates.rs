@@ -99,59 +99,86 @@ impl Estimates {
     pub fn candidates(&self, limit: usize) -> Vec<u32> {
         let least = limit.max(100 + self.count() * 3 / 10_000);
         let most = limit.max(1000 + self.count() / 500);
-        let nth_lower = |floor| nth_largest(&mut self.of_rows_from(floor, lower), limit);
         let least = self.nth_best(least);
-        // So many estimates have lower bounds down to this; what is above has an estimate above.
-        let start = nth_lower(least);
-        let bound = nth_lower(start);
-        let found = self.reaching(least, bound);
-        if found.len() <= most {
-            return found;
-        }
-        let mut values: Vec<f32> = found.iter().map(|at| self.values[*at as usize]).collect();
-        let last = nth_largest(&mut values, most);
-        let is_kept = |at: &u32| self.values[*at as usize] >= last;
-        found.into_iter().filter(is_kept).collect()
+        // Of so many rows, whose lower bounds are some of all that there are.
+        let mut lower = Vec::new();
+        let above = |value: f32, _| value >= least;
+        self.each_row(|peak, _| peak >= least, above, |_, value, error| {
+            lower.push(value - error);
+        });
+        let bound = nth_largest(&mut lower, limit);
+        let has_some = |peak: f32, upper: f32| peak >= least || upper >= bound;
+        let reaches = |value: f32, error: f32| value >= least || value + error >= bound;
+        let mut count = 0;
+        self.each_mask(has_some, reaches, |_, mask| count += mask.count_ones() as usize);
+        let last = match count > most {
+            true => self.nth_best(most),
+            false => f32::NEG_INFINITY,
+        };
+        let mut numbers = Vec::with_capacity(count.min(2 * most));
+        self.each_row(
+            |peak, upper| peak >= last && has_some(peak, upper),
+            |value, error| value >= last && reaches(value, error),
+            |number, _, _| numbers.push(number),
+        );
+        numbers
     }
 
     /// The n-th best estimate: no less than the n-th largest of the blocks' best ones.
     fn nth_best(&self, n: usize) -> f32 {
         let first = nth_largest(&mut self.peaks.clone(), n);
-        nth_largest(&mut self.of_rows_from(first, |value, _| value), n)
+        let mut values = Vec::new();
+        self.each_row(
+            |peak, _| peak >= first,
+            |value, _| value >= first,
+            |_, value, _| values.push(value),
+        );
+        nth_largest(&mut values, n)
     }
 
-    /// What the wanted rows give whose estimate is not below a floor.
-    fn of_rows_from(&self, floor: f32, key: impl Fn(f32, f32) -> f32) -> Vec<f32> {
-        let floor = floor.max(f32::MIN);
-        let mut keys = Vec::new();
-        for (block, &peak) in self.peaks.iter().enumerate() {
-            if peak >= floor {
-                let (values, errors) = self.block(block);
-                let rows = values.iter().zip(errors);
-                let rows = rows.filter(|(value, _)| **value >= floor);
-                keys.extend(rows.map(|(value, error)| key(*value, *error)));
+    /// Calls a function with number, estimate and error of every wanted row that passes a test, in
+    /// the blocks of which the best estimate and the best upper bound pass one.
+    #[inline(always)]
+    fn each_row(
+        &self,
+        block: impl Fn(f32, f32) -> bool,
+        row: impl Fn(f32, f32) -> bool,
+        mut each: impl FnMut(u32, f32, f32),
+    ) {
+        self.each_mask(block, row, |number, mut mask| {
+            let first = u32::try_from(number * BLOCK).unwrap_or(u32::MAX);
+            let (values, errors) = self.block(number);
+            while mask != 0 {
+                let at = mask.trailing_zeros();
+                mask &= mask - 1;
+                each(first + at, values[at as usize], errors[at as usize]);
             }
-        }
-        keys
+        });
     }
 
-    /// The numbers of the wanted rows whose estimate reaches `least` or whose upper bound `bound`.
-    fn reaching(&self, least: f32, bound: f32) -> Vec<u32> {
-        let mut numbers = Vec::new();
-        for (block, (&peak, &upper)) in self.peaks.iter().zip(&self.bounds).enumerate() {
-            if peak == f32::NEG_INFINITY || (peak < least && upper < bound) {
+    /// As [`each_row`](Self::each_row), with the number of a block and a bit for each of its rows.
+    #[inline(always)]
+    fn each_mask(
+        &self,
+        block: impl Fn(f32, f32) -> bool,
+        row: impl Fn(f32, f32) -> bool,
+        mut each: impl FnMut(usize, u32),
+    ) {
+        for (number, (&peak, &upper)) in self.peaks.iter().zip(&self.bounds).enumerate() {
+            if peak == f32::NEG_INFINITY || !block(peak, upper) {
                 continue;
             }
-            let (values, errors) = self.block(block);
-            let first = u32::try_from(block * BLOCK).unwrap_or(u32::MAX);
-            for (number, (&value, error)) in (first..).zip(values.iter().zip(errors)) {
-                let reaches = value >= least || value + error >= bound;
-                if reaches && value > f32::NEG_INFINITY {
-                    numbers.push(number);
-                }
+            let (values, errors) = self.block(number);
+            let mut mask = 0;
+            // A plain loop: the compiler makes lanes of it.
+            for at in 0..BLOCK {
+                let is_wanted = values[at] > f32::NEG_INFINITY && row(values[at], errors[at]);
+                mask |= if is_wanted { BITS[at] } else { 0 };
+            }
+            if mask != 0 {
+                each(number, mask);
             }
         }
-        numbers
     }
 
     /// The estimates and errors of a block.
@@ -227,10 +254,6 @@ impl Sums {
     fn mean(&self, sum: i64) -> f64 {
         sum as f64 / self.count.max(1) as f64
     }
-}
-
-fn lower(value: f32, error: f32) -> f32 {
-    value - error
 }
 
 /// Puts the n largest first and returns the last of them: negative infinity if there are fewer,
