@@ -39,7 +39,7 @@ pub use privacy::{
 };
 pub use question::{Question, question};
 pub use residue::{erase_residue, owed_after_purge};
-pub use search::{Request, Searched, search};
+pub use search::{Prepared, Request, Searched, prepare, search};
 pub use segments::{drop_vectors, remove_item};
 pub use spaces::{Spaces, hold_spaces, put_spaces, spaces, unsettled};
 pub use store::{Chore, Derive, Gate, Intent, Link, Mirror, Source, Store};

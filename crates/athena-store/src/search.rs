@@ -37,6 +37,34 @@ pub struct Searched {
 ///
 /// What the database fails with, and the provider's error when only vectors were asked for.
 pub async fn search(ctx: &Ctx, request: Request) -> Result<Searched> {
+    let mut prepared = prepare(ctx, request).await?;
+    let vector_missing = prepared.vector_missing.take();
+    let answer = tokio::task::spawn_blocking(move || prepared.rank())
+        .await
+        .map_err(Error::internal)?;
+    Ok(Searched {
+        answer,
+        vector_missing,
+    })
+}
+
+/// A question with all that it is answered from in memory.
+#[derive(Debug)]
+pub struct Prepared {
+    indexes: Vec<SharedIndex>,
+    query: Query,
+    vector_missing: Option<String>,
+    catch_up: Duration,
+    embed: Duration,
+}
+
+/// Does what [`search`] does before it ranks: brings the indexes up to the last commit and embeds the
+/// question.
+///
+/// # Errors
+///
+/// As [`search`].
+pub async fn prepare(ctx: &Ctx, request: Request) -> Result<Prepared> {
     let store: &Store = ctx.part();
     let start = monotonic();
     let (indexes, heads) = store.indexes.caught_up(ctx, &request.projects).await?;
@@ -56,18 +84,28 @@ pub async fn search(ctx: &Ctx, request: Request) -> Result<Searched> {
             query.builtin = builtin_vector(ctx, &indexes, &query.text).await?;
         }
     }
-    let embedded = monotonic();
-    let mut answer = tokio::task::spawn_blocking(move || rank(&indexes, &query))
-        .await
-        .map_err(Error::internal)?;
-    if let Some(micros) = &mut answer.summary.micros {
-        micros.catch_up = microseconds(caught_up - start);
-        micros.embed = microseconds(embedded - caught_up);
-    }
-    Ok(Searched {
-        answer,
+    Ok(Prepared {
+        indexes,
+        query,
         vector_missing,
+        catch_up: caught_up - start,
+        embed: monotonic() - caught_up,
     })
+}
+
+impl Prepared {
+    /// Ranks: all that is left to do, on this thread.
+    #[must_use]
+    pub fn rank(&self) -> Answer {
+        let guards = read(&self.indexes);
+        let indexes: Vec<&Index> = guards.iter().map(|guard| &**guard).collect();
+        let mut answer = athena_search::search(&indexes, &self.query);
+        if let Some(micros) = &mut answer.summary.micros {
+            micros.catch_up = microseconds(self.catch_up);
+            micros.embed = microseconds(self.embed);
+        }
+        answer
+    }
 }
 
 /// The time since this was asked first.
@@ -78,12 +116,6 @@ fn monotonic() -> Duration {
 
 fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn rank(indexes: &[SharedIndex], query: &Query) -> Answer {
-    let guards = read(indexes);
-    let indexes: Vec<&Index> = guards.iter().map(|guard| &**guard).collect();
-    athena_search::search(&indexes, query)
 }
 
 fn read(indexes: &[SharedIndex]) -> Vec<RwLockReadGuard<'_, Index>> {

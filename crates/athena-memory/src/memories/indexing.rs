@@ -11,7 +11,7 @@ use std::ops::Range;
 /// The state that search knows a forgotten memory by.
 pub(super) const FORGOTTEN: &str = "forgotten";
 /// The model of vectors that callers bring themselves.
-pub(super) const CALLER_MODEL: &str = "caller";
+pub const CALLER_MODEL: &str = "caller";
 
 /// The vector of one passage.
 #[derive(Debug, Clone)]

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use embedding::EmbedPending;
+pub use indexing::CALLER_MODEL;
 pub use native::{FillNative, KeepNative, NativeState, SearchMode, Searching, native_state};
 pub use ops::*;
 pub use reembed::{ReembedProgress, Reembedding, reembed};

@@ -103,14 +103,20 @@ impl Estimates {
         // Of so many rows, whose lower bounds are some of all that there are.
         let mut lower = Vec::new();
         let above = |value: f32, _| value >= least;
-        self.each_row(|peak, _| peak >= least, above, |_, value, error| {
-            lower.push(value - error);
-        });
+        self.each_row(
+            |peak, _| peak >= least,
+            above,
+            |_, value, error| {
+                lower.push(value - error);
+            },
+        );
         let bound = nth_largest(&mut lower, limit);
         let has_some = |peak: f32, upper: f32| peak >= least || upper >= bound;
         let reaches = |value: f32, error: f32| value >= least || value + error >= bound;
         let mut count = 0;
-        self.each_mask(has_some, reaches, |_, mask| count += mask.count_ones() as usize);
+        self.each_mask(has_some, reaches, |_, mask| {
+            count += mask.count_ones() as usize
+        });
         let last = match count > most {
             true => self.nth_best(most),
             false => f32::NEG_INFINITY,

@@ -48,21 +48,40 @@ pub(crate) struct SegmentRow {
     pub(crate) passages: i64,
 }
 
+/// Everything a [`Head`] is read from; the condition follows.
+macro_rules! select_heads {
+    ($rest:literal) => {
+        concat!(
+            "SELECT project_id, seq, sealed_seq, replaced, purged, format, model_id, next_id
+             FROM search_heads ",
+            $rest
+        )
+    };
+}
+
 /// Returns the heads of projects; those without writes have none.
 pub(crate) async fn heads(db: &impl Executor, projects: &[ProjectId]) -> Result<Vec<Head>> {
+    // A lookup by one key is quicker than a list of one.
+    if let [project] = projects {
+        return Ok(head(db, *project).await?.into_iter().collect());
+    }
+    let projects: Vec<i64> = projects.iter().map(|project| project.0).collect();
     Ok(db
         .fetch_all(
-            "SELECT project_id, seq, sealed_seq, replaced, purged, format, model_id, next_id
-             FROM search_heads
-             WHERE project_id IN :projects",
-            params! { projects: projects.iter().map(|project| project.0).collect::<Vec<_>>() },
+            select_heads!("WHERE project_id IN :projects"),
+            params! { projects: projects },
         )
         .await?)
 }
 
 /// Returns the head of a project that was written to.
 pub(crate) async fn head(db: &impl Executor, project: ProjectId) -> Result<Option<Head>> {
-    Ok(heads(db, &[project]).await?.pop())
+    Ok(db
+        .fetch_opt(
+            select_heads!("WHERE project_id = :project"),
+            params! { project: project },
+        )
+        .await?)
 }
 
 /// Locks the head of a project until the transaction ends.

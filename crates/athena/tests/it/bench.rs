@@ -18,6 +18,7 @@ fn searching_is_measured_and_leaves_nothing_behind() {
     assert_eq!(by_id.len(), items.len(), "an id stands for two measures");
     for (id, least) in [
         ("semantic.recall", 0.99),
+        ("semantic.index_recall", 0.99),
         ("filter_half.recall", 0.99),
         ("filter_thousandth.recall", 0.99),
         ("keyword.exact", 1.0),

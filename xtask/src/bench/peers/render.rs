@@ -123,7 +123,7 @@ fn questions(results: &Results, kind: &str) -> String {
 
 fn name(score: &Score) -> String {
     match score.name {
-        ATHENA => format!("**{ATHENA}**"),
+        ATHENA => format!("**{ATHENA}**: {}", score.offer.setting),
         name => format!("{name}: {}", score.offer.setting),
     }
 }
@@ -247,11 +247,11 @@ pub(super) mod tests {
         for expected in [
             "| disk | ≤ 300 MB | 301 MB | **missed** |\n",
             "| semantic: CPU of sqlite over Athena's | ≥ 150 × | 200 × (exact) | met |\n",
-            "| **athena** | 1.0000 | 0.250 | 1.00 × | 1.00 / 2.00 | 4 |\n",
+            "| **athena**: recall | 1.0000 | 0.250 | 1.00 × | 1.00 / 2.00 | 4 |\n",
             "| faiss: ef 32 | 0.9950 | 0.200 | 0.800 × | 1.00 / 2.00 | 4 |\n",
             "\nchroma: HNSW failed: no space\n",
             "- tantivy: not to be had\n",
-            "| **athena** | 1.000, 2.0, 0.200 | failed | failed | failed |\n",
+            "| **athena**: recall | 1.000, 2.0, 0.200 | failed | failed | failed |\n",
             "![CPU time of a question, by kind and engine](chart.svg)\n",
             "- athena: athena 1\n",
         ] {

@@ -15,16 +15,28 @@ use athena_corpus::Labels;
 use serde_json::{Value, json};
 use std::io::{BufRead, stdin};
 
+/// The settings: the whole of `memory.recall`, and the index alone.
+const WHOLE: &str = "recall";
+const INDEX: &str = "the index alone";
+
 /// Answers until there are no more requests. The first asks to store everything.
 ///
 /// # Errors
 ///
 /// What the operations fail with, and a request that is none.
 pub(super) async fn run(bench: &Bench<'_>) -> Outcome {
-    let modes = [Mode::Semantic, Mode::Keyword, Mode::Hybrid];
-    let offers = modes.map(|mode| {
-        json!({"kind": mode.name(), "setting": "recall", "filters": matches!(mode, Mode::Semantic)})
-    });
+    let offer = |mode: Mode, setting| {
+        let filters = matches!(mode, Mode::Semantic) && setting == WHOLE;
+        json!({"kind": mode.name(), "setting": setting, "filters": filters})
+    };
+    // Of both ways at once the whole counts, whatever the index takes of it.
+    let offers = [
+        offer(Mode::Semantic, INDEX),
+        offer(Mode::Semantic, WHOLE),
+        offer(Mode::Keyword, INDEX),
+        offer(Mode::Keyword, WHOLE),
+        offer(Mode::Hybrid, WHOLE),
+    ];
     let version = env!("CARGO_PKG_VERSION");
     tell(&json!({"versions": format!("athena {version}"), "offers": offers}))?;
     if read()?.is_none() {
@@ -75,7 +87,10 @@ async fn ask(asker: &Asker<'_>, request: &Value) -> Result<Value> {
     };
     let label = request["label"].as_str();
     let label = label.and_then(|label| Labels::ALL.iter().position(|(name, _)| *name == label));
-    let pass = asker.one_pass(mode, label).await?;
+    let pass = match request["setting"].as_str() {
+        Some(INDEX) => asker.index_pass(mode).await?,
+        _ => asker.one_pass(mode, label).await?,
+    };
     Ok(json!({
         "cpu_ms": pass.cpu_ms,
         "p50_ms": pass.wall_ms(0.5),

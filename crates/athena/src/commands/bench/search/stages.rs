@@ -168,17 +168,20 @@ async fn semantic(
         "",
         Some(AtLeast(0.99)),
     );
-    report_pass(
-        asker,
-        Mode::Semantic,
-        &pass,
-        Some(AtMost(semantic_target(plan.rows))),
-        None,
-        report,
-    )?;
+    report_pass(asker, Mode::Semantic, &pass, None, None, report)?;
+    let index = asker.best_index_pass(Mode::Semantic).await?;
+    report.push(
+        "semantic.index_recall",
+        "by meaning, the index alone: recall@10",
+        recall(&index.rows(), &filled.truth.nearest(None)),
+        "",
+        Some(AtLeast(0.99)),
+    );
+    let target = AtMost(semantic_target(plan.rows));
+    report_index(Mode::Semantic, &index, Some(target), report);
     if plan.rows >= 1_000_000 {
         let limit = SCANNED_BYTES * gauge::real(plan.rows) / gauge::read_bandwidth() * 1e3;
-        let ratio = pass.cpu_ms / limit;
+        let ratio = index.cpu_ms / limit;
         report.push(
             "semantic.of_bandwidth",
             "by meaning: CPU over reading all codes",
@@ -200,7 +203,10 @@ async fn keyword(asker: &Asker<'_>, filled: &Filled, report: &mut Report) -> Out
         "",
         Some(AtLeast(1.0)),
     );
-    report_pass(asker, Mode::Keyword, &pass, None, None, report)
+    report_pass(asker, Mode::Keyword, &pass, None, None, report)?;
+    let index = asker.best_index_pass(Mode::Keyword).await?;
+    report_index(Mode::Keyword, &index, None, report);
+    Ok(())
 }
 
 async fn hybrid(plan: &Plan, asker: &Asker<'_>, report: &mut Report) -> Outcome<Pass> {
@@ -210,7 +216,20 @@ async fn hybrid(plan: &Plan, asker: &Asker<'_>, report: &mut Report) -> Outcome<
         _ => (None, None),
     };
     report_pass(asker, Mode::Hybrid, &pass, cpu, rate, report)?;
+    let index = asker.best_index_pass(Mode::Hybrid).await?;
+    report_index(Mode::Hybrid, &index, None, report);
     Ok(pass)
+}
+
+/// Reports what the index takes of a way of looking.
+fn report_index(mode: Mode, pass: &Pass, target: Option<Target>, report: &mut Report) {
+    report.push(
+        format!("{}.index_cpu_ms", mode.name()),
+        format!("{}, the index alone: CPU", mode.title()),
+        pass.cpu_ms,
+        "ms",
+        target,
+    );
 }
 
 /// Reports the times of a way of looking; `rate` is the target of two clients.
