@@ -12,8 +12,9 @@
 //! for something personal. The same text gives the same bits on every machine.
 
 use crate::hash::{FNV_BASIS, fnv1a, fnv1a_step};
-use athena_search::analyze::{Role, Term, terms};
+use athena_search::analyze::{Role, Term, WordMemo, terms};
 use athena_search::{TermStatistics, ln};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -142,6 +143,7 @@ impl Sum {
 }
 
 /// The pieces of one word, by row.
+#[derive(Clone, Copy)]
 struct Pieces {
     rows: [u16; MOST_PIECES],
     count: usize,
@@ -149,9 +151,18 @@ struct Pieces {
     rarest: u16,
 }
 
+thread_local! {
+    static PIECES: RefCell<WordMemo<Option<Pieces>>> = RefCell::default();
+}
+
 impl Pieces {
-    /// Cuts a word into pieces; `None` if it has other letters than the table or too many pieces.
+    /// Returns the pieces of a word; `None` if it has other letters than the table or too many pieces.
     fn of(word: &str) -> Option<Self> {
+        PIECES.with_borrow_mut(|pieces| pieces.get(word, Self::cut))
+    }
+
+    /// Cuts a word into pieces.
+    fn cut(word: &str) -> Option<Self> {
         let mut pieces = Self {
             rows: [0; MOST_PIECES],
             count: 0,

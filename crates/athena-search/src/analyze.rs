@@ -13,6 +13,7 @@
 //! Documents keep their stop words, so that "who are you" can be found; they do not count towards a
 //! document's length, and a query drops them unless nothing else is left of it.
 
+mod memo;
 mod stem;
 mod syntax;
 
@@ -22,6 +23,7 @@ use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+pub use memo::WordMemo;
 pub use syntax::{Phrase, QuerySyntax};
 
 /// The version of this analyser: stored terms of another version are to be made anew.

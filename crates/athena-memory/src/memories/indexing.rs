@@ -2,9 +2,10 @@
 
 use super::Memory;
 use athena_core::{Code, Ctx, Error, MemoryId, ModelId, Result};
+use athena_search::analyze::{DocumentTerms, document_terms};
 use athena_search::passages::{indexed_text, passages};
 use athena_search::vector::unit;
-use athena_search::{Attributes, ItemRef, Kind, Record, StoredVector, VectorError, WHOLE, analyze};
+use athena_search::{Attributes, ItemRef, Kind, Record, StoredVector, VectorError, WHOLE};
 use half::f16;
 use std::ops::Range;
 
@@ -123,12 +124,23 @@ impl IndexedText {
         Ok(paired)
     }
 
-    /// Returns the records that put the memory into the search log.
-    pub(super) fn records(&self, memory: &Memory, vectors: &[PassageVector]) -> Vec<Record> {
+    /// Returns the words of the passages.
+    pub(super) fn terms(&self) -> Vec<DocumentTerms> {
+        let passages = self.passages().into_iter();
+        passages.map(document_terms).collect()
+    }
+
+    /// Returns the records that put the memory into the search log, given the passages'
+    /// [words](Self::terms).
+    pub(super) fn records(
+        &self,
+        memory: &Memory,
+        terms: Vec<DocumentTerms>,
+        vectors: &[PassageVector],
+    ) -> Vec<Record> {
         let item = item(memory.id);
         let of = u32::try_from(self.ranges.len()).unwrap_or(u32::MAX);
-        let passages = (0..).zip(self.passages()).map(|(n, text)| {
-            let analysed = analyze::document_terms(text);
+        let passages = (0..).zip(terms).map(|(n, analysed)| {
             let vector = vectors
                 .iter()
                 .find(|vector| vector.n == n)

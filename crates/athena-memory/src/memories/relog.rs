@@ -33,7 +33,8 @@ async fn log(write: &Write<'_>, project: ProjectId) -> Result<()> {
         };
         page.cursor = Some(Cursor(last.0));
         for memory in &memories {
-            for record in IndexedText::of(memory).records(memory, &[]) {
+            let text = IndexedText::of(memory);
+            for record in text.records(memory, text.terms(), &[]) {
                 write.log(project, record);
             }
         }

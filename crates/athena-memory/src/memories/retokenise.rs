@@ -58,7 +58,7 @@ async fn derive(write: &Write<'_>, id: MemoryId) -> Result<()> {
     sql::put_vectors(write.tx(), id, &passages).await?;
     vectors.extend(passages);
     want_model_vectors(write, &memory).await?;
-    for record in text.records(&memory, &vectors) {
+    for record in text.records(&memory, text.terms(), &vectors) {
         write.log(memory.project_id, record);
     }
     Ok(())

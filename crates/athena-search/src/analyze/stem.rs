@@ -4,21 +4,27 @@
 //! Cyrillic ones as Russian, of Greek ones as Greek. Snowball's Arabic stemmer is left out, it
 //! takes letters of nouns for articles and finds less than the whole words do.
 
+use std::cell::RefCell;
 use std::sync::LazyLock;
 
 use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 
-use super::fold;
+use super::{WordMemo, fold};
 
 static ENGLISH: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::English));
 static RUSSIAN: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::Russian));
 static GREEK: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::Greek));
 
+thread_local! {
+    static ENGLISH_STEMS: RefCell<WordMemo<String>> = RefCell::default();
+}
+
 /// Returns the stem of a word, given as it is written and folded; nothing else is stemmed.
 pub(super) fn stem(written: &str, folded: &str) -> String {
     if folded.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        return ENGLISH.stem(folded).into_owned();
+        let english = |word: &str| ENGLISH.stem(word).into_owned();
+        return ENGLISH_STEMS.with_borrow_mut(|stems| stems.get(folded, english));
     }
     if folded.chars().all(is_cyrillic) {
         // The endings that it knows have й, which folding makes и.

@@ -1,6 +1,6 @@
 //! Moving memories between stores without loss: records that name each other by `uid`.
 
-use super::remember::{Draft, identity, in_item, whole_microseconds};
+use super::remember::{Draft, identity, in_item, prepare_all, whole_microseconds};
 use super::{Relation, changed, own_project};
 use crate::memories::indexing;
 use crate::memories::sql;
@@ -332,14 +332,7 @@ impl Operation for Import {
     type Output = Imported;
 
     async fn call(self, ctx: &Ctx) -> Result<Imported> {
-        let mut items = Vec::with_capacity(self.memories.len());
-        for (index, record) in self.memories.into_iter().enumerate() {
-            items.push(
-                Item::prepare(ctx, record)
-                    .await
-                    .map_err(|error| in_item(error, index))?,
-            );
-        }
+        let items = prepare_all(ctx, self.memories, Item::prepare).await?;
         let items = Arc::new((items, self.project));
         let intent = Intent::new("memory.import").of_items(items.0.len());
         write(ctx, intent, move |write| {
@@ -364,7 +357,7 @@ struct Item {
 }
 
 impl Item {
-    async fn prepare(ctx: &Ctx, mut record: MemoryRecord) -> Result<Self> {
+    fn prepare(ctx: &Ctx, mut record: MemoryRecord) -> Result<Self> {
         let (superseded_by, embedding) = (record.superseded_by, record.embedding.take());
         let relations = std::mem::take(&mut record.relations);
         let memory = memory(ctx, record, superseded_by.is_some());

@@ -6,6 +6,7 @@ use crate::memories::sql::{self, NewRow};
 use crate::memories::{ConsolidationState, MAX_CONTENT_BYTES, Memory, MemoryType, quality};
 use crate::projects::{self, Known};
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
+use athena_search::analyze::DocumentTerms;
 use athena_store::{Intent, Write, write};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::num::NonZero;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -207,12 +209,14 @@ impl Operation for RememberBatch {
     type Output = RememberedBatch;
 
     async fn call(self, ctx: &Ctx) -> Result<RememberedBatch> {
-        let mut drafts = Vec::with_capacity(self.memories.len());
-        for (index, mut memory) in self.memories.into_iter().enumerate() {
-            memory.project = memory.project.or_else(|| self.project.clone());
-            drafts.push(Draft::prepare(ctx, memory).map_err(|error| in_item(error, index))?);
+        let Self {
+            mut memories,
+            project,
+        } = self;
+        for memory in &mut memories {
+            memory.project = memory.project.take().or_else(|| project.clone());
         }
-        let drafts = Arc::new(drafts);
+        let drafts = Arc::new(prepare_all(ctx, memories, Draft::prepare).await?);
         write(
             ctx,
             Intent::new("memory.remember_batch").of_items(drafts.len()),
@@ -248,6 +252,41 @@ async fn store_all(write: &Write<'_>, drafts: &[Draft]) -> Result<RememberedBatc
     })
 }
 
+/// So many items are worth a thread.
+const SHARE: usize = 32;
+
+/// Prepares the items of a batch on all cores, in their order; the first that is refused refuses all.
+pub(super) async fn prepare_all<T, U>(
+    ctx: &Ctx,
+    items: Vec<T>,
+    prepare: fn(&Ctx, T) -> Result<U>,
+) -> Result<Vec<U>>
+where
+    T: Send + 'static,
+    U: Send + 'static,
+{
+    let count = items.len();
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = count.div_ceil(cores).max(SHARE);
+    let mut items = items.into_iter();
+    let mut threads = Vec::with_capacity(cores);
+    for first in (0..count).step_by(share) {
+        let own: Vec<T> = items.by_ref().take(share).collect();
+        let ctx = ctx.clone();
+        threads.push(tokio::task::spawn_blocking(move || {
+            let indexed = (first..).zip(own);
+            let prepared = indexed
+                .map(|(index, item)| prepare(&ctx, item).map_err(|error| in_item(error, index)));
+            prepared.collect::<Result<Vec<U>>>()
+        }));
+    }
+    let mut prepared = Vec::with_capacity(count);
+    for thread in threads {
+        prepared.extend(thread.await.map_err(Error::internal)??);
+    }
+    Ok(prepared)
+}
+
 /// Says which item of a batch an error is about.
 pub(super) fn in_item(error: Error, index: usize) -> Error {
     if error.database().is_some() {
@@ -272,6 +311,8 @@ pub(super) struct Draft {
     pub(super) content_hash: String,
     project: Option<String>,
     text: IndexedText,
+    /// The words of the passages.
+    terms: Vec<DocumentTerms>,
     /// The built-in vectors of the passages.
     builtin: Vec<Vec<f32>>,
     embedding: Option<Vec<f32>>,
@@ -308,6 +349,7 @@ impl Draft {
             project,
             memory,
             content_hash,
+            terms: text.terms(),
             text,
             builtin,
             embedding,
@@ -368,7 +410,8 @@ impl Draft {
             vectors.push(self.callers_vector(write, width, embedding).await?);
         }
         sql::put_vectors(write.tx(), memory.id, &vectors).await?;
-        for record in self.text.records(&memory, &vectors) {
+        let terms = self.terms.clone();
+        for record in self.text.records(&memory, terms, &vectors) {
             write.log(project, record);
         }
         Ok(Some(memory.id))
