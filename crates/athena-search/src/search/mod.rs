@@ -42,7 +42,8 @@ pub const DEFAULT_MIN_MATCH: f64 = 0.12;
 /// together. Where up to 2,000 items of an index pass the filter, or [`Query::exact`] is set, every
 /// one is scored by every arm. Of more, each arm names its best, which all arms then score: by
 /// words the best exactly, by vectors the nearest of those that may be it by a first look at one bit
-/// a component, with a bound of how far that is off. A limit of 0, a text without words and a vector
+/// a component, with a bound of how far that is off; beside a model's vector the built-in one names the
+/// nearest of those that have none of the model's. A limit of 0, a text without words and a vector
 /// of another model are answered with what is left to go by, which may be nothing. A query vector
 /// without direction is none.
 #[must_use]

@@ -1,9 +1,12 @@
 //! Scopes too large to score every item: what is found is what an exhaustive search finds.
 
 use athena_search::segment::Segment;
-use athena_search::{Index, Mode, Query, QueryVector, Record, VectorKind, search};
+use athena_search::{
+    Index, Ingredient, Mode, Query, QueryVector, Recipe, Record, StoredVector, VectorKind, WHOLE,
+    search,
+};
 
-use crate::builders::{ids, item};
+use crate::builders::{apply, ids, item, lexical, memory};
 
 const ITEMS: i64 = 24_000;
 const DIMENSION: usize = 128;
@@ -71,12 +74,7 @@ fn index() -> Index {
         index.attach(read.unwrap());
     }
     for id in (0..ITEMS).step_by(97) {
-        index.apply(
-            index.applied() + 1,
-            Record::Remove {
-                item: crate::builders::memory(id),
-            },
-        );
+        index.apply(index.applied() + 1, Record::Remove { item: memory(id) });
     }
     for id in (0..ITEMS).step_by(61).chain(ITEMS..ITEMS + 400) {
         for record in records(id) {
@@ -161,4 +159,34 @@ fn filters_lose_next_to_nothing() {
         assert!(search(&[&index], &query).hits.is_empty());
     }
     assert!(found * 100 >= wanted * 99, "{found} of {wanted}");
+}
+
+#[test]
+fn the_built_in_vector_finds_what_has_none_of_the_model() {
+    let mut index = Index::new();
+    for id in 0..3_000 {
+        apply(&mut index, records(id));
+        let record = Record::Vector {
+            item: memory(id),
+            n: WHOLE,
+            vector: StoredVector::new(2, &near(id % TOPICS, id.cast_unsigned())).unwrap(),
+        };
+        apply(&mut index, vec![record]);
+    }
+    let told_just_now = item(9_000, "something else").vector(&direction(77));
+    let query = Query {
+        builtin: lexical(&direction(77)),
+        vector: Some(QueryVector {
+            model: 2,
+            ..question(1, Mode::Hybrid).vector.unwrap()
+        }),
+        // The rule might leave everything to the model, which ranks it last.
+        recipe: Recipe::default().without(Ingredient::Rule),
+        limit: 4_000,
+        ..question(1, Mode::Hybrid)
+    };
+    let finds_it = |index: &Index| ids(&search(&[index], &query)).contains(&9_000);
+    assert!(!finds_it(&index));
+    apply(&mut index, told_just_now.records());
+    assert!(finds_it(&index));
 }

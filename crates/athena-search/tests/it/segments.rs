@@ -344,3 +344,53 @@ fn chunks_stay_within_a_mebibyte() {
     let back = Segment::from_chunks(1, 6_000, chunks).unwrap();
     assert_eq!(back.records(), segment.records());
 }
+
+#[test]
+fn a_models_vectors_can_be_dropped_and_the_others_stay() {
+    let of = |model: u32, id: i64| {
+        let values: Vec<f32> = (0_i8..4).map(|n| f32::from(n) - 1.5).collect();
+        let turned = |value: f32| value * if id % 2 == 0 { 1.0 } else { -0.5 } + 0.25;
+        StoredVector::new(model, &values.into_iter().map(turned).collect::<Vec<f32>>()).unwrap()
+    };
+    let late = |model: u32, id: i64| Record::Vector {
+        item: memory(id),
+        n: 0,
+        vector: of(model, id),
+    };
+    // Item 0 is of an earlier segment; the others are of this one.
+    let segment = |with_first_model: bool| {
+        let mut records = vec![late(2, 0)];
+        if with_first_model {
+            records.push(late(1, 0));
+        }
+        for id in 1..4 {
+            for mut record in item(id, &format!("word{id} of all")).records() {
+                if let Record::Passage { vector, .. } = &mut record {
+                    *vector = with_first_model.then(|| of(1, id));
+                }
+                records.push(record);
+            }
+            records.push(late(2, id));
+        }
+        Segment::build(2, 20, records).unwrap()
+    };
+    let index = |segment: &Segment| {
+        let mut index = Index::new();
+        let before = item(0, "word0 of all").records();
+        index.attach(Segment::build(1, 1, before).unwrap());
+        index.attach(Segment::from_chunks(2, 20, segment.chunks()).unwrap());
+        index
+    };
+
+    let mut dropped = segment(true);
+    assert_eq!(index(&dropped).statistics().vectors, 8);
+    assert_eq!(dropped.drop_vectors(&HashSet::from([3])), 0);
+    assert_eq!(dropped.drop_vectors(&HashSet::from([1])), 4);
+    assert_eq!(dropped.drop_vectors(&HashSet::from([1])), 0);
+    let (dropped, never) = (index(&dropped), index(&segment(false)));
+    assert_eq!(dropped.statistics(), never.statistics());
+    assert_eq!(dropped.statistics().vectors, 4);
+    for query in queries() {
+        assert_eq!(search(&[&dropped], &query), search(&[&never], &query));
+    }
+}
