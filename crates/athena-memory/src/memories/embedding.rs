@@ -300,7 +300,7 @@ pub(super) async fn store(write: &Write<'_>, model: ModelId, made: &Made) -> Res
         return Ok(false);
     }
     let stored = made.text.vectors(model, &made.vectors)?;
-    sql::put_vectors(write.tx(), memory.id, &stored).await?;
+    sql::put_vectors(write.tx(), indexing::of(memory.id, &stored)).await?;
     for vector in stored {
         let record = Record::Vector {
             item: indexing::item(memory.id),

@@ -64,6 +64,14 @@ impl PassageVector {
     }
 }
 
+/// Says of vectors which memory they are of.
+pub(super) fn of(
+    id: MemoryId,
+    vectors: &[PassageVector],
+) -> impl Iterator<Item = (MemoryId, &PassageVector)> {
+    vectors.iter().map(move |vector| (id, vector))
+}
+
 /// Returns the text of a memory as it is searched, with its speaker and caption.
 pub(super) fn searched_text(memory: &Memory) -> String {
     indexed_text(

@@ -55,7 +55,7 @@ async fn derive(write: &Write<'_>, id: MemoryId) -> Result<()> {
     sql::remove_passage_vectors(write.tx(), id).await?;
     let builtin = write.builtin_id().await?;
     let passages = text.vectors(builtin, &text.embed_builtin(write.ctx()))?;
-    sql::put_vectors(write.tx(), id, &passages).await?;
+    sql::put_vectors(write.tx(), indexing::of(id, &passages)).await?;
     vectors.extend(passages);
     want_model_vectors(write, &memory).await?;
     for record in text.records(&memory, text.terms(), &vectors) {

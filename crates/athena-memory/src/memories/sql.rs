@@ -636,10 +636,9 @@ pub(super) async fn labile(
 /// Stores the vectors of passages; those of the same model and number are replaced.
 pub(super) async fn put_vectors(
     db: &impl Executor,
-    id: MemoryId,
-    vectors: &[super::indexing::PassageVector],
+    vectors: impl IntoIterator<Item = (MemoryId, &super::indexing::PassageVector)>,
 ) -> Result<()> {
-    let rows = vectors.iter().map(|vector| {
+    let rows = vectors.into_iter().map(|(id, vector)| {
         params! {
             memory_id: id,
             model_id: i64::from(vector.stored.model),

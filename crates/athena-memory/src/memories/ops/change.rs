@@ -1,6 +1,6 @@
 //! Changing: new versions, forgetting and restoring.
 
-use super::remember::{Draft, identity, whole_microseconds};
+use super::remember::{Draft, NewVectors, identity, whole_microseconds};
 use super::{changed, existing, home_of_memory, locked};
 use crate::memories::{ConsolidationState, Memory, MemoryType, indexing, quality, sql};
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, Result, Spec};
@@ -192,8 +192,9 @@ async fn replace(
         return Err(Error::new(Code::Conflict, message).with_field("content"));
     }
     sql::release(write.tx(), old.id).await?;
+    let mut vectors = NewVectors::default();
     let next = draft
-        .insert(write, old.project_id, None)
+        .insert(write, old.project_id, None, &mut vectors)
         .await?
         .ok_or_else(|| {
             Error::new(
@@ -202,6 +203,7 @@ async fn replace(
             )
             .with_field("content")
         })?;
+    vectors.store(write).await?;
     sql::supersede(write.tx(), old.id, next, write.now()).await?;
     let superseded = Memory {
         state: ConsolidationState::Superseded,

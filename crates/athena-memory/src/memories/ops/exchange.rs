@@ -1,6 +1,6 @@
 //! Moving memories between stores without loss: records that name each other by `uid`.
 
-use super::remember::{Draft, identity, in_item, prepare_all, whole_microseconds};
+use super::remember::{Draft, NewVectors, identity, in_item, prepare_all, whole_microseconds};
 use super::{Relation, changed, own_project};
 use crate::memories::indexing;
 use crate::memories::sql;
@@ -441,16 +441,18 @@ async fn store_all(write: &Write<'_>, project: &Known, items: &[Item]) -> Result
     let mut known = sql::ids_of_uids(write.tx(), project.id, &uids).await?;
     let mut present = Vec::with_capacity(items.len());
     let mut imported = 0;
+    let mut vectors = NewVectors::default();
     for (index, item) in items.iter().enumerate() {
         if !known.contains_key(&item.uid) {
             let width = Some(project.embedding_dim);
-            let stored = item.draft.insert(write, project.id, width).await;
-            let stored = stored.map_err(|error| in_item(error, index))?;
+            let stored = item.draft.insert(write, project.id, width, &mut vectors);
+            let stored = stored.await.map_err(|error| in_item(error, index))?;
             imported += usize::from(stored.is_some());
             known.extend(stored.map(|id| (item.uid, id)));
         }
         present.extend(known.get(&item.uid).map(|id| (*id, item)));
     }
+    vectors.store(write).await?;
     // Records that came with an earlier call are connected too: links may point forwards.
     for (id, item) in &present {
         connect(write, project.id, *id, item).await?;

@@ -169,7 +169,10 @@ impl Operation for Remember {
             let draft = Arc::clone(&draft);
             Box::pin(async move {
                 let project = projects::for_writing(write, draft.project.as_deref()).await?;
-                draft.store(write, &project).await
+                let mut vectors = NewVectors::default();
+                let remembered = draft.store(write, &project, &mut vectors).await?;
+                vectors.store(write).await?;
+                Ok(remembered)
             })
         })
         .await?;
@@ -232,15 +235,17 @@ impl Operation for RememberBatch {
 async fn store_all(write: &Write<'_>, drafts: &[Draft]) -> Result<RememberedBatch> {
     let mut memories = Vec::with_capacity(drafts.len());
     let mut known: HashMap<Option<&str>, Known> = HashMap::new();
+    let mut vectors = NewVectors::default();
     for (index, draft) in drafts.iter().enumerate() {
         let name = draft.project.as_deref();
         let project = match known.entry(name) {
             Entry::Occupied(project) => project.into_mut(),
             Entry::Vacant(place) => place.insert(projects::for_writing(write, name).await?),
         };
-        let stored = draft.store(write, project).await;
+        let stored = draft.store(write, project, &mut vectors).await;
         memories.push(stored.map_err(|error| in_item(error, index))?);
     }
+    vectors.store(write).await?;
     let duplicates = memories
         .iter()
         .filter(|remembered| remembered.duplicate)
@@ -250,6 +255,35 @@ async fn store_all(write: &Write<'_>, drafts: &[Draft]) -> Result<RememberedBatc
         duplicates,
         memories,
     })
+}
+
+/// The vectors of memories that a transaction stores, stored many at a time.
+#[derive(Debug, Default)]
+pub(super) struct NewVectors(Vec<(MemoryId, PassageVector)>);
+
+/// So many vectors are stored by one statement, or a few more.
+const VECTORS_AT_ONCE: usize = 256;
+
+impl NewVectors {
+    async fn add(
+        &mut self,
+        write: &Write<'_>,
+        id: MemoryId,
+        vectors: Vec<PassageVector>,
+    ) -> Result<()> {
+        self.0
+            .extend(vectors.into_iter().map(|vector| (id, vector)));
+        if self.0.len() >= VECTORS_AT_ONCE {
+            self.store(write).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores what is left; to be called before the transaction ends.
+    pub(super) async fn store(&mut self, write: &Write<'_>) -> Result<()> {
+        let vectors = std::mem::take(&mut self.0);
+        sql::put_vectors(write.tx(), vectors.iter().map(|(id, vector)| (*id, vector))).await
+    }
 }
 
 /// So many items are worth a thread.
@@ -357,8 +391,13 @@ impl Draft {
     }
 
     /// Stores it, unless it is known already.
-    async fn store(&self, write: &Write<'_>, project: &Known) -> Result<Remembered> {
-        let stored = self.insert(write, project.id, Some(project.embedding_dim));
+    async fn store(
+        &self,
+        write: &Write<'_>,
+        project: &Known,
+        vectors: &mut NewVectors,
+    ) -> Result<Remembered> {
+        let stored = self.insert(write, project.id, Some(project.embedding_dim), vectors);
         let (id, uid, duplicate) = match stored.await? {
             Some(id) => (id, self.memory.uid, false),
             None => {
@@ -376,14 +415,15 @@ impl Draft {
         })
     }
 
-    /// Stores the version with its vectors and tells search of it; `None` if a current one says the
-    /// same. `width` is that of the vectors that callers bring to the project, looked up if it is
-    /// not given.
+    /// Stores the version, tells search of it and hands over its vectors, which are to be stored in the
+    /// same transaction; `None` if a current one says the same. `width` is that of the vectors that
+    /// callers bring to the project, looked up if it is not given.
     pub(super) async fn insert(
         &self,
         write: &Write<'_>,
         project: ProjectId,
         width: Option<u32>,
+        new: &mut NewVectors,
     ) -> Result<Option<MemoryId>> {
         let mut memory = self.memory.clone();
         memory.project_id = project;
@@ -409,11 +449,11 @@ impl Draft {
             };
             vectors.push(self.callers_vector(write, width, embedding).await?);
         }
-        sql::put_vectors(write.tx(), memory.id, &vectors).await?;
         let terms = self.terms.clone();
         for record in self.text.records(&memory, terms, &vectors) {
             write.log(project, record);
         }
+        new.add(write, memory.id, vectors).await?;
         Ok(Some(memory.id))
     }
 
