@@ -83,17 +83,67 @@ pub(super) fn framed(kind: ChunkKind, part: u32, piece: &[u8]) -> Chunk {
     Chunk { kind, part, bytes }
 }
 
-/// Returns the body that a kind's chunks hold, which must be all there and in order.
-pub(super) fn joined(chunks: &[Chunk], kind: ChunkKind) -> Result<Vec<u8>, FormatError> {
-    let mut body = Vec::new();
+/// Returns what a kind's chunks hold, which must be all there and in order.
+pub(super) fn pieces(chunks: &[Chunk], kind: ChunkKind) -> Result<Vec<&[u8]>, FormatError> {
     let own = chunks.iter().filter(|chunk| chunk.kind == kind);
-    for (part, chunk) in (0..).zip(own) {
-        if chunk.part != part {
-            return Err(FormatError::Corrupt("a chunk is missing"));
+    (0..)
+        .zip(own)
+        .map(|(part, chunk)| match chunk.part == part {
+            true => opened(&chunk.bytes),
+            false => Err(FormatError::Corrupt("a chunk is missing")),
+        })
+        .collect()
+}
+
+/// Returns the body that a kind's chunks hold together.
+pub(super) fn joined(chunks: &[Chunk], kind: ChunkKind) -> Result<Vec<u8>, FormatError> {
+    Ok(pieces(chunks, kind)?.concat())
+}
+
+/// Reads a body on from piece to piece: the largest one is copied no more than once.
+pub(super) struct Pieces<'a> {
+    pieces: std::vec::IntoIter<&'a [u8]>,
+    /// What is left of the piece before those.
+    rest: &'a [u8],
+}
+
+impl<'a> Pieces<'a> {
+    pub(super) fn new(pieces: Vec<&'a [u8]>) -> Self {
+        Self {
+            pieces: pieces.into_iter(),
+            rest: &[],
         }
-        body.extend_from_slice(opened(&chunk.bytes)?);
     }
-    Ok(body)
+
+    /// Returns the next bytes as signed ones.
+    pub(super) fn take(&mut self, count: usize) -> Result<Vec<i8>, FormatError> {
+        if count > self.left() {
+            return Err(FormatError::Truncated);
+        }
+        let mut taken = Vec::with_capacity(count);
+        loop {
+            let here = self.rest.len().min(count - taken.len());
+            let (head, rest) = self.rest.split_at(here);
+            taken.extend(head.iter().map(|byte| byte.cast_signed()));
+            self.rest = rest;
+            if taken.len() == count {
+                return Ok(taken);
+            }
+            self.rest = self.pieces.next().ok_or(FormatError::Truncated)?;
+        }
+    }
+
+    pub(super) fn end(&self) -> Result<(), FormatError> {
+        match self.left() {
+            0 => Ok(()),
+            _ => Err(FormatError::Corrupt("bytes follow the end")),
+        }
+    }
+
+    fn left(&self) -> usize {
+        let later = self.pieces.as_slice().iter();
+        self.rest.len() + later.map(|piece| piece.len()).sum::<usize>()
+    }
 }
 
 /// Returns what a chunk holds, once version and checksum are found right.

@@ -19,7 +19,7 @@ use crate::codec::{FormatError, Reader, put_bytes, put_varint};
 use crate::record::{Attributes, ItemRef, Kind, Record};
 pub(crate) use chunk::VERSION;
 pub use chunk::{CHUNK_BYTES, Chunk, ChunkKind};
-use chunk::{joined, put_column, read_column, read_column_of, split};
+use chunk::{Pieces, joined, pieces, put_column, read_column, read_column_of, split};
 use draft::Draft;
 pub(crate) use items::{BLANK, Items, Wanted};
 pub(crate) use names::Names;
@@ -386,15 +386,15 @@ impl Segment {
                 components.extend(set.components().iter().map(|value| value.cast_unsigned()));
             }
         }
-        [
+        let bodies = [
             split(ChunkKind::Items, &items),
             split(ChunkKind::Passages, &passages),
             split(ChunkKind::Words, words),
             split(ChunkKind::Vectors, &vectors),
             split(ChunkKind::Components, &components),
             split(ChunkKind::Codes, &codes),
-        ]
-        .concat()
+        ];
+        bodies.into_iter().flatten().collect()
     }
 
     /// Reads a segment back from all of its chunks, in any order.
@@ -415,7 +415,7 @@ impl Segment {
         segment.passages.words = Words::Sealed(words);
         segment.read_vectors(
             &joined(&chunks, ChunkKind::Vectors)?,
-            &joined(&chunks, ChunkKind::Components)?,
+            &mut Pieces::new(pieces(&chunks, ChunkKind::Components)?),
             &joined(&chunks, ChunkKind::Codes)?,
         )?;
         Ok(segment)
@@ -456,11 +456,10 @@ impl Segment {
     fn read_vectors(
         &mut self,
         heads: &[u8],
-        components: &[u8],
+        components: &mut Pieces<'_>,
         codes: &[u8],
     ) -> Result<(), FormatError> {
-        let (heads, components) = (&mut Reader::new(heads), &mut Reader::new(components));
-        let codes = &mut Reader::new(codes);
+        let (heads, codes) = (&mut Reader::new(heads), &mut Reader::new(codes));
         let owners = [self.items.len(), self.earlier.late.len()];
         let sets = [&mut self.vectors, &mut self.earlier.vectors];
         for (sets, owners) in sets.into_iter().zip(owners) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use super::chunk::{put_column, read_column, read_column_of};
+use super::chunk::{Pieces, put_column, read_column, read_column_of};
 use crate::bitmap::Bitmap;
 use crate::codec::{FormatError, Reader, put_bytes, put_varint};
 use crate::vector::{Codes, MAX_DIMENSION, StoredVector, centre, padded};
@@ -290,7 +290,7 @@ impl Vectors {
     /// below `owners`.
     pub(super) fn read(
         head: &mut Reader<'_>,
-        components: &mut Reader<'_>,
+        components: &mut Pieces<'_>,
         owners: usize,
     ) -> Result<Self, FormatError> {
         let model = head.number()?;
@@ -308,8 +308,7 @@ impl Vectors {
         }
         vectors.retired = read_column(head)?.into_iter().collect();
         let bytes = count.checked_mul(padded(dimension));
-        let bytes = components.take(bytes.ok_or(FormatError::Truncated)?)?;
-        vectors.components = bytes.iter().map(|byte| byte.cast_signed()).collect();
+        vectors.components = components.take(bytes.ok_or(FormatError::Truncated)?)?;
         vectors.owners.reserve(count);
         vectors.passages.reserve(count);
         for (owner, passage) in of.into_iter().zip(passages) {
