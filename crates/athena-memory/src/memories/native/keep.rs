@@ -58,13 +58,14 @@ impl Chore for FillNative {
     fn run<'a>(&'a self, env: &'a Arc<Env>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let searching: &Searching = env.part();
-            if searching.mode == SearchMode::Memory || searching.refused.load(Ordering::Acquire) {
+            if searching.mode == SearchMode::Memory {
                 return Ok(());
             }
             let state = match searching.prepare(env.db()).await {
                 Err(error) if error.code() == Code::Unsupported => {
-                    tracing::warn!("{error}");
-                    searching.refused.store(true, Ordering::Release);
+                    if !searching.refused.swap(true, Ordering::AcqRel) {
+                        tracing::warn!("{error}");
+                    }
                     return Ok(());
                 }
                 state => state?,
