@@ -17,7 +17,7 @@ use tokio_postgres::{
 
 use super::bulk;
 use super::cancel::Ways;
-use super::error::{STALE_PLAN, ambiguous_parameter, translate, translate_plan};
+use super::error::{STALE_PLAN, STALE_TYPE, ambiguous_parameter, translate, translate_plan};
 use super::session::Session;
 use super::statements::{Prepared, Statements};
 use super::tls::Encrypted;
@@ -319,8 +319,14 @@ async fn run(conn: &Connection, work: &Work, in_transaction: bool) -> Result<Out
     }
 }
 
+/// Whether a statement was prepared for tables or types that are others by now.
 fn is_stale(error: &Error) -> bool {
-    error.code() == Some("0A000") && error.to_string().contains(STALE_PLAN)
+    let said = match error.code() {
+        Some("0A000") => STALE_PLAN,
+        Some("XX000") => STALE_TYPE,
+        _ => return false,
+    };
+    error.to_string().contains(said)
 }
 
 /// Every statement waits for this future, and its size is that of the largest branch: what is large

@@ -12,6 +12,9 @@ use crate::plan::Plan;
 /// The plan of a prepared statement no longer fits the tables it reads.
 pub(super) const STALE_PLAN: &str = "cached plan must not change result type";
 
+/// The type of a parameter of a prepared statement is gone; another may have its name.
+pub(super) const STALE_TYPE: &str = "cache lookup failed for type";
+
 /// Turns a driver error into ours. The server's detail and its messages about data quote values
 /// and stay behind.
 pub(super) fn translate(error: &tokio_postgres::Error) -> Error {

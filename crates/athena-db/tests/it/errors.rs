@@ -268,3 +268,27 @@ async fn an_unwritable_file_is_refused_with_the_way_out() {
         ),
     }
 }
+
+story! {
+    #[tokio::test]
+    async fn a_type_that_was_made_anew_is_met_anew(store: Store) {
+        if store.dialect() != Dialect::Postgres {
+            return;
+        }
+        for round in 0..2 {
+            for statement in [
+                "DROP TABLE IF EXISTS moods",
+                "DROP TYPE IF EXISTS mood",
+                "CREATE TYPE mood AS ENUM ('calm')",
+                "CREATE TABLE moods (m mood)",
+            ] {
+                store.db.execute(statement, params! {}).await.unwrap();
+            }
+            let insert = "INSERT INTO moods (m) VALUES (:m::text::mood)";
+            store.db.execute(insert, params! { m: "calm" }).await.unwrap();
+            let insert = "INSERT INTO moods (m) VALUES (:m)";
+            let inserted = store.db.execute(insert, params! { m: "calm" }).await;
+            assert_eq!(inserted.unwrap(), 1, "round {round}");
+        }
+    }
+}
