@@ -36,7 +36,7 @@ pub struct Index {
     live: Bitmap,
     counts: Counts,
     /// The items that have a vector, by its model and dimension; some of them may be gone.
-    holders: HashMap<(u32, usize), Bitmap>,
+    holders: Holders,
     lengths: Lengths,
     /// Made when asked for, dropped with the next change.
     sessions: OnceLock<Sessions>,
@@ -64,6 +64,8 @@ pub(crate) struct Counts {
     pub(crate) passages: u64,
     pub(crate) words: u64,
 }
+
+type Holders = HashMap<(u32, usize), Bitmap>;
 
 /// A segment in its place.
 #[derive(Debug, Clone, Default)]
@@ -207,19 +209,6 @@ impl Index {
             gone: 0,
         };
         self.adopt(part);
-        self.holders = self.holders_now();
-    }
-
-    /// The items that have a vector.
-    fn holders_now(&self) -> HashMap<(u32, usize), Bitmap> {
-        let mut holders: HashMap<_, Bitmap> = HashMap::new();
-        for set in self.parts().flat_map(|part| &part.vectors) {
-            let held = holders.entry(set.key()).or_default();
-            held.grow(self.slots());
-            let owners = (0..set.len()).filter_map(|row| set.owner(row));
-            owners.for_each(|(slot, _)| held.insert(slot as usize));
-        }
-        holders
     }
 
     /// The segment's names as this index numbers them.
@@ -246,6 +235,7 @@ impl Index {
         let is_live = |item: &&u32| self.live.contains(part.base + **item as usize);
         self.counts.passages += rows.filter(is_live).count() as u64;
         self.tail.base = end.next_multiple_of(64);
+        hold(&mut self.holders, &part.vectors);
         self.segments.push(part);
     }
 
@@ -373,10 +363,17 @@ impl Index {
                 self.remove(self.tail.items.item(at));
             }
         }
+        let held = !self.tail.vectors.is_empty();
         self.tail = Part {
             base: self.tail.base,
             ..Part::default()
         };
+        if held {
+            self.holders.clear();
+            for part in &self.segments {
+                hold(&mut self.holders, &part.vectors);
+            }
+        }
     }
 }
 
@@ -530,6 +527,17 @@ impl Part {
             false => *self.places.get(&item)? as usize,
         };
         Some(self.base + at)
+    }
+}
+
+/// Notes whose vectors some sets hold.
+fn hold(holders: &mut Holders, sets: &[Vectors]) {
+    for set in sets {
+        let held = holders.entry(set.key()).or_default();
+        for (slot, _) in (0..set.len()).filter_map(|row| set.owner(row)) {
+            held.grow(slot as usize + 1);
+            held.insert(slot as usize);
+        }
     }
 }
 
