@@ -147,6 +147,7 @@ struct Corpus {
     row_item: Vec<u32>,
     row_len: Vec<u32>,
     item_len: Vec<u32>,
+    lone: Vec<u8>,
     bytes: Vec<u8>,
 }
 
@@ -157,6 +158,7 @@ impl Corpus {
             row_item: Vec::new(),
             row_len: Vec::new(),
             item_len: Vec::new(),
+            lone: Vec::new(),
             bytes: Vec::new(),
         };
         for (row, text) in (0_u32..).zip(texts) {
@@ -182,6 +184,7 @@ impl Corpus {
             builder.push(word, list)?;
         }
         corpus.bytes = builder.finish()?;
+        corpus.lone = corpus.rows().lone_lengths();
         Ok(corpus)
     }
 
@@ -227,6 +230,7 @@ impl Corpus {
                 .iter()
                 .map(|entry| entry.map(|it| it.list))
                 .collect(),
+            lone: Some(&self.lone),
         };
         (
             Scoring::new(weights.collect(), length / items, length / passages),

@@ -12,8 +12,6 @@ pub(super) struct Best {
     /// The best `k` scores, as bits: those of positive numbers order as the numbers do.
     scores: BinaryHeap<Reverse<u64>>,
     k: usize,
-    /// A score that the k-th best is known to reach.
-    floor: f64,
     /// How far below the k-th best a score may lie, as a share of the best.
     margin: f64,
     /// No less than the margin times the best score.
@@ -28,7 +26,6 @@ impl Best {
             kept: Vec::new(),
             scores: BinaryHeap::new(),
             k,
-            floor: 0.0,
             margin,
             allowance: margin * ceiling,
         }
@@ -36,11 +33,7 @@ impl Best {
 
     /// What an item must reach to be kept.
     pub(super) fn threshold(&self) -> f64 {
-        self.kth().max(self.floor) - self.allowance
-    }
-
-    pub(super) fn raise_floor(&mut self, floor: f64) {
-        self.floor = self.floor.max(floor);
+        self.kth() - self.allowance
     }
 
     pub(super) fn offer(&mut self, scored: Scored) {

@@ -6,18 +6,22 @@
 //! give an item the same score, to the bit: its sums grow in the order of the query's words,
 //! however it was found.
 //!
-//! [`top_k`] never guesses. It keeps a threshold that the best k are known to reach and leaves out
-//! only what cannot: an item that has none but words whose bounds together stay below the
-//! threshold is never touched (MaxScore: Turtle and Flood, 1995), one whose rare words are not
-//! enough is left as soon as the bounds of the blocks that its other words would be in say so (block
-//! bounds: Ding and Suel, 2011). What is left is scored like everything else.
+//! [`top_k`] never guesses. It first adds up for each item in whole numbers what its words bring at
+//! most: from a table by count and length, rounded up, so that a word costs a few instructions. The
+//! items with the largest sums are scored exactly and set a threshold; only those whose sums reach
+//! it are scored too. Words that bring little and are in many rows are not even added where few
+//! items could reach the threshold with them (MaxScore: Turtle and Flood, 1995): these items are
+//! looked up in the lists, as long as the bounds of the blocks that they would be in say that it
+//! may be worth it (block bounds: Ding and Suel, 2011).
 
 mod best;
 mod engine;
 mod scoring;
 mod segment;
+mod sums;
 #[cfg(test)]
 mod tests;
+mod units;
 mod window;
 
 pub use engine::{Scratch, score_all, score_items, top_k};

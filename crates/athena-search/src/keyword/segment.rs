@@ -15,6 +15,8 @@ pub struct SegmentView<'a> {
     /// The list of each word of the query, in the query's order; `None` where it does not occur.
     /// One that names other rows than there are counts as such.
     pub lists: Vec<Option<List<'a>>>,
+    /// The rows' [`Rows::lone_lengths`]; absent, they are made for each query that needs them.
+    pub lone: Option<&'a [u8]>,
 }
 
 impl SegmentView<'_> {
@@ -24,6 +26,29 @@ impl SegmentView<'_> {
             let word = passes.get(item as usize / 64);
             word.is_some_and(|word| word >> (item % 64) & 1 == 1)
         })
+    }
+
+    /// Whether every item may answer.
+    pub(super) fn all_pass(&self) -> bool {
+        self.passes.is_none_or(|passes| {
+            let items = self.rows.item_len.len();
+            let all = passes.get(..items / 64);
+            let all = all
+                .is_some_and(|words| words.iter().fold(u64::MAX, |all, it| all & it) == u64::MAX);
+            let rest = passes
+                .get(items / 64)
+                .map_or(0, |word| word.trailing_ones() as usize);
+            all && rest >= items % 64
+        })
+    }
+
+    /// The first row of the item that has this one.
+    pub(super) fn first_row(&self, row: u32) -> u32 {
+        let items = self.rows.item;
+        let item = items[row as usize];
+        let before = items[..row as usize].iter().rev();
+        let before = before.take_while(|other| **other == item).count();
+        row - u32::try_from(before).unwrap_or(row)
     }
 
     /// The rows of the item that has this one.
@@ -47,10 +72,5 @@ impl SegmentView<'_> {
             }
             _ => 0..0,
         }
-    }
-
-    /// How many occurrences the lists have together.
-    pub(super) fn occurrences(&self) -> usize {
-        self.lists.iter().flatten().map(List::len).sum()
     }
 }

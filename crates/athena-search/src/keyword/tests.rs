@@ -39,6 +39,7 @@ struct Segment {
     words: Vec<Vec<(u32, u32)>>,
     passes: Option<Vec<u64>>,
     bytes: Option<Vec<u8>>,
+    lone: Option<Vec<u8>>,
 }
 
 impl Segment {
@@ -92,6 +93,7 @@ impl Segment {
         let bytes = builder.finish().unwrap();
         Dictionary::open(&bytes).unwrap().check().unwrap();
         self.bytes = Some(bytes);
+        self.lone = Some(self.rows().lone_lengths());
     }
 
     fn filter(&mut self, random: &mut Random, percent: u64) {
@@ -117,6 +119,7 @@ impl Segment {
             rows: self.rows(),
             passes: self.passes.as_deref(),
             lists: words.iter().map(|word| self.list(*word)).collect(),
+            lone: self.lone.as_deref(),
         }
     }
 }
@@ -202,12 +205,12 @@ impl Segment {
         let mut whole = Gain::default();
         let mut passages = vec![Gain::default(); rows.len()];
         for (&word, weights) in asked.words.iter().zip(&asked.weights) {
-            let mut sum = 0;
+            let mut sum = 0_u32;
             for (&row, passage) in rows.iter().zip(&mut passages) {
                 let norm = length_norm(self.row_len[row as usize], asked.passage_average);
                 let tf = count(word, row);
                 *passage += gain(weights.passage, weights, saturation(tf, norm));
-                sum += tf;
+                sum = sum.saturating_add(tf);
             }
             let norm = length_norm(self.item_len[item as usize], asked.whole_average);
             whole += gain(weights.whole, weights, saturation(sum, norm));
@@ -300,6 +303,114 @@ proptest! {
             check(&corpus, &Asked::random(random, asked, words), scratch);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Lists long enough that words are left out and looked up.
+    #[test]
+    fn the_best_of_many_are_those_of_an_exhaustive_search(
+        seed in 1_u64..u64::MAX,
+        sizes in prop::collection::vec(500_u64..5_000, 1..4),
+        passages in prop_oneof![Just(1_u64), 1_u64..5],
+        words in 30_u64..3_000,
+        filter in prop::option::of(prop_oneof![Just(100_u64), 0_u64..101]),
+    ) {
+        let random = &mut Random(seed);
+        let mut segments: Vec<Segment> = sizes
+            .iter()
+            .map(|items| Segment::random(random, *items, words, passages))
+            .collect();
+        segments[1..].iter_mut().for_each(Segment::seal);
+        if let Some(percent) = filter {
+            segments.iter_mut().for_each(|it| it.filter(random, percent));
+        }
+        let corpus = Corpus { segments };
+        let scratch = &mut Scratch::default();
+        for count in [1, 4, 12] {
+            let mut asked = Asked::random(random, count, words);
+            check(&corpus, &asked, scratch);
+            for (word, weights) in asked.words.iter().zip(&mut asked.weights) {
+                let rarity = (word + 1) as f64;
+                (weights.whole, weights.passage) = (rarity, rarity);
+            }
+            check(&corpus, &asked, scratch);
+        }
+    }
+
+    /// Damaged lists find too little or too much, but end.
+    #[test]
+    fn damaged_lists_are_no_reason_to_stop(
+        seed in 1_u64..u64::MAX,
+        damages in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
+    ) {
+        let random = &mut Random(seed);
+        let mut segment = Segment::random(random, 3_000, 40, 2);
+        segment.seal();
+        let mut bytes = segment.bytes.take().unwrap();
+        let start = bytes.len() / 8;
+        for (place, byte) in damages {
+            let place = start + place.index(bytes.len() - start);
+            bytes[place] = byte;
+        }
+        segment.bytes = Some(bytes);
+        let corpus = Corpus { segments: vec![segment] };
+        let asked = Asked::random(random, 6, 40);
+        let (scoring, views) = (asked.scoring(), corpus.views(&asked));
+        let scratch = &mut Scratch::default();
+        for k in [1, 10, 100, usize::MAX] {
+            let best = top_k(&scoring, &views, k, 0.0, scratch);
+            prop_assert!(best.iter().all(|it| it.score > 0.0));
+        }
+        score_all(&scoring, &views, scratch, |_| ());
+        let named = score_items(&scoring, &views, 0, &[0, 7, 2_999], scratch);
+        prop_assert!(named.len() <= 3);
+    }
+}
+
+#[test]
+fn huge_counts_and_lengths_are_exact() {
+    let random = &mut Random(9);
+    let mut segment = Segment::random(random, 4_000, 30, 2);
+    let huge = [1, 2, 254, 255, 256, 65_535, 65_536, u32::MAX / 2, u32::MAX];
+    for list in &mut segment.words {
+        for (_, count) in list.iter_mut().filter(|(row, _)| row % 3 == 0) {
+            *count = huge[random.below(huge.len() as u64) as usize];
+        }
+    }
+    for row in 0..segment.row_len.len() {
+        segment.row_len[row] = huge[random.below(huge.len() as u64) as usize];
+        let whole = &mut segment.item_len[segment.row_item[row] as usize];
+        *whole = whole.saturating_add(segment.row_len[row]);
+    }
+    let mut sealed = Segment {
+        row_item: segment.row_item.clone(),
+        row_len: segment.row_len.clone(),
+        item_len: segment.item_len.clone(),
+        words: segment.words.clone(),
+        ..Segment::default()
+    };
+    sealed.seal();
+    let corpus = Corpus {
+        segments: vec![segment, sealed],
+    };
+    for count in [1, 6] {
+        let asked = Asked::random(random, count, 30);
+        check(&corpus, &asked, &mut Scratch::default());
+    }
+}
+
+#[test]
+fn lengths_of_other_rows_are_not_believed() {
+    let random = &mut Random(13);
+    let mut segment = Segment::random(random, 2_000, 40, 2);
+    segment.lone = Some(vec![1; 7]);
+    let corpus = Corpus {
+        segments: vec![segment],
+    };
+    let asked = Asked::random(random, 6, 40);
+    check(&corpus, &asked, &mut Scratch::default());
 }
 
 #[test]

@@ -51,13 +51,20 @@ pub(super) fn unpack(bytes: &[u8], width: u32, out: &mut [u32]) {
 
 fn unpack_groups<const GROUP: usize>(bytes: &[u8], width: u32, out: &mut [u32]) {
     let mut bit = 0;
-    for group in out.chunks_mut(GROUP) {
-        let mut word = eight_bytes(bytes, bit / 8) >> (bit % 8);
-        for value in group {
-            *value = low(word, width);
-            word >>= width;
-        }
+    let (groups, rest) = out.as_chunks_mut::<GROUP>();
+    for group in groups {
+        unpack_group(bytes, width, bit, group);
         bit += GROUP * width as usize;
+    }
+    unpack_group(bytes, width, bit, rest);
+}
+
+#[inline]
+fn unpack_group(bytes: &[u8], width: u32, bit: usize, out: &mut [u32]) {
+    let mut word = eight_bytes(bytes, bit / 8) >> (bit % 8);
+    for value in out {
+        *value = low(word, width);
+        word >>= width;
     }
 }
 

@@ -56,6 +56,46 @@ impl<'a> List<'a> {
         }
     }
 
+    /// Appends all rows to others. Calls a function with those of each block and how often they have
+    /// the word, `None` if each has it once.
+    ///
+    /// A block that contradicts itself ends the list, as it does for a cursor.
+    pub fn read_all(self, rows: &mut Vec<u32>, mut each: impl FnMut(&[u32], Option<&[u32]>)) {
+        let (mut block_rows, mut block_counts) = ([0; BLOCK], [0; BLOCK]);
+        for block in 0..self.len().div_ceil(BLOCK) {
+            let (len, varies) = match self {
+                Self::Packed(list) => {
+                    let Some(counts) = list.read(block, &mut block_rows) else {
+                        return;
+                    };
+                    counts.get_all(&mut block_counts);
+                    (counts.len, counts.width > 0)
+                }
+                Self::Plain(list) => {
+                    let pairs = &list[block * BLOCK..list.len().min((block + 1) * BLOCK)];
+                    for (place, (row, count)) in pairs.iter().enumerate() {
+                        (block_rows[place], block_counts[place]) = (*row, *count);
+                    }
+                    (pairs.len(), true)
+                }
+            };
+            rows.extend_from_slice(&block_rows[..len]);
+            each(&block_rows[..len], varies.then_some(&block_counts[..len]));
+        }
+    }
+
+    /// Returns how often the row in a place of the list has the word; 0 where there is none.
+    #[must_use]
+    pub fn count_at(self, place: usize) -> u32 {
+        match self {
+            Self::Packed(list) => match list.counts(place / BLOCK) {
+                Some(counts) if place % BLOCK < counts.len => counts.get(place % BLOCK),
+                _ => 0,
+            },
+            Self::Plain(list) => list.get(place).map_or(0, |(_, count)| *count),
+        }
+    }
+
     /// Returns a cursor in front of the first row.
     #[must_use]
     pub fn cursor(self) -> Cursor<'a> {
@@ -140,26 +180,38 @@ impl<'a> PackedList<'a> {
     /// Rows are summed up from distances of one or more and end at the row that the block's entry
     /// names, so one comparison at the end proves that they ascend and stay below the segment's.
     pub(super) fn read(&self, block: usize, rows: &mut [u32; BLOCK]) -> Option<Counts<'a>> {
-        let count = (self.count as usize).checked_sub(block * BLOCK)?.min(BLOCK);
-        let (&[distance, tf], bytes) = self.block_bytes(block)?.split_first_chunk()?;
-        let (distance, tf) = (u32::from(distance), u32::from(tf));
-        if distance > u32::BITS || tf > u32::BITS || count == 0 {
-            return None;
-        }
+        let (distance, bytes, counts) = self.parts(block)?;
         let first = match block.checked_sub(1) {
             Some(before) => u64::from(self.last(before)) + 1,
             None => 0,
         };
-        let last = read_rows(bytes, distance, first, &mut rows[..count])?;
+        let last = read_rows(bytes, distance, first, &mut rows[..counts.len])?;
         let fits = match self.entry(block) {
             Some(_) => last == u64::from(self.last(block)),
             None => true,
         };
-        (fits && last < u64::from(self.rows)).then_some(Counts {
-            bytes: bytes.get(packed_len(distance, count)..)?,
-            width: tf,
-            len: count,
-        })
+        (fits && last < u64::from(self.rows)).then_some(counts)
+    }
+
+    /// The counts of a block.
+    fn counts(&self, block: usize) -> Option<Counts<'a>> {
+        self.parts(block).map(|(_, _, counts)| counts)
+    }
+
+    /// A block's width of distances, its distances and all that follows, and its counts.
+    fn parts(&self, block: usize) -> Option<(u32, &'a [u8], Counts<'a>)> {
+        let len = (self.count as usize).checked_sub(block * BLOCK)?.min(BLOCK);
+        let (&[distance, tf], bytes) = self.block_bytes(block)?.split_first_chunk()?;
+        let (distance, width) = (u32::from(distance), u32::from(tf));
+        if distance > u32::BITS || width > u32::BITS || len == 0 {
+            return None;
+        }
+        let counts = Counts {
+            bytes: bytes.get(packed_len(distance, len)..)?,
+            width,
+            len,
+        };
+        Some((distance, bytes, counts))
     }
 
     /// Checks that the entries ascend and that every block reads; returns how many bytes it takes.
@@ -221,6 +273,16 @@ impl Counts<'_> {
         Self {
             len,
             ..Self::default()
+        }
+    }
+
+    /// Reads all counts, if they are not all 1.
+    fn get_all(&self, out: &mut [u32; BLOCK]) {
+        if self.width > 0 {
+            let out = &mut out[..self.len];
+            bits::unpack(self.bytes, self.width, out);
+            out.iter_mut()
+                .for_each(|count| *count = count.saturating_add(1));
         }
     }
 

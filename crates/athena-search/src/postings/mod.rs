@@ -44,6 +44,30 @@ pub struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    /// What [`lone_lengths`](Self::lone_lengths) says of all other rows.
+    pub const NOT_LONE: u8 = u8::MAX;
+
+    /// Returns for each row that is the only one of its item, has the item's length and is shorter
+    /// than [`NOT_LONE`](Self::NOT_LONE) its length, and that for every other.
+    #[must_use]
+    pub fn lone_lengths(&self) -> Vec<u8> {
+        let mut lengths: Vec<u8> = self
+            .item
+            .iter()
+            .zip(self.len)
+            .map(|(item, len)| match self.item_len.get(*item as usize) {
+                Some(whole) if whole == len => u8::try_from(*len).unwrap_or(Self::NOT_LONE),
+                _ => Self::NOT_LONE,
+            })
+            .collect();
+        for (row, pair) in self.item.windows(2).enumerate() {
+            if pair[0] == pair[1] {
+                lengths[row..row + 2].fill(Self::NOT_LONE);
+            }
+        }
+        lengths
+    }
+
     /// Returns how many rows there are.
     #[must_use]
     pub fn count(&self) -> u32 {

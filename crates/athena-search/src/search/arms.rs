@@ -430,6 +430,7 @@ impl Scope<'_> {
                 rows: part.passages.rows(&part.items.lens),
                 passes: Some(&self.passes.words()[part.base / 64..]),
                 lists: question.keyword.terms.iter().map(list).collect(),
+                lone: Some(part.passages.lone(&part.items.lens)),
             }
         };
         parts.iter().map(view).collect()

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 use crate::codec::FormatError;
 use crate::postings::{Dictionary, DictionaryBuilder, List, Rows};
@@ -14,6 +15,8 @@ pub(crate) struct Passages {
     /// The words of each passage, as BM25 counts them.
     pub(crate) lens: Vec<u32>,
     pub(crate) words: Words,
+    /// Their [`Rows::lone_lengths`], made when asked for.
+    lone: OnceLock<Vec<u8>>,
 }
 
 /// Where words occur.
@@ -59,6 +62,11 @@ impl Passages {
         }
     }
 
+    /// Returns the rows' [`Rows::lone_lengths`].
+    pub(crate) fn lone(&self, item_len: &[u32]) -> &[u8] {
+        self.lone.get_or_init(|| self.rows(item_len).lone_lengths())
+    }
+
     /// Returns about how many bytes of memory the passages and their words take.
     pub(crate) fn bytes(&self) -> usize {
         let words = match &self.words {
@@ -71,7 +79,7 @@ impl Passages {
                     .sum()
             }
         };
-        self.len() * 8 + words
+        self.len() * 9 + words
     }
 
     /// Adds a passage of the last item, with its words, each once.
@@ -81,6 +89,7 @@ impl Passages {
         words: impl Iterator<Item = (&'w str, u32)>,
         len: u32,
     ) {
+        self.lone.take();
         let row = super::number(self.len());
         let first = self.first_row(item);
         self.items.push(item);
