@@ -227,11 +227,18 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Whether there are items of several passages: adding words to these costs more, and bounds
+    /// are loose.
+    fn has_several(&self) -> bool {
+        self.segment.rows.item.len() > self.segment.rows.item_len.len()
+    }
+
     /// Whether leaving out pays: not where most has to be scored, nor where there is little.
     fn pays(&self, k: usize) -> bool {
+        let for_each = if self.has_several() { 64 } else { 4 };
+        let rows = self.segment.rows.item.len();
         let occurrences: usize = self.lanes.iter().map(|lane| lane.list.len()).sum();
-        let least = k.saturating_mul(4).max(self.segment.rows.item.len() / 64);
-        occurrences > least
+        occurrences > k.saturating_mul(for_each).max(rows / 64)
     }
 
     fn run_all(self, scratch: &mut Scratch, each: &mut impl FnMut(Scored)) {
@@ -301,6 +308,11 @@ impl<'a> Search<'a> {
         let worth = |lane: &Lane<'_>| lane.at_most / lane.list.len() as f64;
         let mut order: Vec<usize> = (0..self.lanes.len()).collect();
         order.sort_by(|a, b| worth(&self.lanes[*b]).total_cmp(&worth(&self.lanes[*a])));
+        let look_up = if self.has_several() {
+            LOOK_UP / 4
+        } else {
+            LOOK_UP
+        };
         let rows = self.segment.rows.item.len();
         sums.begin(rows);
         for (place, number) in order.iter().enumerate() {
@@ -311,7 +323,7 @@ impl<'a> Search<'a> {
                 let kth = k.map(|k| sums.kth(k).max(1));
                 let known = kth.map_or(known, |kth| adding.units.score(kth));
                 let least = adding.units.least(known - rest);
-                if least > 1 && !sums.more_than(len / LOOK_UP, least) {
+                if least > 1 && !sums.more_than(len / look_up, least) {
                     return (rest, kth);
                 }
             }
