@@ -27,10 +27,13 @@ pub use memo::WordMemo;
 pub use syntax::{Phrase, QuerySyntax};
 
 /// The version of this analyser: stored terms of another version are to be made anew.
-pub const ANALYZER_VERSION: u32 = 2;
+pub const ANALYZER_VERSION: u32 = 3;
 
 /// What a sentence may end with; the word behind it has a capital that says nothing.
 const ENDS_SENTENCE: [char; 9] = ['.', '?', '!', ':', ';', '\n', '"', '“', '¿'];
+
+/// What a question ends with: in Latin, Greek and Cyrillic letters, in full width, in Arabic ones.
+const ENDS_QUESTION: [char; 3] = ['?', '？', '؟'];
 
 /// Longer runs are cut here: nobody searches for the tail of an encoded file.
 const LONGEST_TERM: usize = 64;
@@ -161,6 +164,13 @@ pub fn query_terms(text: &str) -> Vec<QueryTerm> {
         all.retain(|term| term.role != Role::Stop);
     }
     count_in_order(all)
+}
+
+/// Tells whether a text ends with a question: with a question mark behind its last word.
+#[must_use]
+pub fn is_question(text: &str) -> bool {
+    let mut end = text.chars().rev().take_while(|c| !is_word_character(*c));
+    end.any(|c| ENDS_QUESTION.contains(&c))
 }
 
 /// Whether a normalised word is so common that it says nothing by itself.
@@ -513,6 +523,23 @@ mod tests {
 
     fn asked(text: &str) -> Vec<String> {
         query_terms(text).into_iter().map(|it| it.text).collect()
+    }
+
+    #[test]
+    fn a_question_ends_with_its_mark() {
+        for text in [
+            "Why?",
+            "So. Why? :)",
+            "(really?)",
+            "¿por qué?",
+            "なぜ？",
+            "what?!?",
+        ] {
+            assert!(is_question(text), "{text}");
+        }
+        for text in ["", "Why", "Why? Because.", "Why? Because", "a.", "wow!"] {
+            assert!(!is_question(text), "{text}");
+        }
     }
 
     #[test]

@@ -341,6 +341,8 @@ pub enum Ground {
     Near,
     /// The best turns of the session.
     Session,
+    /// That it is no question, in a conversation without an assistant.
+    Statement,
     /// A date that the question names.
     Date,
     /// That the question names who said it.

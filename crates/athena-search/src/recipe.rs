@@ -17,6 +17,8 @@ pub enum Ingredient {
     Neighbours,
     /// What the best turns of the session add.
     Session,
+    /// What among people a turn that is no question has over one that is.
+    Statement,
     /// What a date in the question adds.
     Date,
     /// What a speaker's name in the question adds.
@@ -27,7 +29,7 @@ pub enum Ingredient {
 
 impl Ingredient {
     /// Every part.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Passages,
         Self::Builtin,
         Self::Model,
@@ -35,6 +37,7 @@ impl Ingredient {
         Self::Dialogue,
         Self::Neighbours,
         Self::Session,
+        Self::Statement,
         Self::Date,
         Self::Speaker,
         Self::Role,
@@ -51,6 +54,7 @@ impl Ingredient {
             Self::Dialogue => "dialogue",
             Self::Neighbours => "neighbours",
             Self::Session => "session",
+            Self::Statement => "statement",
             Self::Date => "date",
             Self::Speaker => "speaker",
             Self::Role => "role",

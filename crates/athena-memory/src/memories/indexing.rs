@@ -2,7 +2,7 @@
 
 use super::Memory;
 use athena_core::{Code, Ctx, Error, MemoryId, ModelId, Result};
-use athena_search::analyze::{DocumentTerms, document_terms};
+use athena_search::analyze::{DocumentTerms, document_terms, is_question};
 use athena_search::passages::{indexed_text, passages};
 use athena_search::vector::unit;
 use athena_search::{Attributes, ItemRef, Kind, Record, StoredVector, VectorError, WHOLE};
@@ -242,6 +242,9 @@ pub(super) fn attributes(memory: &Memory) -> Attributes {
             .iter()
             .filter_map(|(name, value)| Some(label(name, value.as_deref()?))),
     );
+    if memory.session.is_some() && is_question(&memory.content) {
+        labels.push(label("said", "question"));
+    }
     let state = if memory.forgotten_at.is_some() {
         FORGOTTEN
     } else {

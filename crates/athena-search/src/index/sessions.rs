@@ -1,6 +1,6 @@
 //! Conversations: which items are turns of one session, in which order, and who speaks.
 //!
-//! The labels `session:…`, `speaker:…` and `role:…` say it. A turn is an item of a session that has a
+//! The labels `session:…`, `speaker:…` and `role:…` say it, and `said:question` of what only asks. A turn is an item of a session that has a
 //! speaker or a role: what was noted in a session, but said by nobody, stands for itself. The order
 //! is that of the positions where every turn of the session has one, and of time otherwise; ties
 //! break by uid. It is made at the first question after a change, not with every question.
@@ -17,6 +17,7 @@ const SPEAKER: &str = "speaker:";
 const ROLE: &str = "role:";
 const USER: &str = "role:user";
 const ASSISTANT: &str = "role:assistant";
+const QUESTION: &str = "said:question";
 
 /// The turns of an index, those of a session one after the other.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +39,8 @@ pub(crate) struct Turn {
     pub(crate) session: usize,
     /// Whether the user says it to an assistant: some other turn of the session is an assistant's.
     pub(crate) is_users: bool,
+    /// Whether it is no question, in a session without an assistant.
+    pub(crate) tells: bool,
     /// The place of the speaker's name in [`Sessions::names`].
     pub(crate) speaker: Option<usize>,
 }
@@ -70,7 +73,7 @@ impl Sessions {
             let position = index.position(*slot).filter(|_| are_placed);
             (position, index.time(*slot), index.uid(*slot))
         });
-        let is_assistants = |slot: &usize| labels.is_assistants(index.labels(*slot));
+        let is_assistants = |slot: &usize| has(index.labels(*slot), labels.assistant);
         let has_assistant = slots.iter().any(is_assistants);
         let start = self.turns.len();
         let session = self.sessions.len();
@@ -80,7 +83,8 @@ impl Sessions {
             self.turns.push(Turn {
                 slot,
                 session,
-                is_users: has_assistant && labels.is_users(own),
+                is_users: has_assistant && has(own, labels.user),
+                tells: !has_assistant && !has(own, labels.question),
                 speaker: labels.speaker(own),
             });
         }
@@ -107,6 +111,7 @@ struct Labels {
     names: Vec<Vec<String>>,
     user: Option<u32>,
     assistant: Option<u32>,
+    question: Option<u32>,
 }
 
 /// A speaker's label.
@@ -127,6 +132,7 @@ impl Labels {
             names: Vec::new(),
             user: index.names.id(USER),
             assistant: index.names.id(ASSISTANT),
+            question: index.names.id(QUESTION),
         };
         for (label, id) in index.names.iter() {
             if label.starts_with(SPEAKER) || label.starts_with(ROLE) {
@@ -155,14 +161,11 @@ impl Labels {
         let is_role = role.is_some_and(|role| own.contains(&role));
         (!is_role).then_some(name)
     }
+}
 
-    fn is_users(&self, own: &[u32]) -> bool {
-        self.user.is_some_and(|label| own.contains(&label))
-    }
-
-    fn is_assistants(&self, own: &[u32]) -> bool {
-        self.assistant.is_some_and(|label| own.contains(&label))
-    }
+/// Whether an item has a label, which nothing may have.
+fn has(own: &[u32], label: Option<u32>) -> bool {
+    label.is_some_and(|label| own.contains(&label))
 }
 
 /// What is noted of the first label that something is noted of.

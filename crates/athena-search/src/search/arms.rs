@@ -239,6 +239,12 @@ impl<'a> Scope<'a> {
         self.index.uid(slot)
     }
 
+    /// How many words an item has, stop words apart.
+    pub(super) fn words(&self, slot: usize) -> u32 {
+        let (part, item) = self.index.place(slot);
+        part.items.lens[item]
+    }
+
     /// When an item happened, in microseconds since 1970 UTC.
     pub(super) fn time(&self, slot: usize) -> i64 {
         self.index.time(slot)

@@ -63,7 +63,7 @@ pub(super) fn keep_best(candidates: &mut Vec<Candidate>, limit: usize) {
 pub(super) struct Parts([i64; GROUNDS.len()]);
 
 /// Every ground, in the order in which they are added.
-pub(super) const GROUNDS: [Ground; 12] = [
+pub(super) const GROUNDS: [Ground; 13] = [
     Ground::Model,
     Ground::Builtin,
     Ground::Keyword,
@@ -72,6 +72,7 @@ pub(super) const GROUNDS: [Ground; 12] = [
     Ground::Next,
     Ground::Near,
     Ground::Session,
+    Ground::Statement,
     Ground::Date,
     Ground::Speaker,
     Ground::Recency,

@@ -3,10 +3,13 @@
 //! On top of the score of its arms, a turn gets, in this order:
 //! 1. 0.4 if it is the user's, in a chat with an assistant;
 //! 2. of those scores, 0.3 of the turn before it in its session, 0.2 of the turn after, and 0.1 of
-//!    each of those two away;
+//!    each of those two away; a turn of n words beyond 40 gets 40/n of it, as a long one stands for
+//!    itself;
 //! 3. of those again, 0.2 of the mean of its session's three best turns;
-//! 4. up to 0.45 for a date that the question names;
-//! 5. 0.2 if the question names who speaks.
+//! 4. 0.1 if it is no question, among people: who asks them tells little, who asks an assistant
+//!    tells what it is about;
+//! 5. up to 0.45 for a date that the question names;
+//! 6. 0.2 if the question names who speaks.
 //!
 //! All of it is computed in units of 1e-7, each product rounded half up. Turns that the filters
 //! leave out keep their place and add nothing. Whole sessions are looked at, but only those in
@@ -34,6 +37,10 @@ const NEIGHBOURS: [(Ground, isize, Tenths); 4] = [
     (Ground::Near, -2, Tenths(1)),
     (Ground::Near, 2, Tenths(1)),
 ];
+/// The words, stop words apart, from which on a turn depends less on its neighbours.
+const SHORT: i64 = 40;
+/// What a turn gets that is no question, among people.
+const STATEMENT: Tenths = Tenths(1);
 /// The part of the mean of a session's best turns.
 const SESSION: Tenths = Tenths(2);
 /// How many of them.
@@ -60,6 +67,7 @@ pub(super) fn weight(ground: Ground) -> f64 {
     let Tenths(tenths) = match ground {
         Ground::User => USER,
         Ground::Session => SESSION,
+        Ground::Statement => STATEMENT,
         Ground::Date => DATE,
         Ground::Speaker => SPEAKER,
         _ => neighbour.map_or(Tenths(0), |(_, _, weight)| *weight),
@@ -201,12 +209,16 @@ impl<'a> Board<'a> {
             prefer_users(turns, &mut scored);
         }
         if asked.recipe.has(Ingredient::Neighbours) {
-            add_neighbours(arms, &mut scored);
+            let words = turns.iter().map(|turn| self.scope.words(turn.slot));
+            add_neighbours(arms, &words.collect::<Vec<_>>(), &mut scored);
         }
         if asked.recipe.has(Ingredient::Session) {
             add_best_of_session(&mut scored);
         }
         for (turn, scored) in turns.iter().zip(&mut scored).filter(|(_, it)| it.passes) {
+            if turn.tells && asked.recipe.has(Ingredient::Statement) {
+                scored.add(Ground::Statement, STATEMENT.of(ONE, 1));
+            }
             let nearness = nearness(&asked.dates, self.scope.time(turn.slot));
             scored.add(Ground::Date, DATE.of(nearness * ONE, 10));
             scored.is_found |= nearness > 0;
@@ -248,14 +260,15 @@ fn prefer_users(turns: &[Turn], scored: &mut [Scored]) {
     }
 }
 
-fn add_neighbours(arms: &[i64], scored: &mut [Scored]) {
+fn add_neighbours(arms: &[i64], words: &[u32], scored: &mut [Scored]) {
     let before: Vec<i64> = scored.iter().map(|it| it.sum).collect();
     for (at, scored) in scored.iter_mut().enumerate().filter(|(_, it)| it.passes) {
         for (ground, step, weight) in NEIGHBOURS {
             let Some(neighbour) = at.checked_add_signed(step).filter(|at| *at < arms.len()) else {
                 continue;
             };
-            scored.add(ground, weight.of(before[neighbour], 1));
+            let words = i64::from(words[at]).max(SHORT);
+            scored.add(ground, weight.of(SHORT * before[neighbour], words));
             scored.is_found |= arms[neighbour] > 0;
         }
     }

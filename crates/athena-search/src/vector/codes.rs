@@ -26,7 +26,7 @@ use crate::codec::FormatError;
 pub(super) const BLOCK: usize = 32;
 
 /// How many standard deviations the bounds leave to either side.
-const DEVIATIONS: f32 = 2.0;
+pub(super) const DEVIATIONS: f32 = 2.0;
 
 const VERSION: u32 = 1;
 const HEADER: usize = 12;

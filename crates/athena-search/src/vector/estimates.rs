@@ -1,6 +1,6 @@
 //! Estimated cosines of many rows, and which of those rows deserve an exact one.
 
-use super::codes::{BLOCK, Block, Codes, Line, QueryCodes, Tables};
+use super::codes::{BLOCK, Block, Codes, DEVIATIONS, Line, QueryCodes, Tables};
 use super::rotation::round;
 
 /// Sums of estimates are whole multiples of this, so that their order has no say in them.
@@ -35,6 +35,8 @@ struct Sums {
     count: usize,
     values: i64,
     squares: i64,
+    /// Of the squares of the errors.
+    errors: i64,
 }
 
 impl Estimates {
@@ -78,15 +80,17 @@ impl Estimates {
         self.sums.mean(self.sums.values) / f64::from(UNITS)
     }
 
-    /// Returns the standard deviation of the estimates, to 1e-4; 0 without any.
+    /// Returns the standard deviation of the exact cosines, to about 1e-3; 0 without any.
     ///
-    /// It is that of the exact cosines and, independent of it, of the estimates' errors.
+    /// That of the estimates is larger: their errors, which do not depend on the cosines, come to it.
     #[must_use]
     pub fn deviation(&self) -> f64 {
-        let units = f64::from(UNITS);
-        let squares = self.sums.mean(self.sums.squares) / (units * units);
+        let square = |sum: i64| self.sums.mean(sum) / f64::from(UNITS) / f64::from(UNITS);
         let mean = self.mean();
-        (squares - mean * mean).max(0.0).sqrt()
+        let errors = square(self.sums.errors) / f64::from(DEVIATIONS * DEVIATIONS);
+        (square(self.sums.squares) - mean * mean - errors)
+            .max(0.0)
+            .sqrt()
     }
 
     /// Returns the numbers of the rows that may be among the best `limit`, ascending.
@@ -223,7 +227,7 @@ impl Estimates {
             }
         }
         let (mut peak, mut bound) = (i32::MIN, i32::MIN);
-        let mut sums = (0_i32, 0_u32);
+        let mut sums = (0_i32, 0_u32, 0_u32);
         for at in 0..BLOCK {
             let value = values[at];
             let counted = if value > f32::NEG_INFINITY {
@@ -234,6 +238,13 @@ impl Estimates {
             let units = round(counted.clamp(-2.0, 2.0) * UNITS);
             sums.0 += units;
             sums.1 += (units * units).cast_unsigned();
+            let error = if value > f32::NEG_INFINITY {
+                errors[at]
+            } else {
+                0.0
+            };
+            let units = round(error.min(2.0) * UNITS);
+            sums.2 += (units * units).cast_unsigned();
             peak = peak.max(ordered(value));
             bound = bound.max(ordered(value + errors[at]));
         }
@@ -244,6 +255,7 @@ impl Estimates {
         self.sums.count += wanted.count_ones() as usize;
         self.sums.values += i64::from(sums.0);
         self.sums.squares += i64::from(sums.1);
+        self.sums.errors += i64::from(sums.2);
     }
 
     /// Appends a block of which no row is wanted.

@@ -329,7 +329,7 @@ fn estimates_are_right_on_average_and_their_bounds_hold() {
                 .sum::<f64>();
             let deviation = (square / 2000.0).sqrt();
             let ratio = estimates.deviation() / deviation;
-            assert!((0.97..1.5).contains(&ratio), "{dimension}: {ratio}");
+            assert!((0.94..1.06).contains(&ratio), "{dimension}: {ratio}");
             for (at, exact) in exact.into_iter().enumerate() {
                 let off = f64::from(estimates.values()[at]) - exact;
                 outside += u32::from(off.abs() > f64::from(estimates.errors()[at]));

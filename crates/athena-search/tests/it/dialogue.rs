@@ -63,6 +63,7 @@ fn only(index: &Index, text: &str, wanted: Ingredient) -> Answer {
     let others = [
         Ingredient::Neighbours,
         Ingredient::Session,
+        Ingredient::Statement,
         Ingredient::Date,
         Ingredient::Speaker,
         Ingredient::Role,
@@ -109,6 +110,31 @@ fn neighbours_do_not_pass_on_what_they_got() {
         added(&answer, 6),
         [(Ground::Previous, 3_000_000), (Ground::Near, 1_000_000)]
     );
+}
+
+#[test]
+fn a_long_turn_gets_less_of_its_neighbours() {
+    let mut items = conversation();
+    items[4] = turn(5, "Maya", &"pear ".repeat(100));
+    let answer = only(&index(&items), "apple", Ingredient::Neighbours);
+    // 40 words of 100: 0.4 · 0.3
+    assert_eq!(added(&answer, 5), [(Ground::Previous, 1_200_000)]);
+    assert_eq!(added(&answer, 6), [(Ground::Near, 1_000_000)]);
+}
+
+#[test]
+fn a_turn_that_tells_weighs_more_than_one_that_asks() {
+    let asked = turn(1, "Maya", "apple").label("said:question");
+    let items = vec![asked, turn(2, "Tom", "apple"), turn(3, "Maya", "pear")];
+    let answer = only(&index(&items), "apple", Ingredient::Statement);
+    let keyword = (Ground::Keyword, 10_000_000);
+    assert_eq!(added(&answer, 1), [keyword]);
+    assert_eq!(added(&answer, 2), [keyword, (Ground::Statement, 1_000_000)]);
+    assert_eq!(ids(&answer), [2, 1], "to tell is not to be found");
+    let mut items = items;
+    items.push(turn(4, "Ada", "plum").label("role:assistant"));
+    let chat = only(&index(&items), "apple", Ingredient::Statement);
+    assert_eq!(added(&chat, 2), [keyword], "with an assistant");
 }
 
 #[test]
@@ -269,7 +295,7 @@ fn turns_outside_the_filters_keep_their_place_and_stay_silent() {
     items[4] = turn(5, "Maya", "apple pear");
     let mut query = explained("apple");
     query.filter.labels = vec![vec!["speaker:Maya".to_owned()]];
-    query.recipe = without(&[Ingredient::Session]);
+    query.recipe = without(&[Ingredient::Session, Ingredient::Statement]);
     let answer = search(&[&index(&items)], &query);
     assert_eq!(ids(&answer), [5, 6, 3, 7]);
     assert_eq!(added(&answer, 5), [(Ground::Keyword, 10_000_000)]);

@@ -62,6 +62,9 @@ fn labels(id: i64, labelled: bool) -> Vec<String> {
     if is_turn(id) {
         labels.push(format!("session:{}", id % 2));
         labels.push(format!("role:{role}"));
+        if is_question(id) {
+            labels.push("said:question".to_owned());
+        }
     }
     if labelled {
         labels.push("tag:x".to_owned());
@@ -208,6 +211,10 @@ fn is_users(id: i64) -> bool {
     id % 3 == 0
 }
 
+fn is_question(id: i64) -> bool {
+    id % 4 == 0
+}
+
 /// What turns say for each other, of the definition: each session by itself, each step over all of
 /// it. Turns that no arm and no neighbour found score 0.
 fn in_context(state: &State, arms: &BTreeMap<i64, i64>) -> Vec<(i64, i64)> {
@@ -256,10 +263,14 @@ fn in_context(state: &State, arms: &BTreeMap<i64, i64>) -> Vec<(i64, i64)> {
             let count = i64::try_from(best.len()).unwrap();
             *sum += (2 * best.iter().sum::<i64>() + 5 * count) / (10 * count);
         }
-        scored.extend(
-            sums.iter()
-                .map(|(id, sum, is_found)| (*id, if *is_found { *sum } else { 0 })),
-        );
+        let tells = |id: i64| match is_chat || is_question(id) {
+            true => 0,
+            false => 1_000_000,
+        };
+        scored.extend(sums.iter().map(|(id, sum, is_found)| {
+            let score = if *is_found { sum + tells(*id) } else { 0 };
+            (*id, score)
+        }));
     }
     scored
 }
