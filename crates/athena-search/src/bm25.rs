@@ -2,11 +2,12 @@
 //! b = 0.75, and the statistics it needs.
 
 use crate::analyze::QueryTerm;
-use crate::index::Index;
+use crate::index::{InParts, Index};
 use crate::keyword::{Scoring, Word};
 use crate::math::{ln, log_count};
 use crate::query::Query;
 use crate::recipe::Recipe;
+use crate::segment::Occurrences;
 
 const K1: f64 = 1.2;
 const B: f64 = 0.75;
@@ -68,16 +69,18 @@ pub(crate) struct WeightedTerm {
 
 /// A query's words and the statistics of the scope they are asked of.
 #[derive(Debug, Clone)]
-pub(crate) struct KeywordQuery {
+pub(crate) struct KeywordQuery<'a> {
     pub(crate) terms: Vec<WeightedTerm>,
+    /// Where each term occurs, by index and part.
+    found: Vec<Vec<InParts<'a>>>,
     whole_average: f64,
     passage_average: f64,
     /// What a text would reach for `match` that says every word endlessly.
     ceiling: f64,
 }
 
-impl KeywordQuery {
-    pub(crate) fn new(indexes: &[&Index], words: &[QueryTerm], query: &Query) -> Self {
+impl<'a> KeywordQuery<'a> {
+    pub(crate) fn new(indexes: &[&'a Index], words: &[QueryTerm], query: &Query) -> Self {
         let (mut items, mut passages, mut length) = (0, 0, 0);
         for index in indexes {
             let counts = index.counts();
@@ -87,13 +90,19 @@ impl KeywordQuery {
         }
         let mut ceiling = 0.0;
         let mut terms = Vec::with_capacity(words.len());
+        let mut found = Vec::with_capacity(words.len());
         for word in words {
-            let frequencies = indexes.iter().enumerate();
-            let frequencies =
-                frequencies.map(|(number, it)| it.frequency(query.spelt(number, &word.text)));
-            let (with_items, with_passages) = frequencies.fold((0, 0), |(items, passages), it| {
-                (items + it.items, passages + it.passages)
-            });
+            let in_index = |(number, index): (usize, &&'a Index)| {
+                index.occurrences(query.spelt(number, &word.text))
+            };
+            let in_indexes: Vec<_> = indexes.iter().enumerate().map(in_index).collect();
+            let (mut with_items, mut with_passages) = (0, 0);
+            for (index, found) in indexes.iter().zip(&in_indexes) {
+                let frequency = index.frequency_of(found);
+                with_items += frequency.items;
+                with_passages += frequency.passages;
+            }
+            found.push(in_indexes);
             let repetition = log_count(word.count);
             let term = WeightedTerm {
                 text: word.text.clone(),
@@ -108,10 +117,20 @@ impl KeywordQuery {
         }
         Self {
             terms,
+            found,
             whole_average: average(length, items),
             passage_average: average(length, passages),
             ceiling,
         }
+    }
+
+    /// Returns where each term occurs in a part of an index, both by number.
+    pub(crate) fn in_part(
+        &self,
+        index: usize,
+        part: usize,
+    ) -> impl Iterator<Item = Option<Occurrences<'a>>> {
+        self.found.iter().map(move |found| found[index][part])
     }
 
     /// What a term that occurs `tf` times in a whole text adds to its score.

@@ -82,6 +82,9 @@ pub(crate) struct Part {
     gone: usize,
 }
 
+/// Where a word occurs in each of an index's parts.
+pub(crate) type InParts<'a> = Vec<Option<Occurrences<'a>>>;
+
 /// Where a word occurs in the live passages of some indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Frequency {
@@ -467,12 +470,23 @@ impl Index {
         passing
     }
 
+    /// Returns where a word occurs.
+    pub(crate) fn occurrences(&self, word: &str) -> InParts<'_> {
+        let parts = self.parts();
+        parts.map(|part| part.passages.words.get(word)).collect()
+    }
+
     /// Counts the live passages and items that have a word.
     pub(crate) fn frequency(&self, word: &str) -> Frequency {
+        self.frequency_of(&self.occurrences(word))
+    }
+
+    /// Counts the live passages and items that have the word of which all occurrences are given.
+    pub(crate) fn frequency_of(&self, occurrences: &[Option<Occurrences<'_>>]) -> Frequency {
         let mut total = Frequency::default();
-        for part in self.parts() {
-            if let Some(occurrences) = part.passages.words.get(word) {
-                let frequency = self.frequency_in(part, &occurrences);
+        for (part, occurrences) in self.parts().zip(occurrences) {
+            if let Some(occurrences) = occurrences {
+                let frequency = self.frequency_in(part, occurrences);
                 total.items += frequency.items;
                 total.passages += frequency.passages;
             }

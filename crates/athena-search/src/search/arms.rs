@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use crate::analyze::QueryTerm;
 use crate::bitmap::Bitmap;
-use crate::bm25::{Gain, KeywordQuery, WeightedTerm};
+use crate::bm25::{Gain, KeywordQuery};
 use crate::index::{Index, Look, Nearness, Part};
 use crate::keyword::{Scored, Scratch, SegmentView, score_all, score_items, top_k};
 use crate::postings::Cursor;
@@ -23,7 +23,7 @@ const LEAST_COSINE: f64 = 2e-3;
 /// A question made ready for the arms.
 pub(super) struct Question<'a> {
     pub(super) query: &'a Query,
-    pub(super) keyword: KeywordQuery,
+    pub(super) keyword: KeywordQuery<'a>,
     pub(super) builtin: Option<Direction<'a>>,
     pub(super) model: Option<Direction<'a>>,
 }
@@ -49,7 +49,7 @@ impl<'a> Direction<'a> {
 }
 
 impl<'a> Question<'a> {
-    pub(super) fn new(indexes: &[&Index], words: &[QueryTerm], query: &'a Query) -> Self {
+    pub(super) fn new(indexes: &[&'a Index], words: &[QueryTerm], query: &'a Query) -> Self {
         let has = |ingredient, vector: &'a Option<QueryVector>| {
             let is_asked = query.mode != Mode::Keyword && query.recipe.has(ingredient);
             Direction::of(vector.as_ref().filter(|_| is_asked))
@@ -426,20 +426,17 @@ impl Scope<'_> {
     }
 
     /// The parts as ranking by words sees them.
-    fn views<'b>(&'b self, question: &Question<'_>, parts: &[&'b Part]) -> Vec<SegmentView<'b>> {
-        let view = |part: &&'b Part| {
-            let list = |term: &WeightedTerm| {
-                let spelt = question.query.spelt(self.number, &term.text);
-                Some(part.passages.words.get(spelt)?.list)
-            };
+    fn views<'b>(&'b self, question: &'b Question<'_>, parts: &[&'b Part]) -> Vec<SegmentView<'b>> {
+        let view = |(at, part): (usize, &&'b Part)| {
+            let found = question.keyword.in_part(self.number, at);
             SegmentView {
                 rows: part.passages.rows(&part.items.lens),
                 passes: Some(&self.passes.words()[part.base / 64..]),
-                lists: question.keyword.terms.iter().map(list).collect(),
+                lists: found.map(|it| it.map(|it| it.list)).collect(),
                 lone: Some(part.passages.lone(&part.items.lens)),
             }
         };
-        parts.iter().map(view).collect()
+        parts.iter().enumerate().map(view).collect()
     }
 
     /// How many items the words hand to the vectors.
