@@ -115,17 +115,31 @@ impl Bitmap {
         slice
     }
 
+    /// Returns those of the `len` numbers from a multiple of 64 on that are not in the set, counted
+    /// from there, ascending.
+    pub(crate) fn missing(&self, from: usize, len: usize) -> impl Iterator<Item = usize> + '_ {
+        let words = self.words.iter().copied().skip(from / 64);
+        let words = words.chain(std::iter::repeat(0)).take(len.div_ceil(64));
+        let missing = words
+            .enumerate()
+            .flat_map(|(at, word)| ones(!word, at * 64));
+        missing.take_while(move |number| *number < len)
+    }
+
     /// Returns the numbers, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words.iter().enumerate().flat_map(|(at, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-                rest &= rest - 1;
-                Some(at * 64 + bit)
-            })
-        })
+        let words = self.words.iter().copied().enumerate();
+        words.flat_map(|(at, word)| ones(word, at * 64))
     }
+}
+
+/// The places of the bits that are set, counted from a number on.
+fn ones(mut word: u64, from: usize) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = (word != 0).then(|| word.trailing_zeros() as usize)?;
+        word &= word - 1;
+        Some(from + bit)
+    })
 }
 
 #[cfg(test)]
@@ -153,6 +167,8 @@ mod tests {
         assert_eq!(set.slice(64, 69).iter().collect::<Vec<_>>(), [0, 6]);
         assert_eq!(set.slice(128, 500).iter().collect::<Vec<_>>(), [5, 71]);
         assert_eq!(set.slice(640, 10).count(), 0);
+        assert_eq!(set.missing(64, 8).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 7]);
+        assert_eq!(set.missing(640, 3).collect::<Vec<_>>(), [0, 1, 2]);
     }
 
     #[test]

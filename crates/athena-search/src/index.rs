@@ -65,6 +65,9 @@ pub(crate) struct Counts {
     pub(crate) words: u64,
 }
 
+/// An item is looked up in a list in the time in which so many occurrences are read.
+const LOOK_UP: usize = 32;
+
 type Holders = HashMap<(u32, usize), Bitmap>;
 
 /// A segment in its place.
@@ -501,6 +504,9 @@ impl Index {
                 passages: u64::from(occurrences.passages),
             };
         }
+        if part.gone < occurrences.list.len() / LOOK_UP {
+            return self.frequency_without_gone(part, occurrences);
+        }
         let mut frequency = Frequency::default();
         let mut before = None;
         for (row, _) in pairs(occurrences.list).iter() {
@@ -509,6 +515,28 @@ impl Index {
                 frequency.passages += 1;
                 frequency.items += u64::from(before != Some(item));
                 before = Some(item);
+            }
+        }
+        frequency
+    }
+}
+
+impl Index {
+    /// All occurrences but those in items that are gone, each of which is looked up.
+    fn frequency_without_gone(&self, part: &Part, occurrences: &Occurrences<'_>) -> Frequency {
+        let mut frequency = Frequency {
+            items: u64::from(occurrences.items),
+            passages: u64::from(occurrences.passages),
+        };
+        let mut cursor = occurrences.list.cursor();
+        for item in self.live.missing(part.base, part.items.len()) {
+            let rows = part.passages.rows_of(number(item));
+            let mut row = cursor.seek(number(rows.start));
+            frequency.items -= u64::from(rows.contains(&(row as usize)));
+            while rows.contains(&(row as usize)) {
+                frequency.passages -= 1;
+                cursor.advance();
+                row = cursor.row();
             }
         }
         frequency

@@ -110,6 +110,13 @@ impl Query {
         }
     }
 
+    /// Tells whether nothing but words orders and chooses the hits, unless they are turns.
+    pub(crate) fn is_about_words_alone(&self) -> bool {
+        let is_useful = self.usefulness_weight > 0.0;
+        let standing = self.recency.is_some() || is_useful;
+        self.mode == Mode::Keyword && self.min_score.is_none() && !standing
+    }
+
     /// Returns how an index spells a word.
     pub(crate) fn spelt<'a>(&'a self, index: usize, word: &'a str) -> &'a str {
         self.spellings

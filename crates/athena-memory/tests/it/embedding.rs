@@ -117,6 +117,9 @@ story! {
         let found = call(app, &ctx, "memory.recall", question.clone()).await;
         assert_eq!(found["hits"][0]["id"], id);
         assert!(found["notes"].to_string().contains("the colours are away"), "{found}");
+        let both = json!({"query_text": "what does the doctor write in?"});
+        let found = call(app, &ctx, "memory.hybrid_search", both).await;
+        assert!(found["notes"].to_string().contains("the colours are away"), "{found}");
         let mut by_meaning = question;
         by_meaning["mode"] = json!("semantic");
         let refused = app.registry.call("memory.recall", &ctx, by_meaning, None).await.unwrap_err();

@@ -96,7 +96,7 @@ struct Likenesses {
 /// Up to so many items that pass, every one is scored by every arm.
 const EXACT_SCOPE: usize = 2_000;
 
-/// So many items the words hand to the vectors at least, in larger scopes.
+/// So many items the words name at least in larger scopes, where they are not alone.
 const LEAST_LOOKED: usize = 200;
 /// So many of the nearest are looked for as if they were asked for at least.
 const LEAST_NEAREST: usize = 10;
@@ -439,9 +439,14 @@ impl Scope<'_> {
         parts.iter().enumerate().map(view).collect()
     }
 
-    /// How many items the words hand to the vectors.
+    /// How many items the words name: as many as are asked for where nothing else has a say, more
+    /// for vectors and for what turns say for each other.
     fn depth(&self, question: &Question<'_>) -> usize {
-        LEAST_LOOKED.max(question.query.limit.saturating_mul(2))
+        let query = question.query;
+        if query.is_about_words_alone() && self.index.sessions().turns.is_empty() {
+            return query.limit;
+        }
+        LEAST_LOOKED.max(query.limit.saturating_mul(2))
     }
 }
 

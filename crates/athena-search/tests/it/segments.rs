@@ -6,7 +6,7 @@ use athena_search::segment::{CHUNK_BYTES, Chunk, Segment};
 use athena_search::{Attributes, FormatError, Index, Query, Record, StoredVector, WHOLE, search};
 use proptest::prelude::*;
 
-use crate::builders::{item, memory, model, uid};
+use crate::builders::{index, item, memory, model, query, uid};
 
 /// What happens to a log.
 #[derive(Debug, Clone)]
@@ -392,5 +392,32 @@ fn a_models_vectors_can_be_dropped_and_the_others_stay() {
     assert_eq!(dropped.statistics().vectors, 4);
     for query in queries() {
         assert_eq!(search(&[&dropped], &query), search(&[&never], &query));
+    }
+}
+
+#[test]
+fn words_of_what_is_gone_do_not_count() {
+    let texts = |id: i64| match id % 5 {
+        0 => format!("pear {}", "plum rain ".repeat(100)),
+        _ => "pear".to_owned(),
+    };
+    for gone in [
+        vec![0],
+        vec![4, 5, 500, 997],
+        (0..1_000).step_by(3).collect(),
+    ] {
+        let all = (0..1_000).flat_map(|id| item(id, &texts(id)).records());
+        let mut sealed = Index::new();
+        sealed.attach(Segment::build(1, 1_400, all).unwrap());
+        let seq = sealed.applied();
+        for (n, id) in (1..).zip(&gone) {
+            sealed.apply(seq + n, Record::Remove { item: memory(*id) });
+        }
+        let left = (0..1_000).filter(|id| !gone.contains(id));
+        let left: Vec<_> = left.map(|id| item(id, &texts(id))).collect();
+        let never = index(&left);
+        for query in ["pear", "plum", "pear rain"].map(query) {
+            assert_eq!(search(&[&sealed], &query), search(&[&never], &query));
+        }
     }
 }

@@ -633,6 +633,9 @@ fn default_threshold() -> f64 {
 pub struct SimilarMemories {
     /// The hits, most similar first.
     pub hits: Vec<SemanticHit>,
+    /// What the search should have done but could not, such as asking a provider that is away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A memory with its similarity.
@@ -674,6 +677,7 @@ impl Operation for SemanticSearch {
         });
         Ok(SimilarMemories {
             hits: hits.collect(),
+            notes: found.notes,
         })
     }
 }
@@ -722,6 +726,9 @@ fn three_tenths() -> f64 {
 pub struct HybridMemories {
     /// The hits, best first.
     pub hits: Vec<HybridHit>,
+    /// What the search should have done but could not, such as asking a provider that is away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A memory with the parts of its score.
@@ -769,6 +776,7 @@ impl Operation for HybridSearch {
         });
         Ok(HybridMemories {
             hits: hits.collect(),
+            notes: found.notes,
         })
     }
 }
