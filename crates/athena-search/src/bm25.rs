@@ -71,7 +71,7 @@ pub(crate) struct WeightedTerm {
 #[derive(Debug, Clone)]
 pub(crate) struct KeywordQuery<'a> {
     pub(crate) terms: Vec<WeightedTerm>,
-    /// Where each term occurs, by index and part.
+    /// Where each term occurs: by term, index and part.
     found: Vec<Vec<InParts<'a>>>,
     whole_average: f64,
     passage_average: f64,

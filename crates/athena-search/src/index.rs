@@ -519,9 +519,7 @@ impl Index {
         }
         frequency
     }
-}
 
-impl Index {
     /// All occurrences but those in items that are gone, each of which is looked up.
     fn frequency_without_gone(&self, part: &Part, occurrences: &Occurrences<'_>) -> Frequency {
         let mut frequency = Frequency {
@@ -532,9 +530,10 @@ impl Index {
         for item in self.live.missing(part.base, part.items.len()) {
             let rows = part.passages.rows_of(number(item));
             let mut row = cursor.seek(number(rows.start));
-            frequency.items -= u64::from(rows.contains(&(row as usize)));
+            let has_word = u64::from(rows.contains(&(row as usize)));
+            frequency.items = frequency.items.saturating_sub(has_word);
             while rows.contains(&(row as usize)) {
-                frequency.passages -= 1;
+                frequency.passages = frequency.passages.saturating_sub(1);
                 cursor.advance();
                 row = cursor.row();
             }

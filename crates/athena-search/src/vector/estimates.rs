@@ -243,7 +243,7 @@ impl Estimates {
             } else {
                 0.0
             };
-            let units = round(error.min(2.0) * UNITS);
+            let units = round(error.clamp(0.0, 2.0) * UNITS);
             sums.2 += (units * units).cast_unsigned();
             peak = peak.max(ordered(value));
             bound = bound.max(ordered(value + errors[at]));
