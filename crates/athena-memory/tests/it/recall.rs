@@ -67,6 +67,24 @@ async fn first(app: &TestApp, query: &str) -> String {
 }
 
 /// Returns what the hits say that share a word with the question.
+/// Who said what gets something for being no question.
+async fn statements(app: &TestApp) -> Vec<String> {
+    let asked = json!({"query": "tickets", "explain": true});
+    let found = app.call("memory.recall", asked).await;
+    let hits = found["hits"].as_array().unwrap();
+    assert_eq!(hits.len(), 2, "{found}");
+    let tells = |hit: &&Value| {
+        let parts = hit["explain"]["parts"].as_array().unwrap();
+        parts.iter().any(|part| part["part"] == "statement")
+    };
+    let speakers = hits.iter().filter(tells);
+    let mut speakers: Vec<String> = speakers
+        .map(|hit| hit["speaker"].as_str().unwrap().to_owned())
+        .collect();
+    speakers.sort();
+    speakers
+}
+
 async fn contents(app: &TestApp, mut input: Value) -> Vec<String> {
     if input.get("mode").is_none() {
         input["mode"] = json!("keyword");
@@ -169,6 +187,19 @@ story! {
         let ask = |query: &str| json!({"query": query, "min_score": 0.3});
         assert!(contents(app, ask("What is the airspeed of an unladen swallow?")).await.is_empty());
         assert_eq!(contents(app, ask("failed payments retries")).await.len(), 1);
+    }
+
+    /// Among people a turn that tells something weighs more than one that only asks.
+    async fn who_asks_tells_little(app: TestApp) {
+        let mut asks = 0;
+        for (speaker, content) in [("Ada", "Did you buy the tickets? :)"), ("Tom", "The tickets? I have them.")] {
+            let turn = json!({"content": content, "session": "s1", "speaker": speaker, "type": "context"});
+            let told = app.call("memory.remember", turn).await;
+            asks = if speaker == "Ada" { told["id"].as_i64().unwrap() } else { asks };
+        }
+        assert_eq!(statements(&app).await, ["Tom"]);
+        app.call("memory.update", json!({"id": asks, "content": "I have no tickets."})).await;
+        assert_eq!(statements(&app).await, ["Ada", "Tom"]);
     }
 
     /// The printed parts of a score sum to the score.

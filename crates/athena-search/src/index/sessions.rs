@@ -1,9 +1,10 @@
 //! Conversations: which items are turns of one session, in which order, and who speaks.
 //!
-//! The labels `session:…`, `speaker:…` and `role:…` say it, and `said:question` of what only asks. A turn is an item of a session that has a
-//! speaker or a role: what was noted in a session, but said by nobody, stands for itself. The order
-//! is that of the positions where every turn of the session has one, and of time otherwise; ties
-//! break by uid. It is made at the first question after a change, not with every question.
+//! The labels `session:…`, `speaker:…` and `role:…` say it, and `said:question` of what only asks. A
+//! turn is an item of a session that has a speaker or a role: what was noted in a session, but said
+//! by nobody, stands for itself. The order is that of the positions where every turn of the session
+//! has one, and of time otherwise; ties break by uid. It is made at the first question after a
+//! change, not with every question.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;

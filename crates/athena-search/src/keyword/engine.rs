@@ -17,8 +17,19 @@ use crate::postings::{Cursor, END, List, Rows};
 /// reaches, so leaving out would only cost.
 const MOST_WORDS: usize = 32;
 
-/// As many occurrences are added in the time that one item is looked up in a list.
+/// As many occurrences are added in the time that one item is looked up in a list; fewer where
+/// items have several passages.
 const LOOK_UP: usize = 16;
+const LOOK_UP_SEVERAL: usize = 4;
+
+/// With fewer occurrences for each item that is asked for, most have to be scored anyway; more are
+/// needed where items have several passages, whose bounds are loose.
+const FOR_EACH: usize = 4;
+const FOR_EACH_SEVERAL: usize = 64;
+
+/// Fewer occurrences than this part of the rows are scored in the time that it takes to begin sums
+/// for all rows.
+const FEW: usize = 64;
 
 /// Lists that have less than this part of a segment's rows are added without asking whether that
 /// pays.
@@ -235,10 +246,13 @@ impl<'a> Search<'a> {
 
     /// Whether leaving out pays: not where most has to be scored, nor where there is little.
     fn pays(&self, k: usize) -> bool {
-        let for_each = if self.has_several() { 64 } else { 4 };
+        let for_each = match self.has_several() {
+            true => FOR_EACH_SEVERAL,
+            false => FOR_EACH,
+        };
         let rows = self.segment.rows.item.len();
         let occurrences: usize = self.lanes.iter().map(|lane| lane.list.len()).sum();
-        occurrences > k.saturating_mul(for_each).max(rows / 64)
+        occurrences > k.saturating_mul(for_each).max(rows / FEW)
     }
 
     fn run_all(self, scratch: &mut Scratch, each: &mut impl FnMut(Scored)) {
@@ -308,10 +322,9 @@ impl<'a> Search<'a> {
         let worth = |lane: &Lane<'_>| lane.at_most / lane.list.len() as f64;
         let mut order: Vec<usize> = (0..self.lanes.len()).collect();
         order.sort_by(|a, b| worth(&self.lanes[*b]).total_cmp(&worth(&self.lanes[*a])));
-        let look_up = if self.has_several() {
-            LOOK_UP / 4
-        } else {
-            LOOK_UP
+        let look_up = match self.has_several() {
+            true => LOOK_UP_SEVERAL,
+            false => LOOK_UP,
         };
         let rows = self.segment.rows.item.len();
         sums.begin(rows);
