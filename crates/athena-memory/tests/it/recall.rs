@@ -197,9 +197,9 @@ story! {
             let told = app.call("memory.remember", turn).await;
             asks = if speaker == "Ada" { told["id"].as_i64().unwrap() } else { asks };
         }
-        assert_eq!(statements(&app).await, ["Tom"]);
+        assert_eq!(statements(app).await, ["Tom"]);
         app.call("memory.update", json!({"id": asks, "content": "I have no tickets."})).await;
-        assert_eq!(statements(&app).await, ["Ada", "Tom"]);
+        assert_eq!(statements(app).await, ["Ada", "Tom"]);
     }
 
     /// The printed parts of a score sum to the score.
