@@ -22,6 +22,7 @@ pub struct Ctx {
     masked: Option<Arc<dyn Any + Send + Sync>>,
     /// Whether there is no input that could still hold personal data.
     is_masked: bool,
+    is_own_work: bool,
 }
 
 /// Who calls.
@@ -53,6 +54,7 @@ impl Ctx {
             idempotency: None,
             masked: None,
             is_masked: false,
+            is_own_work: false,
         }
     }
 
@@ -61,6 +63,7 @@ impl Ctx {
     pub fn for_own_work(env: Arc<Env>) -> Self {
         Self {
             is_masked: true,
+            is_own_work: true,
             ..Self::for_caller(env, "athena")
         }
     }
@@ -99,6 +102,12 @@ impl Ctx {
     #[must_use]
     pub fn is_masked(&self) -> bool {
         self.is_masked
+    }
+
+    /// Whether Athena works by itself here: nobody else changes anything.
+    #[must_use]
+    pub fn is_own_work(&self) -> bool {
+        self.is_own_work
     }
 
     /// Returns what the [`Masker`] kept of the values that it replaced in the input of the call.

@@ -55,3 +55,39 @@ id!(
     /// Names an embedding model (its name and width) within one store.
     ModelId
 );
+id!(
+    /// Names an event within one store.
+    EventId
+);
+id!(
+    /// Names a goal within one store.
+    GoalId
+);
+id!(
+    /// Names a task within one store.
+    TaskId
+);
+id!(
+    /// Names a trigger within one store.
+    TriggerId
+);
+id!(
+    /// Names a snapshot of a session within one store.
+    SnapshotId
+);
+id!(
+    /// Names a thread of a conversation within one store.
+    ThreadId
+);
+id!(
+    /// Names a message within one store.
+    MessageId
+);
+id!(
+    /// Names an agent within one store.
+    AgentId
+);
+id!(
+    /// Names a lease within one store.
+    LeaseId
+);

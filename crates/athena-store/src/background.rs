@@ -1,7 +1,7 @@
 //! What a process does by itself: chores, sealing, sweeping.
 
 use crate::store::Store;
-use crate::{idempotency, segments};
+use crate::{changes, idempotency, segments};
 use athena_core::{Env, Result};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +81,7 @@ async fn run(env: Arc<Env>, mut stopped: watch::Receiver<bool>) {
         if period % SWEEP_EVERY == 0 {
             let swept = idempotency::sweep(env.db(), jiff::Timestamp::now()).await;
             report("sweeping", swept.map(|_| ()));
+            report("sweeping", changes::sweep(env.db(), jiff::Timestamp::now()).await);
         }
     }
 }

@@ -92,6 +92,19 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("next_id", Plain),
             ("queued_to", Plain),
             ("cleared_to", Plain),
+            ("change_seq", Plain),
+        ],
+    },
+    TableClasses {
+        table: "changes",
+        columns: &[
+            ("project_id", Plain),
+            ("seq", Plain),
+            ("kind", Plain),
+            ("item_id", Plain),
+            ("operation", Plain),
+            ("principal", Plain),
+            ("at", Plain),
         ],
     },
     TableClasses {

@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod background;
+mod changes;
 mod classes;
 mod embed_queue;
 mod idempotency;
@@ -27,6 +28,7 @@ mod store;
 mod write;
 
 pub use background::{Background, flush};
+pub use changes::{Change, changes, last_change, oldest_change};
 pub use classes::{COLUMN_CLASSES, ColumnClass, TableClasses};
 pub use embed_queue::{
     Due, Waiting, claim, done, due, enqueue, hasten, pending, postpone, put_back, requeue, waiting,
@@ -77,5 +79,10 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             include_str!("../migrations/V005__search_segments.sql"),
         ),
         MigrationFile::new(6, "spaces", include_str!("../migrations/V006__spaces.sql")),
+        MigrationFile::new(
+            7,
+            "changes",
+            include_str!("../migrations/V007__changes.sql"),
+        ),
     ],
 };

@@ -4,7 +4,7 @@ use crate::index_cache::SharedIndex;
 use crate::segments::sql::Head;
 use crate::store::Store;
 use athena_core::{Ctx, Error, ModelId, ProjectId, Result};
-use athena_search::{Answer, Index, Mode, Query, QueryVector, VectorKind, statistics};
+use athena_search::{Answer, Index, Ingredient, Mode, Query, QueryVector, VectorKind, statistics};
 use std::sync::{LazyLock, PoisonError, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ pub async fn prepare(ctx: &Ctx, request: Request) -> Result<Prepared> {
     let mut query = request.query;
     query.clock = query.explain.then_some(monotonic);
     let mut vector_missing = None;
-    if query.mode != Mode::Keyword {
+    if query.mode != Mode::Keyword && query.recipe.has(Ingredient::Model) {
         let heads: Vec<&Head> = heads.values().collect();
         match model_vector(ctx, &heads, &query.text, request.own_vector).await {
             Ok(Asked::With(vector)) => query.vector = vector,
@@ -80,9 +80,9 @@ pub async fn prepare(ctx: &Ctx, request: Request) -> Result<Prepared> {
             Err(error) if query.mode == Mode::Semantic => return Err(error),
             Err(error) => vector_missing = Some(error.message().to_owned()),
         }
-        if query.asks_builtin() {
-            query.builtin = builtin_vector(ctx, &indexes, &query.text).await?;
-        }
+    }
+    if query.asks_builtin() {
+        query.builtin = builtin_vector(ctx, &indexes, &query.text).await?;
     }
     Ok(Prepared {
         indexes,

@@ -2,14 +2,14 @@
 
 use crate::models::Models;
 use crate::store::{Intent, Mirror, Store};
-use crate::{idempotency, models, privacy};
+use crate::{changes, idempotency, models, privacy};
 use athena_core::{Ctx, Error, ModelId, ProjectId, Result};
 use athena_db::{BoxFuture, Dialect, Executor, Tx, TxOptions, params};
 use athena_search::{ItemRef, Record, record};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -21,20 +21,31 @@ const PER_ITEM: Duration = Duration::from_millis(50);
 pub struct Write<'scope> {
     tx: &'scope Tx<'scope>,
     ctx: &'scope Ctx,
-    log: Mutex<BTreeMap<ProjectId, Vec<Record>>>,
+    told: Mutex<BTreeMap<ProjectId, Told>>,
     /// The id of the built-in model, once it was asked for.
     builtin: OnceLock<ModelId>,
     /// The models that were asked for; those that the change made known may not outlive it.
     models: Models,
 }
 
-/// Reserves numbers in the head of a project's log, and returns columns of it.
+/// What a change tells of one project.
+#[derive(Debug, Default)]
+struct Told {
+    /// To the search.
+    records: Vec<Record>,
+    /// To those who follow what changes.
+    changed: BTreeSet<ItemRef>,
+}
+
+/// Reserves numbers in the head of a project's logs, and returns columns of it.
 macro_rules! advance_returning {
     ($columns:literal) => {
         concat!(
-            "INSERT INTO search_heads (project_id, seq, sealed_seq, replaced, purged, format, builtin_id)
-             VALUES (:project_id, :count, 0, 0, 0, :format, :builtin)
-             ON CONFLICT (project_id) DO UPDATE SET seq = search_heads.seq + :count
+            "INSERT INTO search_heads
+                 (project_id, seq, sealed_seq, replaced, purged, format, builtin_id, change_seq)
+             VALUES (:project_id, :count, 0, 0, 0, :format, :builtin, :changes)
+             ON CONFLICT (project_id) DO UPDATE
+             SET seq = search_heads.seq + :count, change_seq = search_heads.change_seq + :changes
              RETURNING ",
             $columns
         )
@@ -69,14 +80,22 @@ impl Write<'_> {
         self.ctx.now()
     }
 
-    /// Adds a record to the search log of a project; it becomes visible with the commit.
+    /// Adds a record to the search log of a project; it becomes visible with the commit. Those who
+    /// follow what changes are told of its item, unless Athena works by itself.
     pub fn log(&self, project: ProjectId, record: Record) {
-        self.log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(project)
-            .or_default()
-            .push(record);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = told.entry(project).or_default();
+        if !self.ctx.is_own_work() {
+            told.changed.insert(record.item());
+        }
+        told.records.push(record);
+    }
+
+    /// Tells those who follow what changes in a project of an item that the search does not know,
+    /// or whose record says nothing new to it.
+    pub fn note(&self, project: ProjectId, item: ItemRef) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.entry(project).or_default().changed.insert(item);
     }
 
     /// Returns the id of an embedding model, which is made known if it is new.
@@ -110,10 +129,10 @@ impl Write<'_> {
     }
 
     fn written(&self) -> Vec<Written> {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let mut written = Vec::new();
-        for (project, records) in &*log {
-            for record in records {
+        for (project, told) in &*told {
+            for record in &told.records {
                 let item = Written {
                     project: *project,
                     item: record.item(),
@@ -126,18 +145,22 @@ impl Write<'_> {
         written
     }
 
-    /// Numbers the logged records and stores them, projects in id order.
+    /// Numbers the logged records and the changes and stores them, projects in id order.
     ///
     /// The head row stays locked until the commit, so the numbers become visible in their order.
-    async fn append_log(&self, mirror: Option<&dyn Mirror>) -> Result<Appended> {
-        let log = std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner));
+    async fn append_log(&self, operation: &str, mirror: Option<&dyn Mirror>) -> Result<Appended> {
+        let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
         let mut appended = Appended::default();
-        for (project, records) in log {
-            let (last, sealed, mirrored) =
-                self.advance_head(project, records.len(), mirror).await?;
+        for (project, told) in told {
+            let Advanced {
+                last,
+                sealed,
+                last_change,
+                mirrored,
+            } = self.advance_head(project, &told, mirror).await?;
             appended.mirrored |= mirrored;
-            let first = last - i64::try_from(records.len()).unwrap_or(0) + 1;
-            let rows = (first..).zip(&records).map(|(seq, record)| {
+            let records = (first(last, told.records.len())..).zip(&told.records);
+            let rows = records.map(|(seq, record)| {
                 params! {
                     project_id: project,
                     seq: seq,
@@ -153,28 +176,29 @@ impl Write<'_> {
                     rows.collect(),
                 )
                 .await?;
-            if last - sealed >= self.ctx.part::<Store>().seal_at {
+            let changed = (first(last_change, told.changed.len())..).zip(told.changed);
+            changes::append(self, project, changed, operation).await?;
+            if !told.records.is_empty() && last - sealed >= self.ctx.part::<Store>().seal_at {
                 appended.long.push(project);
             }
         }
         Ok(appended)
     }
 
-    /// Reserves `count` numbers and returns the last of them, with the last sealed one, and whether
-    /// the mirror is kept.
+    /// Reserves numbers for what a change tells.
     ///
     /// Making a mirror waits for changes that have written rows, and this comes after the rows: so
     /// either it finds them, or it is found here.
     async fn advance_head(
         &self,
         project: ProjectId,
-        count: usize,
+        told: &Told,
         mirror: Option<&dyn Mirror>,
-    ) -> Result<(i64, i64, bool)> {
-        let count = i64::try_from(count).map_err(Error::internal)?;
+    ) -> Result<Advanced> {
         let head = params! {
             project_id: project,
-            count: count,
+            count: i64::try_from(told.records.len()).map_err(Error::internal)?,
+            changes: i64::try_from(told.changed.len()).map_err(Error::internal)?,
             format: athena_search::FORMAT,
             builtin: self.builtin.get().copied(),
         };
@@ -183,16 +207,45 @@ impl Write<'_> {
         {
             let (table, column) = mirror.kept_in();
             let kept = advance_returning!(
-                "seq, sealed_seq, EXISTS (SELECT 1 FROM pg_attribute
+                "seq, sealed_seq, change_seq, EXISTS (SELECT 1 FROM pg_attribute
                  WHERE attrelid = to_regclass(:table) AND attname = :column)"
             );
             let head = head.with("table", table).with("column", column);
-            return Ok(self.tx.fetch_one(kept, head).await?);
+            let (last, sealed, last_change, mirrored) = self.tx.fetch_one(kept, head).await?;
+            return Ok(Advanced {
+                last,
+                sealed,
+                last_change,
+                mirrored,
+            });
         }
-        let advanced = advance_returning!("seq, sealed_seq");
-        let (last, sealed) = self.tx.fetch_one::<(i64, i64)>(advanced, head).await?;
-        Ok((last, sealed, false))
+        let advanced = advance_returning!("seq, sealed_seq, change_seq");
+        let (last, sealed, last_change) = self.tx.fetch_one(advanced, head).await?;
+        Ok(Advanced {
+            last,
+            sealed,
+            last_change,
+            mirrored: false,
+        })
     }
+}
+
+/// The head of a project's logs after numbers were reserved.
+#[derive(Debug)]
+struct Advanced {
+    /// The last number of the search log.
+    last: i64,
+    /// The last number of it that segments cover.
+    sealed: i64,
+    /// The last number of the changes.
+    last_change: i64,
+    /// Whether the mirror is kept.
+    mirrored: bool,
+}
+
+/// Returns the first of the numbers that were reserved.
+fn first(last: i64, count: usize) -> i64 {
+    last - i64::try_from(count).unwrap_or(0) + 1
 }
 
 /// What storing the log brought to light.
@@ -276,7 +329,7 @@ where
     let write = Write {
         tx,
         ctx,
-        log: Mutex::default(),
+        told: Mutex::default(),
         builtin: OnceLock::new(),
         models: Models::default(),
     };
@@ -294,7 +347,7 @@ where
         idempotency::answer(tx, ctx, idempotency, response).await?;
     }
     let mirror = store.mirror.as_deref();
-    let appended = write.append_log(mirror).await?;
+    let appended = write.append_log(intent.operation, mirror).await?;
     if let Some(mirror) = mirror.filter(|_| appended.mirrored) {
         mirror.keep(&write, &written).await?;
     }

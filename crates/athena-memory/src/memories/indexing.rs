@@ -16,7 +16,7 @@ pub const CALLER_MODEL: &str = "caller";
 
 /// The vector of one passage.
 #[derive(Debug, Clone)]
-pub(super) struct PassageVector {
+pub(crate) struct PassageVector {
     /// The passage's number from 0, or [`WHOLE`].
     pub(super) n: u32,
     /// Bytes of the indexed text.
@@ -83,7 +83,7 @@ pub(super) fn searched_text(memory: &Memory) -> String {
 
 /// The text of a memory as it is searched, and its passages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct IndexedText {
+pub(crate) struct IndexedText {
     text: String,
     pub(super) ranges: Vec<Range<usize>>,
 }
@@ -91,7 +91,11 @@ pub(super) struct IndexedText {
 impl IndexedText {
     /// Splits the text of a memory, with its speaker and caption.
     pub(super) fn of(memory: &Memory) -> Self {
-        let text = searched_text(memory);
+        Self::new(searched_text(memory))
+    }
+
+    /// Splits a text.
+    pub(crate) fn new(text: String) -> Self {
         let ranges = passages(&text);
         Self { text, ranges }
     }
@@ -110,13 +114,13 @@ impl IndexedText {
     }
 
     /// Embeds the passages with the built-in embedder.
-    pub(super) fn embed_builtin(&self, ctx: &Ctx) -> Vec<Vec<f32>> {
+    pub(crate) fn embed_builtin(&self, ctx: &Ctx) -> Vec<Vec<f32>> {
         let passages = self.passages().into_iter();
         passages.map(|it| ctx.builtin().embed(it)).collect()
     }
 
     /// Pairs passages with their vectors; a vector without direction is left out.
-    pub(super) fn vectors(
+    pub(crate) fn vectors(
         &self,
         model: ModelId,
         vectors: &[Vec<f32>],
@@ -133,20 +137,20 @@ impl IndexedText {
     }
 
     /// Returns the words of the passages.
-    pub(super) fn terms(&self) -> Vec<DocumentTerms> {
+    pub(crate) fn terms(&self) -> Vec<DocumentTerms> {
         let passages = self.passages().into_iter();
         passages.map(document_terms).collect()
     }
 
-    /// Returns the records that put the memory into the search log, given the passages'
+    /// Returns the records that put an item of this text into the search log, given the passages'
     /// [words](Self::terms).
-    pub(super) fn records(
+    pub(crate) fn records(
         &self,
-        memory: &Memory,
+        item: ItemRef,
+        attributes: &Attributes,
         terms: Vec<DocumentTerms>,
         vectors: &[PassageVector],
     ) -> Vec<Record> {
-        let item = item(memory.id);
         let of = u32::try_from(self.ranges.len()).unwrap_or(u32::MAX);
         let passages = (0..).zip(terms).map(|(n, analysed)| {
             let vector = vectors
@@ -157,7 +161,7 @@ impl IndexedText {
                 item,
                 n,
                 of,
-                attributes: (n == 0).then(|| attributes(memory)),
+                attributes: (n == 0).then(|| attributes.clone()),
                 terms: analysed.terms,
                 len: analysed.len,
                 vector,
@@ -276,7 +280,7 @@ fn thousandths(share: f64) -> u16 {
 }
 
 /// Returns a label that filters can ask for.
-pub(super) fn label(name: &str, value: &str) -> String {
+pub(crate) fn label(name: &str, value: &str) -> String {
     format!("{name}:{value}")
 }
 

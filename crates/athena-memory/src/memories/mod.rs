@@ -6,7 +6,7 @@
 //! document gave it, `memory_vectors`.
 
 mod embedding;
-mod indexing;
+pub(crate) mod indexing;
 mod native;
 mod ops;
 mod reembed;

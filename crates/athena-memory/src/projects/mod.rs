@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use ops::{Create, Delete, Deleted, Get, GetByPath, List, ProjectAccessed, UpdateAccess};
-pub(crate) use ops::{Known, all, embedding_dim, for_reading, for_writing, name, named};
+pub(crate) use ops::{Known, all, embedding_dim, for_reading, for_writing, name, named, own};
 
 /// The project that is searched along with any other, if it exists.
 pub const PERSONAL: &str = "personal";

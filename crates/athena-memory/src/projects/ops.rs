@@ -319,6 +319,15 @@ pub(crate) async fn all(db: &impl Executor) -> Result<Vec<(ProjectId, String)>> 
     sql::all(db).await
 }
 
+/// Returns the project of a call about one project: the one it names, which must exist, or the
+/// surroundings' own, if it has anything yet.
+pub(crate) async fn own(ctx: &Ctx, name: Option<&str>) -> Result<Option<Known>> {
+    match name {
+        Some(name) => known(ctx.db(), name).await.map(Some),
+        None => Ok(sql::known(ctx.db(), &[ctx.project()]).await?.pop()),
+    }
+}
+
 /// A project that a call reads or writes.
 #[derive(Debug, Clone)]
 pub(crate) struct Known {

@@ -73,12 +73,6 @@ pub(super) async fn changed(write: &Write<'_>, id: MemoryId) -> Result<Memory> {
 
 /// Returns the project of a call about one project; none if the surroundings' own has nothing yet.
 pub(super) async fn own_project(ctx: &Ctx, name: Option<&str>) -> Result<Vec<ProjectId>> {
-    match name {
-        Some(name) => Ok(vec![projects::named(ctx.db(), name).await?]),
-        None => match projects::named(ctx.db(), ctx.project()).await {
-            Ok(id) => Ok(vec![id]),
-            Err(error) if error.is_not_found() => Ok(Vec::new()),
-            Err(error) => Err(error),
-        },
-    }
+    let own = projects::own(ctx, name).await?;
+    Ok(own.into_iter().map(|project| project.id).collect())
 }
