@@ -7,7 +7,9 @@
 use crate::memories::indexing::{IndexedText, label};
 use athena_core::{Ctx, ProjectId, Result};
 use athena_search::analyze::{DocumentTerms, QuerySyntax};
-use athena_search::{Attributes, Filter, Fusion, Hit, Ingredient, ItemRef, Kind, Mode, Query, Recipe};
+use athena_search::{
+    Attributes, Filter, Fusion, Hit, Ingredient, ItemRef, Kind, Mode, Query, Recipe,
+};
 use athena_store::{Request, Write, search};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -79,8 +81,13 @@ impl ItemText {
         item: ItemRef,
         attributes: &Attributes,
     ) -> Result<()> {
-        let vectors = self.text.vectors(write.builtin_id().await?, &self.vectors)?;
-        for record in self.text.records(item, attributes, self.terms.clone(), &vectors) {
+        let vectors = self
+            .text
+            .vectors(write.builtin_id().await?, &self.vectors)?;
+        for record in self
+            .text
+            .records(item, attributes, self.terms.clone(), &vectors)
+        {
             write.log(project, record);
         }
         Ok(())

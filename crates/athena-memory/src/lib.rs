@@ -12,5 +12,6 @@ mod items;
 pub mod memories;
 pub mod privacy;
 pub mod projects;
+mod stored;
 
 pub use catalogue::{COLUMN_CLASSES, MIGRATIONS, catalogue, store, wire};

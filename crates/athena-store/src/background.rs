@@ -81,7 +81,10 @@ async fn run(env: Arc<Env>, mut stopped: watch::Receiver<bool>) {
         if period % SWEEP_EVERY == 0 {
             let swept = idempotency::sweep(env.db(), jiff::Timestamp::now()).await;
             report("sweeping", swept.map(|_| ()));
-            report("sweeping", changes::sweep(env.db(), jiff::Timestamp::now()).await);
+            report(
+                "sweeping",
+                changes::sweep(env.db(), jiff::Timestamp::now()).await,
+            );
         }
     }
 }

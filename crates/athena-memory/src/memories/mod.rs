@@ -17,6 +17,7 @@ mod sql;
 mod tests;
 mod vectors;
 
+use crate::stored::stored_as_text;
 use athena_core::{MemoryId, ProjectId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -129,26 +130,6 @@ impl ConsolidationState {
             (from, to) => from == to,
         }
     }
-}
-
-/// The text form of a closed list, as the database keeps it.
-macro_rules! stored_as_text {
-    ($type:ty, $what:literal) => {
-        impl From<$type> for athena_db::Value {
-            fn from(value: $type) -> Self {
-                Self::Text(value.as_str().to_owned())
-            }
-        }
-
-        impl athena_db::FromValue for $type {
-            const WANT: &'static str = $what;
-
-            fn from_value(value: &athena_db::Value) -> Option<Self> {
-                let text = String::from_value(value)?;
-                serde_json::from_value(serde_json::Value::String(text)).ok()
-            }
-        }
-    };
 }
 
 stored_as_text!(MemoryType, "a memory type");

@@ -34,7 +34,12 @@ async fn log(write: &Write<'_>, project: ProjectId) -> Result<()> {
         page.cursor = Some(Cursor(last.0));
         for memory in &memories {
             let text = IndexedText::of(memory);
-            for record in text.records(indexing::item(memory.id), &indexing::attributes(memory), text.terms(), &[]) {
+            for record in text.records(
+                indexing::item(memory.id),
+                &indexing::attributes(memory),
+                text.terms(),
+                &[],
+            ) {
                 write.log(project, record);
             }
         }

@@ -58,7 +58,12 @@ async fn derive(write: &Write<'_>, id: MemoryId) -> Result<()> {
     sql::put_vectors(write.tx(), indexing::of(id, &passages)).await?;
     vectors.extend(passages);
     want_model_vectors(write, &memory).await?;
-    for record in text.records(indexing::item(memory.id), &indexing::attributes(&memory), text.terms(), &vectors) {
+    for record in text.records(
+        indexing::item(memory.id),
+        &indexing::attributes(&memory),
+        text.terms(),
+        &vectors,
+    ) {
         write.log(memory.project_id, record);
     }
     Ok(())

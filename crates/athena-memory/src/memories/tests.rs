@@ -95,7 +95,16 @@ fn long_texts_are_searched_by_passage() {
     let text = IndexedText::of(&memory);
     assert_eq!(text.passages().len(), 5);
     assert!(text.passages()[0].starts_with("Ada: word"));
-    assert_eq!(text.records(indexing::item(memory.id), &indexing::attributes(&memory), text.terms(), &[]).len(), 5);
+    assert_eq!(
+        text.records(
+            indexing::item(memory.id),
+            &indexing::attributes(&memory),
+            text.terms(),
+            &[]
+        )
+        .len(),
+        5
+    );
 }
 
 fn example() -> super::Memory {

@@ -450,7 +450,12 @@ impl Draft {
             vectors.push(self.callers_vector(write, width, embedding).await?);
         }
         let terms = self.terms.clone();
-        for record in self.text.records(indexing::item(memory.id), &indexing::attributes(&memory), terms, &vectors) {
+        for record in self.text.records(
+            indexing::item(memory.id),
+            &indexing::attributes(&memory),
+            terms,
+            &vectors,
+        ) {
             write.log(project, record);
         }
         new.add(write, memory.id, vectors).await?;
