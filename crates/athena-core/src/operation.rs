@@ -80,6 +80,9 @@ pub struct Spec {
     pub tool: Option<&'static str>,
     /// Whether agents may call it over MCP at all.
     pub for_agents: bool,
+    /// Whether a client may follow its answer without end: its input has `after` and `wait_seconds`,
+    /// its output `items` with a `seq` and a `kind` each.
+    pub followed: bool,
     /// How the command line offers it.
     pub cli: Cli,
     /// The ways in which it can fail beyond those that every operation has.
@@ -265,6 +268,7 @@ impl Spec {
             scope,
             tool: None,
             for_agents: true,
+            followed: false,
             cli: Cli {
                 command: &[],
                 positional: &[],
@@ -308,6 +312,13 @@ impl Spec {
     #[must_use]
     pub const fn not_for_agents(mut self) -> Self {
         self.for_agents = false;
+        self
+    }
+
+    /// Lets clients of REST follow its answer as server-sent events.
+    #[must_use]
+    pub const fn followed(mut self) -> Self {
+        self.followed = true;
         self
     }
 

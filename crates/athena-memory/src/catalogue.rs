@@ -1,6 +1,6 @@
 //! Everything this crate offers, in one list.
 
-use crate::{memories, privacy, projects};
+use crate::{changes, memories, privacy, projects};
 use athena_core::{EnvBuilder, Registry};
 use athena_db::{MigrationFile, MigrationSet};
 use athena_search::Recipe;
@@ -20,6 +20,11 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             2,
             "memories",
             include_str!("../migrations/V002__memories.sql"),
+        ),
+        MigrationFile::new(
+            7,
+            "typed_memories",
+            include_str!("../migrations/V007__typed_memories.sql"),
         ),
     ],
 };
@@ -55,6 +60,7 @@ pub fn catalogue(registry: Registry) -> Registry {
         .with::<projects::List>()
         .with::<projects::UpdateAccess>()
         .with::<projects::Delete>()
+        .with::<changes::List>()
         .with::<privacy::Scan>()
         .with::<privacy::Reveal>()
         .with::<privacy::Status>()
@@ -118,6 +124,9 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("lineage", Plain),
             ("version", Plain),
             ("superseded_by", Plain),
+            ("superseded_at", Plain),
+            ("priority", Plain),
+            ("scope", HomeRelative),
             ("update_reason", Tokenised),
             ("content", Tokenised),
             ("content_type", Tokenised),

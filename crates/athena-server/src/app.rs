@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tracing::Instrument;
 
 /// Tells whether the process can serve.
@@ -23,6 +23,8 @@ pub(crate) struct App {
     pub(crate) readiness: Readiness,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) openapi: Bytes,
+    /// Whether the server is ending, so that streams without an end do.
+    pub(crate) closing: watch::Sender<bool>,
     /// Requests that may still begin.
     pub(crate) slots: Semaphore,
 }

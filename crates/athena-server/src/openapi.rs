@@ -288,10 +288,17 @@ fn success(registry: &Registry, entry: &Entry) -> Value {
     if location_of(registry, entry).is_some() {
         headers["Location"] = text_header("Where it can be read.");
     }
+    let mut content = json!({"application/json": {"schema": entry.output}});
+    if entry.spec.followed {
+        content[rest::EVENT_STREAM] = json!({"schema": {
+            "type": "string",
+            "description": "Each item as an event, without end: its `seq` is the id.",
+        }});
+    }
     json!({
         "description": entry.output.get("description").cloned().unwrap_or_else(|| json!("Done.")),
         "headers": headers,
-        "content": {"application/json": {"schema": entry.output}},
+        "content": content,
     })
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// The HTTP server: REST under `/api/v1`, MCP at `/mcp`, `/openapi.json`, `/healthz`, `/readyz`
@@ -94,6 +94,7 @@ impl ServerBuilder {
         check_bind(listener.local_addr().map_err(Error::internal)?)?;
         let app = Arc::new(App {
             openapi: Bytes::from(openapi::document(&self.registry).to_string()),
+            closing: watch::Sender::new(false),
             slots: Semaphore::new(self.limits.requests),
             metrics: Arc::new(Metrics::default()),
             registry: self.registry,
@@ -199,6 +200,7 @@ async fn accept(
         }
     }
     drop(listener);
+    app.closing.send_replace(true);
     if tokio::time::timeout(limits.grace, connections.shutdown())
         .await
         .is_err()

@@ -97,21 +97,6 @@ pub async fn last_change(db: &impl Executor, project: ProjectId) -> Result<i64> 
     Ok(last.map_or(0, |Scalar(last)| last))
 }
 
-/// Returns the number of the oldest change of a project that is kept, if one is.
-///
-/// # Errors
-///
-/// What the database fails with.
-pub async fn oldest_change(db: &impl Executor, project: ProjectId) -> Result<Option<i64>> {
-    let Scalar(oldest) = db
-        .fetch_one(
-            "SELECT MIN(seq) FROM changes WHERE project_id = :project",
-            params! { project: project },
-        )
-        .await?;
-    Ok(oldest)
-}
-
 /// Removes changes that are older than thirty days, some at a time.
 pub(crate) async fn sweep(db: &impl Executor, now: Timestamp) -> Result<()> {
     let before = now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);

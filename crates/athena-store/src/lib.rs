@@ -28,7 +28,7 @@ mod store;
 mod write;
 
 pub use background::{Background, flush};
-pub use changes::{Change, changes, last_change, oldest_change};
+pub use changes::{Change, changes, last_change};
 pub use classes::{COLUMN_CLASSES, ColumnClass, TableClasses};
 pub use embed_queue::{
     Due, Waiting, claim, done, due, enqueue, hasten, pending, postpone, put_back, requeue, waiting,

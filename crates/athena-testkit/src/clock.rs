@@ -15,6 +15,11 @@ impl FixedClock {
         Self(Mutex::new(time.parse().unwrap()))
     }
 
+    /// Goes to a time, in RFC 3339, which may lie before.
+    pub fn set(&self, time: &str) {
+        *self.0.lock().unwrap() = time.parse().unwrap();
+    }
+
     /// Goes on by some seconds.
     pub fn advance(&self, seconds: i64) {
         let mut now = self.0.lock().unwrap();

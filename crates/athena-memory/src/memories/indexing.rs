@@ -10,7 +10,7 @@ use half::f16;
 use std::ops::Range;
 
 /// The state that search knows a forgotten memory by.
-pub(super) const FORGOTTEN: &str = "forgotten";
+pub(in crate::memories) const FORGOTTEN: &str = "forgotten";
 /// The model of vectors that callers bring themselves.
 pub const CALLER_MODEL: &str = "caller";
 

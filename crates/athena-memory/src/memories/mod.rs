@@ -32,6 +32,9 @@ pub use reembed::{ReembedProgress, Reembedding, reembed};
 pub use relog::LogMemories;
 pub use retokenise::DeriveMemories;
 
+/// How much a rule or a preference matters, unless something else was said.
+pub const DEFAULT_PRIORITY: i64 = 5;
+
 /// The largest text a memory may hold, in bytes.
 pub const MAX_CONTENT_BYTES: usize = 1024 * 1024;
 
@@ -151,6 +154,9 @@ pub struct Memory {
     /// The version that replaced this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<MemoryId>,
+    /// When that was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub superseded_at: Option<Timestamp>,
     /// Why this version was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_reason: Option<String>,
@@ -163,6 +169,12 @@ pub struct Memory {
     pub memory_type: MemoryType,
     /// The field it belongs to, such as `memory`, `planning` or `code-analysis`.
     pub domain: String,
+    /// How much a rule or a preference matters, 1 to 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    /// The paths that it is about, as a pattern; everywhere without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// Its tags, in the order in which they were given.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,

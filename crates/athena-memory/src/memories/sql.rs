@@ -20,11 +20,14 @@ impl FromRow for Memory {
             lineage: row.get("lineage")?,
             version: row.get("version")?,
             superseded_by: row.get("superseded_by")?,
+            superseded_at: row.get("superseded_at")?,
             update_reason: row.get("update_reason")?,
             content: row.get("content")?,
             content_type: row.get("content_type")?,
             memory_type: row.get("memory_type")?,
             domain: row.get("domain")?,
+            priority: row.get("priority")?,
+            scope: row.get("scope")?,
             tags: serde_json::from_value(tags).unwrap_or_default(),
             metadata: metadata.and_then(|value| match value {
                 serde_json::Value::Object(map) => Some(map),
@@ -73,7 +76,7 @@ macro_rules! columns {
                     m.confidence, m.usefulness_score, m.access_count, m.consolidation_state,
                     m.consolidated_at, m.occurred_at, m.valid_from, m.valid_until, m.expires_at,
                     m.principal, m.created_at, m.updated_at, m.last_accessed, m.last_retrieved_at,
-                    m.forgotten_at, m.forget_reason"
+                    m.forgotten_at, m.forget_reason, m.priority, m.scope, m.superseded_at"
     };
 }
 
@@ -120,14 +123,16 @@ pub(super) async fn insert(db: &impl Executor, row: &NewRow<'_>) -> Result<Optio
                  position, event_type, code_language, code_hash, source, agent, trust, external_id,
                  confidence, usefulness_score, access_count, consolidation_state, consolidated_at,
                  occurred_at, valid_from, valid_until, expires_at, principal, created_at, updated_at,
-                 last_accessed, last_retrieved_at, forgotten_at, forget_reason, live_key)
+                 last_accessed, last_retrieved_at, forgotten_at, forget_reason, live_key, priority, scope,
+                 superseded_at)
              VALUES (
                  :project_id, :uid, :lineage, :version, :superseded_by, :update_reason, :content, :content_type,
                  :content_hash, :memory_type, :domain, :tags, :metadata, :session_id, :speaker, :role, :caption,
                  :position, :event_type, :code_language, :code_hash, :source, :agent, :trust, :external_id,
                  :confidence, :usefulness_score, :access_count, :consolidation_state, :consolidated_at,
                  :occurred_at, :valid_from, :valid_until, :expires_at, :principal, :created_at, :updated_at,
-                 :last_accessed, :last_retrieved_at, :forgotten_at, :forget_reason, :live_key)
+                 :last_accessed, :last_retrieved_at, :forgotten_at, :forget_reason, :live_key, :priority, :scope,
+                 :superseded_at)
              ON CONFLICT (project_id, content_hash, live_key) DO NOTHING
              RETURNING id",
             params! {
@@ -173,6 +178,9 @@ pub(super) async fn insert(db: &impl Executor, row: &NewRow<'_>) -> Result<Optio
                 forgotten_at: m.forgotten_at,
                 forget_reason: m.forget_reason.as_deref(),
                 live_key: row.is_current().then_some(1_i64),
+                priority: m.priority,
+                scope: m.scope.as_deref(),
+                superseded_at: m.superseded_at,
             },
         )
         .await?;
@@ -315,6 +323,64 @@ pub(super) async fn current(
         .await?)
 }
 
+/// Returns those of the memories that were current and not expired at a moment, in any order.
+///
+/// Where nothing says when a version was replaced, it was when its successor was stored.
+pub(super) async fn believed(
+    db: &impl Executor,
+    ids: &[MemoryId],
+    at: Timestamp,
+) -> Result<Vec<Memory>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(db
+        .fetch_all(
+            select!(
+                "LEFT JOIN memory_vectors s ON s.id = m.superseded_by
+                 WHERE m.id IN :ids
+                   AND m.created_at <= :at
+                   AND (m.forgotten_at IS NULL OR m.forgotten_at > :at)
+                   AND (m.superseded_by IS NULL OR COALESCE(m.superseded_at, s.created_at) > :at)
+                   AND (m.expires_at IS NULL OR m.expires_at > :at)"
+            ),
+            params! {
+                ids: ids.iter().map(|id| id.0).collect::<Vec<_>>(),
+                at: at,
+            },
+        )
+        .await?)
+}
+
+/// Returns the rules and preferences of projects that are current and not expired, those that
+/// matter most first.
+pub(super) async fn standing(
+    db: &impl Executor,
+    projects: &[ProjectId],
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Memory>> {
+    Ok(db
+        .fetch_all(
+            select!(
+                "WHERE m.project_id IN :projects
+                   AND m.memory_type IN ('rule', 'preference')
+                   AND m.live_key = 1
+                   AND (m.expires_at IS NULL OR m.expires_at > :now)
+                   AND (m.valid_from IS NULL OR m.valid_from <= :now)
+                   AND (m.valid_until IS NULL OR m.valid_until > :now)
+                 ORDER BY COALESCE(m.priority, 5) DESC, m.memory_type DESC, m.id DESC
+                 LIMIT :limit"
+            ),
+            params! {
+                projects: projects.iter().map(|project| project.0).collect::<Vec<_>>(),
+                now: now,
+                limit: i64::from(limit),
+            },
+        )
+        .await?)
+}
+
 /// Returns all versions of a memory, oldest first.
 pub(super) async fn versions(
     db: &impl Executor,
@@ -451,7 +517,8 @@ pub(super) async fn supersede(
 ) -> Result<()> {
     db.execute(
         "UPDATE memory_vectors
-         SET superseded_by = :by, consolidation_state = 'superseded', live_key = NULL, updated_at = :now
+         SET superseded_by = :by, consolidation_state = 'superseded', live_key = NULL,
+             superseded_at = :now, updated_at = :now
          WHERE id = :id",
         params! { by: by, now: now, id: id },
     )

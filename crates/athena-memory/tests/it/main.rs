@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod changes;
 mod embedding;
 mod exchange;
 mod idempotency;
@@ -17,3 +18,4 @@ mod schema;
 mod search_log;
 mod searching;
 mod seed_004;
+mod typed;

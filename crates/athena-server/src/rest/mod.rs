@@ -5,6 +5,7 @@
 
 mod arguments;
 mod conditions;
+mod follow;
 
 use crate::app::App;
 use crate::door::Served;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 pub(crate) use self::arguments::{check_media_type, path_fields, redacted_path};
 pub(crate) use self::conditions::{EXPECTED_VERSION, has_version};
+pub(crate) use self::follow::MEDIA_TYPE as EVENT_STREAM;
 
 /// The path below which all operations are.
 pub(crate) const PREFIX: &str = "/api/v1";
@@ -142,6 +144,9 @@ async fn serve(route: &Route, request: Request) -> Result<Response, Problem> {
         )?;
     }
     conditions::add_expected_version(&mut input, entry, app.registry.components(), &parts.headers)?;
+    if follow::is_asked(entry, &parts.headers) {
+        return follow::follow(app, entry, input, &parts.headers).await;
+    }
     let output = app
         .perform(
             entry.spec.name,

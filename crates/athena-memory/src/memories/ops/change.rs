@@ -3,7 +3,7 @@
 use super::remember::{Draft, NewVectors, identity, whole_microseconds};
 use super::{changed, existing, home_of_memory, locked};
 use crate::memories::{ConsolidationState, Memory, MemoryType, indexing, quality, sql};
-use athena_core::{Code, Ctx, Error, MemoryId, Operation, Result, Spec};
+use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
 use athena_db::BoxFuture;
 use athena_store::{Intent, Write, write};
 use jiff::Timestamp;
@@ -39,6 +39,14 @@ pub struct Update {
     /// How sure it is now.
     #[schemars(range(min = 0, max = 1))]
     pub confidence: Option<f64>,
+    /// How much a rule or a preference matters now, 1 to 10.
+    #[schemars(range(min = 1, max = 10))]
+    #[schemars(extend("x-advanced" = true))]
+    pub priority: Option<i64>,
+    /// The paths that a rule or a preference is about now, such as `src/**/*.rs`.
+    #[schemars(length(min = 1, max = 500))]
+    #[schemars(extend("x-text" = "path", "x-advanced" = true))]
+    pub scope: Option<String>,
     /// Until when it holds.
     #[schemars(extend("x-advanced" = true))]
     pub valid_until: Option<Timestamp>,
@@ -153,6 +161,8 @@ fn next_version(ctx: &Ctx, old: &Memory, update: &Update) -> Memory {
         memory_type: update.memory_type.unwrap_or(old.memory_type),
         tags: update.tags.unwrap_or_else(|| old.tags.clone()),
         metadata: update.metadata.or_else(|| old.metadata.clone()),
+        priority: update.priority.or(old.priority),
+        scope: update.scope.or_else(|| old.scope.clone()),
         confidence,
         quality: quality(old.usefulness, confidence, old.access_count),
         valid_until: update
@@ -204,7 +214,18 @@ async fn replace(
             .with_field("content")
         })?;
     vectors.store(write).await?;
-    sql::supersede(write.tx(), old.id, next, write.now()).await?;
+    supersede(write, old, next).await?;
+    Ok(Updated {
+        id: next,
+        uid: draft.memory.uid,
+        replaced: id,
+        version: draft.memory.version,
+    })
+}
+
+/// Marks a version as replaced, and tells search of it.
+async fn supersede(write: &Write<'_>, old: Memory, by: MemoryId) -> Result<()> {
+    sql::supersede(write.tx(), old.id, by, write.now()).await?;
     let superseded = Memory {
         state: ConsolidationState::Superseded,
         ..old
@@ -213,12 +234,31 @@ async fn replace(
         superseded.project_id,
         indexing::attributes_record(&superseded),
     );
-    Ok(Updated {
-        id: next,
-        uid: draft.memory.uid,
-        replaced: id,
-        version: draft.memory.version,
-    })
+    Ok(())
+}
+
+/// Marks a memory as replaced by another one of the same project, which says what is so now.
+pub(super) async fn take_place(
+    write: &Write<'_>,
+    id: MemoryId,
+    by: MemoryId,
+    project: ProjectId,
+) -> Result<()> {
+    let refused = |error: Error| error.with_field("replaces");
+    let old = locked(write, id).await.map_err(refused)?;
+    if old.superseded_by == Some(by) {
+        return Ok(());
+    }
+    if old.project_id != project {
+        let message = format!("memory `{id}` is of another project; forget it there instead");
+        return Err(refused(Error::new(Code::InvalidInput, message)));
+    }
+    if id == by {
+        let message = format!("memory `{id}` says the same; nothing is to be replaced");
+        return Err(refused(Error::new(Code::Conflict, message)));
+    }
+    check_current(&old, None).map_err(refused)?;
+    supersede(write, old, by).await
 }
 
 /// Forgets a memory: it is no longer recalled. It can be restored until it is purged.

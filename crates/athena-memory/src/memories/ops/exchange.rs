@@ -39,6 +39,9 @@ pub struct MemoryRecord {
     /// The `uid` of the version that replaced it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<Uuid>,
+    /// When that was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub superseded_at: Option<Timestamp>,
     /// Why this version was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_reason: Option<String>,
@@ -53,6 +56,15 @@ pub struct MemoryRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
     pub domain: Option<String>,
+    /// How much a rule or a preference matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10))]
+    pub priority: Option<i64>,
+    /// The paths that it is about, as a pattern.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 500))]
+    #[schemars(extend("x-text" = "path"))]
+    pub scope: Option<String>,
     /// Its tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 100)))]
@@ -250,6 +262,9 @@ async fn record(ctx: &Ctx, memory: Memory) -> Result<MemoryRecord> {
         lineage: Some(memory.lineage),
         version: Some(memory.version),
         superseded_by,
+        superseded_at: memory.superseded_at,
+        priority: memory.priority,
+        scope: memory.scope,
         embedding: own_embedding(db, memory.id).await?,
         relations,
         update_reason: memory.update_reason,
@@ -395,6 +410,9 @@ fn memory(ctx: &Ctx, record: MemoryRecord, superseded: bool) -> Memory {
         lineage: record.lineage.unwrap_or(uid),
         version: record.version.unwrap_or(1),
         superseded_by: None,
+        superseded_at: record.superseded_at.map(whole_microseconds),
+        priority: record.priority,
+        scope: record.scope,
         update_reason: record.update_reason,
         content: record.content,
         content_type: record.content_type.unwrap_or_else(|| "text".into()),

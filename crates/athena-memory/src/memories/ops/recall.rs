@@ -1,7 +1,7 @@
 //! Finding memories by what they say.
 
 use super::Retrievals;
-use crate::memories::indexing::{CALLER_MODEL, check_embedding, label, searched_text};
+use crate::memories::indexing::{CALLER_MODEL, FORGOTTEN, check_embedding, label, searched_text};
 use crate::memories::native::{self, Native};
 use crate::memories::{ConsolidationState, Memory, MemoryType, sql};
 use crate::projects::{self, Known};
@@ -67,6 +67,9 @@ pub struct Recall {
     pub after: Option<Timestamp>,
     /// Only what happened before this time.
     pub before: Option<Timestamp>,
+    /// Answer as it would have been answered then: with what was believed at that time, whatever was
+    /// changed, replaced or forgotten since.
+    pub as_of: Option<Timestamp>,
     /// Only hits whose `match` is at least this; 0.12 gives nothing rather than a guess.
     #[schemars(range(min = 0, max = 1))]
     pub min_score: Option<f64>,
@@ -222,6 +225,15 @@ pub struct RecalledMemory {
     pub confidence: f64,
     /// 1 for the first version.
     pub version: i64,
+    /// The memory that says now what is so, where this one was replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<MemoryId>,
+    /// How much a rule or a preference matters, 1 to 10.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    /// The paths that it is about, as a pattern; everywhere without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
     /// Its id where it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
@@ -241,6 +253,11 @@ impl Operation for Recall {
     type Output = Recalled;
 
     async fn call(self, ctx: &Ctx) -> Result<Recalled> {
+        if self.as_of.is_some() && !self.state.is_empty() {
+            let problem =
+                "says what was believed at a time whatever its state; leave one of the two out";
+            return Err(Error::invalid("as_of", problem));
+        }
         let explain = self.explain;
         let found = find(ctx, &self).await?;
         ctx.part::<Retrievals>()
@@ -294,6 +311,9 @@ fn recalled(hit: Hit, memory: Memory, pending: &[MemoryId]) -> RecalledMemory {
         created_at: memory.created_at,
         confidence: memory.confidence,
         version: memory.version,
+        superseded_by: memory.superseded_by,
+        priority: memory.priority,
+        scope: memory.scope,
         external_id: memory.external_id,
         explain,
     }
@@ -392,17 +412,26 @@ async fn find_by(ctx: &Ctx, recall: &Recall, syntax: &QuerySyntax) -> Result<Fou
             .map(|values| (CALLER_MODEL.to_owned(), values)),
     };
     let keeps = |hit: &Hit, memory: &Memory| has_phrases(&phrases[hit.index], memory);
-    let not_native = match native::recall(ctx, wanted, request, keeps).await? {
-        Native::Found(found) => return Ok(Found::by_database(*found)),
-        Native::Elsewhere(note) => note,
-    };
+    let mut not_native = None;
+    if recall.as_of.is_none() {
+        match native::recall(ctx, wanted, request, keeps).await? {
+            Native::Found(found) => return Ok(Found::by_database(*found)),
+            Native::Elsewhere(note) => not_native = note,
+        }
+    }
     let mut ask = wanted;
     let mut reading_rows = Duration::ZERO;
     loop {
         let searched = search(ctx, request(ask)).await?;
         let candidates = searched.answer.hits.len();
         let start = Instant::now();
-        let hits = with_rows(ctx, &searched.answer, &states, &phrases, wanted).await?;
+        let read = Read {
+            states: &states,
+            as_of: recall.as_of,
+            phrases: &phrases,
+            wanted,
+        };
+        let hits = read.rows(ctx, &searched.answer).await?;
         reading_rows += start.elapsed();
         if hits.len() == wanted || candidates < ask {
             let notes = searched.vector_missing.into_iter().chain(not_native);
@@ -440,33 +469,44 @@ fn comparable(recall: &Recall, projects: Vec<Known>) -> Result<Vec<Known>> {
     Ok(fitting)
 }
 
-async fn with_rows(
-    ctx: &Ctx,
-    answer: &Answer,
-    states: &[String],
-    phrases: &[Vec<Phrase>],
+/// Which rows of the hits are answered.
+struct Read<'a> {
+    /// The states that count.
+    states: &'a [String],
+    /// The moment whose rows count, if it is not now.
+    as_of: Option<Timestamp>,
+    /// The phrases that a memory must have, by project.
+    phrases: &'a [Vec<Phrase>],
+    /// How many are wanted.
     wanted: usize,
-) -> Result<Vec<(Hit, Memory)>> {
-    let states: Vec<&str> = states.iter().map(String::as_str).collect();
-    let mut found = Vec::with_capacity(wanted.min(answer.hits.len()));
-    for hits in answer.hits.chunks(ROWS_AT_ONCE) {
-        let ids: Vec<MemoryId> = hits.iter().map(|hit| MemoryId(hit.item.id)).collect();
-        let rows = sql::current(ctx.db(), &ids, &states, ctx.now()).await?;
-        let mut rows: HashMap<i64, Memory> = rows
-            .into_iter()
-            .map(|memory| (memory.id.0, memory))
-            .collect();
-        let hits = hits
-            .iter()
-            .filter_map(|hit| Some((hit, rows.remove(&hit.item.id)?)))
-            .filter(|(hit, memory)| has_phrases(&phrases[hit.index], memory))
-            .map(|(hit, memory)| (hit.clone(), memory));
-        found.extend(hits.take(wanted - found.len()));
-        if found.len() == wanted {
-            break;
+}
+
+impl Read<'_> {
+    async fn rows(&self, ctx: &Ctx, answer: &Answer) -> Result<Vec<(Hit, Memory)>> {
+        let states: Vec<&str> = self.states.iter().map(String::as_str).collect();
+        let mut found = Vec::with_capacity(self.wanted.min(answer.hits.len()));
+        for hits in answer.hits.chunks(ROWS_AT_ONCE) {
+            let ids: Vec<MemoryId> = hits.iter().map(|hit| MemoryId(hit.item.id)).collect();
+            let rows = match self.as_of {
+                Some(at) => sql::believed(ctx.db(), &ids, at).await?,
+                None => sql::current(ctx.db(), &ids, &states, ctx.now()).await?,
+            };
+            let mut rows: HashMap<i64, Memory> = rows
+                .into_iter()
+                .map(|memory| (memory.id.0, memory))
+                .collect();
+            let hits = hits
+                .iter()
+                .filter_map(|hit| Some((hit, rows.remove(&hit.item.id)?)))
+                .filter(|(hit, memory)| has_phrases(&self.phrases[hit.index], memory))
+                .map(|(hit, memory)| (hit.clone(), memory));
+            found.extend(hits.take(self.wanted - found.len()));
+            if found.len() == self.wanted {
+                break;
+            }
         }
+        Ok(found)
     }
-    Ok(found)
 }
 
 /// Whether a memory has the words of every phrase next to each other.
@@ -490,6 +530,13 @@ fn weights(recall: &Recall) -> Option<Weights> {
 }
 
 fn states(recall: &Recall) -> Vec<String> {
+    if recall.as_of.is_some() {
+        // What was believed then may be anything by now; the rows tell.
+        let mut states = live_states();
+        states.push(ConsolidationState::Superseded.as_str().to_owned());
+        states.push(FORGOTTEN.to_owned());
+        return states;
+    }
     if recall.state.is_empty() {
         return live_states();
     }

@@ -1,5 +1,6 @@
 //! Telling: one thing or several, each stored once.
 
+use super::change::take_place;
 use crate::memories::embedding::{embed_now, want_model_vectors};
 use crate::memories::indexing::{self, CALLER_MODEL, IndexedText, PassageVector};
 use crate::memories::sql::{self, NewRow};
@@ -92,6 +93,22 @@ pub struct Remember {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub confidence: Option<f64>,
+    /// How much a rule or a preference matters, 1 to 10; 5 unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10))]
+    #[schemars(extend("x-advanced" = true))]
+    pub priority: Option<i64>,
+    /// The paths that a rule or a preference is about, such as `src/**/*.rs`; everywhere unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 500))]
+    #[schemars(extend("x-text" = "path", "x-advanced" = true))]
+    pub scope: Option<String>,
+    /// The ids of memories that are no longer so because of this one: they leave recall and name it
+    /// as their successor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(range(min = 1)))]
+    #[schemars(extend("x-advanced" = true))]
+    pub replaces: Vec<i64>,
     /// How far its source is trusted; 1 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
@@ -350,6 +367,8 @@ pub(super) struct Draft {
     /// The built-in vectors of the passages.
     builtin: Vec<Vec<f32>>,
     embedding: Option<Vec<f32>>,
+    /// The memories that it takes the place of.
+    replaces: Vec<MemoryId>,
 }
 
 impl Draft {
@@ -364,8 +383,12 @@ impl Draft {
         );
         let project = remember.project.clone();
         let embedding = remember.embedding.clone();
+        let replaces = remember.replaces.iter().copied().map(MemoryId).collect();
         let memory = new_memory(ctx, remember);
-        Self::of(ctx, memory, content_hash, project, embedding)
+        Ok(Self {
+            replaces,
+            ..Self::of(ctx, memory, content_hash, project, embedding)?
+        })
     }
 
     /// Prepares a version that is made already.
@@ -387,6 +410,7 @@ impl Draft {
             text,
             builtin,
             embedding,
+            replaces: Vec::new(),
         })
     }
 
@@ -407,6 +431,9 @@ impl Draft {
                 (id, uid, true)
             }
         };
+        for old in &self.replaces {
+            take_place(write, *old, id, project.id).await?;
+        }
         Ok(Remembered {
             id,
             uid,
@@ -499,11 +526,14 @@ fn new_memory(ctx: &Ctx, remember: Remember) -> Memory {
         lineage: uid,
         version: 1,
         superseded_by: None,
+        superseded_at: None,
         update_reason: None,
         content: remember.content,
         content_type: remember.content_type.unwrap_or_else(|| "text".into()),
         memory_type: remember.memory_type,
         domain: remember.domain.unwrap_or_else(|| "memory".into()),
+        priority: remember.priority,
+        scope: remember.scope,
         tags: remember.tags,
         metadata: remember.metadata,
         session: remember.session,

@@ -1,0 +1,8 @@
+-- How much a rule or a preference matters, 1 to 10; none where nobody said.
+ALTER TABLE memory_vectors ADD COLUMN priority INTEGER;
+
+-- The paths that it is about, as a pattern; none where it holds everywhere.
+ALTER TABLE memory_vectors ADD COLUMN scope VARCHAR(500);
+
+-- When another one took its place; for rows of earlier versions, when that one was stored.
+ALTER TABLE memory_vectors ADD COLUMN superseded_at TIMESTAMP;
