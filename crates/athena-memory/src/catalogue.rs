@@ -1,6 +1,6 @@
 //! Everything this crate offers, in one list.
 
-use crate::{changes, memories, privacy, projects};
+use crate::{changes, context, memories, privacy, projects};
 use athena_core::{EnvBuilder, Registry};
 use athena_db::{MigrationFile, MigrationSet};
 use athena_search::Recipe;
@@ -61,6 +61,7 @@ pub fn catalogue(registry: Registry) -> Registry {
         .with::<projects::UpdateAccess>()
         .with::<projects::Delete>()
         .with::<changes::List>()
+        .with::<context::Context>()
         .with::<privacy::Scan>()
         .with::<privacy::Reveal>()
         .with::<privacy::Status>()

@@ -9,8 +9,11 @@
 
 mod catalogue;
 pub mod changes;
+pub mod context;
+mod glob;
 mod items;
 pub mod memories;
+pub mod paths;
 pub mod privacy;
 pub mod projects;
 mod stored;

@@ -31,6 +31,7 @@ pub use ops::*;
 pub use reembed::{ReembedProgress, Reembedding, reembed};
 pub use relog::LogMemories;
 pub use retokenise::DeriveMemories;
+pub(crate) use sql::standing;
 
 /// How much a rule or a preference matters, unless something else was said.
 pub const DEFAULT_PRIORITY: i64 = 5;

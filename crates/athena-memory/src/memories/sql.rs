@@ -354,7 +354,7 @@ pub(super) async fn believed(
 
 /// Returns the rules and preferences of projects that are current and not expired, those that
 /// matter most first.
-pub(super) async fn standing(
+pub(crate) async fn standing(
     db: &impl Executor,
     projects: &[ProjectId],
     now: Timestamp,

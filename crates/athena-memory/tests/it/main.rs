@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod changes;
+mod context;
 mod embedding;
 mod exchange;
 mod idempotency;

@@ -119,12 +119,12 @@ pub struct Recall {
     /// Whether turns of a conversation speak for each other.
     #[serde(skip)]
     #[schemars(skip)]
-    context: Context,
+    pub(crate) context: Context,
 }
 
 /// Whether turns of a conversation speak for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Context {
+pub(crate) enum Context {
     /// If what is searched is a conversation.
     #[default]
     Counts,
@@ -253,6 +253,13 @@ impl Operation for Recall {
     type Output = Recalled;
 
     async fn call(self, ctx: &Ctx) -> Result<Recalled> {
+        self.answer(ctx).await
+    }
+}
+
+impl Recall {
+    /// Recalls: what the operation does, for others of this crate.
+    pub(crate) async fn answer(self, ctx: &Ctx) -> Result<Recalled> {
         if self.as_of.is_some() && !self.state.is_empty() {
             let problem =
                 "says what was believed at a time whatever its state; leave one of the two out";

@@ -1,0 +1,87 @@
+//! The brief: the few things that belong into a prompt now, within a budget of tokens.
+//!
+//! Rules and preferences are always in it, since no search finds them by the wording of a question;
+//! then what is due, what is aimed at, what is known about the prompt, and what happened last. Each
+//! thing says why it is there, and what was left out is named.
+
+mod brief;
+mod gather;
+mod ops;
+#[cfg(test)]
+mod tests;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use ops::Context;
+
+/// The part of a brief that a thing belongs to, in their order.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Section {
+    /// What must be kept to.
+    Rules,
+    /// What the user likes.
+    Preferences,
+    /// Where the last session ended.
+    Resume,
+    /// What is due.
+    Due,
+    /// What is aimed at.
+    Goals,
+    /// What is known about it.
+    Known,
+    /// What happened last.
+    Recent,
+}
+
+impl Section {
+    /// Returns the line above the section.
+    const fn heading(self) -> &'static str {
+        match self {
+            Self::Rules => "Rules to keep to:",
+            Self::Preferences => "Preferences:",
+            Self::Resume => "Last session:",
+            Self::Due => "Due:",
+            Self::Goals => "Goals:",
+            Self::Known => "Known about this:",
+            Self::Recent => "Happened last:",
+        }
+    }
+}
+
+/// A brief for a prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Brief {
+    /// The brief as it goes into a prompt; empty if there is nothing to say, or nothing new.
+    pub text: String,
+    /// What is in it, in the order of the text.
+    pub items: Vec<BriefItem>,
+    /// What would have been in it, with the reason why it is not.
+    pub left_out: Vec<BriefItem>,
+    /// How many tokens the text takes, at four bytes a token.
+    pub tokens: u32,
+    /// How many it may take.
+    pub budget_tokens: u32,
+    /// A number that changes when the text does.
+    pub version: i64,
+    /// Whether the text is the one of `known_version`, and therefore not repeated.
+    pub unchanged: bool,
+}
+
+/// One thing in a brief.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BriefItem {
+    /// The part that it belongs to.
+    pub section: Section,
+    /// What it is, such as `memory` or `task`.
+    pub kind: String,
+    /// Its id.
+    pub id: i64,
+    /// Why it is in the brief, or why not.
+    pub reason: String,
+    /// How many tokens it takes.
+    pub tokens: u32,
+}
