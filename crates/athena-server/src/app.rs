@@ -80,6 +80,43 @@ pub(crate) fn redact<'a>(env: &Env, text: &'a str) -> Cow<'a, str> {
     }
 }
 
+/// Performs what a face is asked for, wherever that is done.
+pub trait Performer: Send + Sync + 'static {
+    /// Performs an operation. A caller that goes away does not stop it half-way.
+    fn perform(
+        &self,
+        operation: &'static str,
+        input: Value,
+        idempotency_key: Option<String>,
+    ) -> BoxFuture<'static, Result<Value>>;
+
+    /// Replaces what is personal in a text for people.
+    fn redact(&self, text: &str) -> String;
+}
+
+/// Performs operations in this process.
+pub(crate) struct Here {
+    pub(crate) registry: Arc<Registry>,
+    /// What every call is made with.
+    pub(crate) ctx: Ctx,
+}
+
+impl Performer for Here {
+    fn perform(
+        &self,
+        operation: &'static str,
+        input: Value,
+        idempotency_key: Option<String>,
+    ) -> BoxFuture<'static, Result<Value>> {
+        let (registry, ctx) = (Arc::clone(&self.registry), self.ctx.clone());
+        Box::pin(perform(registry, operation, ctx, input, idempotency_key))
+    }
+
+    fn redact(&self, text: &str) -> String {
+        redact(self.ctx.env(), text).into_owned()
+    }
+}
+
 /// Performs an operation in a task of its own.
 ///
 /// A caller that goes away does not stop it half-way, and a panic in it is an internal error.

@@ -28,5 +28,6 @@ mod problem;
 mod rest;
 mod server;
 
+pub use app::Performer;
 pub use limits::Limits;
 pub use server::{Server, ServerBuilder, check_bind};

@@ -12,6 +12,7 @@ mod config;
 mod dates;
 mod logging;
 mod outcome;
+mod owner;
 mod project;
 mod staging;
 mod terminal;

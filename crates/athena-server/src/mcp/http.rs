@@ -4,7 +4,7 @@
 //! requests, and what it does not refuse in the way the protocol asks: malformed JSON, batches and
 //! nesting without end are JSON-RPC errors with status 400.
 
-use crate::app::App;
+use crate::app::{App, Here};
 use crate::body;
 use crate::mcp::Handler;
 use crate::problem::Problem;
@@ -30,9 +30,13 @@ pub(crate) struct Endpoint {
 /// Makes the endpoint.
 pub(crate) fn endpoint(app: &Arc<App>) -> Endpoint {
     let time_limit = app.limits.operation_timeout;
+    let performer = Arc::new(Here {
+        registry: Arc::clone(&app.registry),
+        ctx: app.ctx("mcp"),
+    });
     let handler = Handler::new(
         Arc::clone(&app.registry),
-        app.ctx("mcp"),
+        performer,
         time_limit,
         Some(Arc::clone(&app.metrics)),
     );

@@ -12,7 +12,7 @@ pub(crate) mod http;
 mod outline;
 mod tools;
 
-use crate::app::{perform, redact};
+use crate::app::{Here, Performer};
 use crate::metrics::Metrics;
 use crate::problem::{self, Kind, Problem};
 use athena_core::schema::shown_name;
@@ -47,18 +47,21 @@ was solved. `search_tools` finds operations that are not listed; `call_tool` run
 
 /// Serves one client over standard input and output, until the input ends.
 ///
-/// Standard output belongs to the protocol meanwhile: nothing else may print there. `ctx` is what
-/// every call is made with.
+/// Standard output belongs to the protocol meanwhile: nothing else may print there.
 ///
 /// # Errors
 ///
 /// [`Code::InvalidInput`] if the client does not speak MCP.
-pub async fn serve_stdio(registry: Arc<Registry>, ctx: Ctx) -> athena_core::Result<()> {
+pub async fn serve_stdio(
+    registry: Arc<Registry>,
+    performer: Arc<dyn Performer>,
+) -> athena_core::Result<()> {
     let (reader, writer) = rmcp::transport::io::stdio_pipes();
-    serve(registry, ctx, reader, writer).await
+    serve_by(registry, performer, reader, writer).await
 }
 
-/// Serves one client over a pair of streams, one message per line, until the input ends.
+/// Serves one client over a pair of streams, one message per line, until the input ends. `ctx` is what
+/// every call is made with.
 ///
 /// # Errors
 ///
@@ -73,8 +76,25 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
+    let performer = Arc::new(Here {
+        registry: Arc::clone(&registry),
+        ctx,
+    });
+    serve_by(registry, performer, reader, writer).await
+}
+
+async fn serve_by<R, W>(
+    registry: Arc<Registry>,
+    performer: Arc<dyn Performer>,
+    reader: R,
+    writer: W,
+) -> athena_core::Result<()>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
     use rmcp::service::ServerInitializeError as Failure;
-    let handler = Handler::new(registry, ctx, Duration::MAX, None);
+    let handler = Handler::new(registry, performer, Duration::MAX, None);
     match handler.serve((reader, writer)).await {
         Ok(service) => {
             service.waiting().await.map_err(Error::internal)?;
@@ -100,7 +120,7 @@ pub(crate) struct Handler(Arc<Inner>);
 
 struct Inner {
     registry: Arc<Registry>,
-    ctx: Ctx,
+    performer: Arc<dyn Performer>,
     time_limit: Duration,
     metrics: Option<Arc<Metrics>>,
     tools: Vec<Tool>,
@@ -109,14 +129,14 @@ struct Inner {
 impl Handler {
     pub(crate) fn new(
         registry: Arc<Registry>,
-        ctx: Ctx,
+        performer: Arc<dyn Performer>,
         time_limit: Duration,
         metrics: Option<Arc<Metrics>>,
     ) -> Self {
         let tools = tools::all(&registry);
         Self(Arc::new(Inner {
             registry,
-            ctx,
+            performer,
             time_limit,
             metrics,
             tools,
@@ -145,13 +165,13 @@ impl Inner {
             tool => self.perform(tool, arguments).await,
         };
         Ok(answer.map_or_else(
-            |error| failed(&error.redacted(|text| redact(self.ctx.env(), text))),
+            |error| failed(&error.redacted(|text| self.redact(text).into())),
             succeeded,
         ))
     }
 
     fn redact(&self, text: &str) -> String {
-        redact(self.ctx.env(), text).into_owned()
+        self.performer.redact(text)
     }
 
     /// Performs the operation of that name or with that tool.
@@ -165,13 +185,7 @@ impl Inner {
         };
         let operation = entry.spec.name;
         let started = Instant::now();
-        let work = perform(
-            Arc::clone(&self.registry),
-            operation,
-            self.ctx.clone(),
-            arguments,
-            None,
-        );
+        let work = self.performer.perform(operation, arguments, None);
         let answer = tokio::time::timeout(self.time_limit, work)
             .await
             .unwrap_or_else(|_| {

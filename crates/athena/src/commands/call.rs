@@ -6,10 +6,13 @@ use crate::cli::generate::{INPUT_JSON, YES};
 use crate::cli::{global, render};
 use crate::config::nearest;
 use crate::outcome::Outcome;
+use crate::owner::{Reply, ask};
+use crate::project;
 use athena_core::{Code, Effect, Entry, Error, schema};
 use clap::{Arg, ArgMatches, Command};
 use serde_json::{Map, Value, json};
 use std::io::{self, BufRead, IsTerminal, Write};
+use uuid::Uuid;
 
 const NAME: &str = "operation";
 const INPUT: &str = "input";
@@ -66,9 +69,27 @@ pub(crate) fn run_entry(session: &Session, entry: &Entry, matches: &ArgMatches) 
 fn perform(session: &Session, entry: &Entry, mut input: Value) -> Outcome {
     // A mistake in the input must not make a store, so it is looked for first.
     schema::accept(&entry.input, session.registry.components(), &mut input)?;
+    let changes = entry.spec.effect != Effect::Read;
+    // Made again here, a change that the owner may have made answers what it did there.
+    let key = changes.then(|| Uuid::now_v7().to_string());
+    let directory = std::env::current_dir().unwrap_or_default();
+    let project = project::choose(&session.settings, &directory).name;
+    let asked = ask(
+        &session.settings,
+        &project,
+        "cli",
+        entry.spec.name,
+        &input,
+        key.as_deref(),
+    );
+    let key = match asked {
+        Reply::Done(answer) => return session.show(&answer?, render::answer),
+        Reply::Nobody => None,
+        Reply::Lost => key,
+    };
     session.with_store(|store| async move {
         let ctx = store.ctx("cli");
-        let answer = session.registry.invoke(entry, &ctx, input, None).await?;
+        let answer = session.registry.invoke(entry, &ctx, input, key).await?;
         // Shown before the store is closed, which may have to wait for the disk.
         session.show(&answer, render::answer)
     })

@@ -4,10 +4,9 @@
 
 use super::Session;
 use super::serve::shutdown;
-use crate::compose::Store;
 use crate::outcome::Outcome;
+use crate::owner::{Calls, Shared};
 use athena_core::Error;
-use athena_store::Background;
 use clap::Command;
 use std::sync::Arc;
 
@@ -37,13 +36,14 @@ pub(crate) fn run(session: Session) -> Outcome {
 
 async fn serve(session: Session) -> Outcome {
     let shutdown = shutdown()?;
-    let store = Store::open(&session.settings).await?;
-    let background = Background::start(store.env());
+    let registry = Arc::new(session.registry);
+    let shared = Shared::new(session.settings, Arc::clone(&registry), "mcp")?;
+    shared.begin().await?;
+    let calls = Arc::new(Calls(Arc::clone(&shared)));
     let served = tokio::select! {
-        served = athena_server::mcp::serve_stdio(Arc::new(session.registry), store.ctx("mcp")) => served,
+        served = athena_server::mcp::serve_stdio(registry, calls) => served,
         () = shutdown => Ok(()),
     };
-    background.stop().await;
-    store.close().await?;
+    shared.end().await?;
     Ok(served?)
 }

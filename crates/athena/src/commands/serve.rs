@@ -1,9 +1,10 @@
 //! `serve`: REST and MCP over HTTP until it is asked to stop.
 
 use super::{Session, json_text, print};
-use crate::compose::Store;
+use crate::compose::{self, Store};
 use crate::config::Settings;
 use crate::outcome::Outcome;
+use crate::owner::{Claim, Owner};
 use athena_core::{Code, Error, Result};
 use athena_server::Server;
 use athena_store::Background;
@@ -43,14 +44,27 @@ async fn serve(session: Session) -> Outcome {
     let shutdown = shutdown()?;
     let listener = bind(&session).await?;
     let address = listener.local_addr().map_err(Error::internal)?;
+    compose::prepare_home_for(&session.settings, &session.settings.database)?;
+    let claim = Claim::take(&session.settings);
     let store = Store::open(&session.settings).await?;
     let background = Background::start(store.env());
     announce(&session, address)?;
-    let server = Server::builder(Arc::new(session.registry), Arc::clone(store.env()))
+    let registry = Arc::new(session.registry);
+    let owner = match claim {
+        Some(claim) => {
+            let (registry, env) = (Arc::clone(&registry), Arc::clone(store.env()));
+            Some(Owner::start(claim, &session.settings, registry, env)?)
+        }
+        None => None,
+    };
+    let server = Server::builder(registry, Arc::clone(store.env()))
         .project(server_project(&session.settings))
         .serve(listener, shutdown)
         .await;
     tracing::info!("stopping");
+    if let Some(owner) = owner {
+        owner.stop().await;
+    }
     background.stop().await;
     store.close().await?;
     Ok(server?)

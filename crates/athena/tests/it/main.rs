@@ -8,6 +8,7 @@ mod canary;
 mod db;
 mod exits;
 mod moving;
+mod owner;
 mod privacy;
 mod recall;
 mod searching;

@@ -1,0 +1,251 @@
+//! One process holds the index, the others hand their calls to it.
+
+use crate::athena::{Athena, mode};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+/// An `mcp` process with a client at its pipes.
+struct Mcp {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    log: PathBuf,
+    calls: u64,
+}
+
+impl Mcp {
+    fn start(athena: &Athena, name: &str) -> Self {
+        let log = PathBuf::from(athena.file(name, ""));
+        let mut process = athena
+            .command(&["mcp"])
+            .env("ATHENA_LOG", "athena=debug")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let mut mcp = Self {
+            input: process.stdin.take().unwrap(),
+            output: BufReader::new(process.stdout.take().unwrap()),
+            process,
+            log,
+            calls: 0,
+        };
+        mcp.ask(
+            "initialize",
+            &json!({
+                "protocolVersion": "2025-06-18", "capabilities": {},
+                "clientInfo": {"name": "test", "version": "1"},
+            }),
+        );
+        let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        writeln!(mcp.input, "{initialized}").unwrap();
+        mcp
+    }
+
+    fn ask(&mut self, method: &str, params: &Value) -> Value {
+        self.calls += 1;
+        let message =
+            json!({"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params});
+        writeln!(self.input, "{message}").unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("{error}: {line:?}: {}", self.said()))
+    }
+
+    fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        let answer = self.ask("tools/call", &json!({"name": tool, "arguments": arguments}));
+        assert_eq!(
+            answer["result"]["isError"],
+            json!(false),
+            "{answer}: {}",
+            self.said()
+        );
+        answer["result"]["structuredContent"].clone()
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    fn owns(&self) -> bool {
+        self.said().contains("this process owns the store")
+    }
+
+    fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Closes its input, whereupon it ends.
+    fn end(self) {
+        let Self {
+            mut process, input, ..
+        } = self;
+        drop(input);
+        assert!(process.wait().unwrap().success());
+    }
+}
+
+/// Runs a command and tells whether the owner did it.
+fn handed_over(athena: &Athena, arguments: &[&str]) -> bool {
+    let output = athena
+        .command(arguments)
+        .env("ATHENA_LOG", "athena=debug")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    said.contains("the owner does it")
+}
+
+#[test]
+fn commands_hand_their_calls_to_a_process_that_stays() {
+    let athena = Athena::new();
+    assert!(!handed_over(
+        &athena,
+        &["remember", "There is no owner yet"]
+    ));
+    let mut mcp = Mcp::start(&athena, "mcp.log");
+    assert!(mcp.owns());
+    assert_eq!(mode(&athena.home().join("owner.sock")), 0o600);
+    assert!(handed_over(
+        &athena,
+        &["remember", "The staging server is called bertha"]
+    ));
+    assert!(handed_over(&athena, &["recall", "staging server"]));
+    let hits = mcp.call("recall", json!({"query": "staging server"}));
+    assert_eq!(
+        hits["hits"][0]["content"],
+        "The staging server is called bertha"
+    );
+    // An error is the same whoever found it.
+    let alone = athena.run(&["get", "4711"]);
+    mcp.end();
+    assert!(!athena.home().join("owner.sock").exists());
+    let own = athena.run(&["get", "4711"]);
+    assert_eq!((alone.status, &alone.err), (own.status, &own.err));
+    assert!(!handed_over(&athena, &["recall", "staging server"]));
+}
+
+#[test]
+fn nobody_is_served_who_would_do_something_else() {
+    let athena = Athena::new();
+    let mcp = Mcp::start(&athena, "mcp.log");
+    let mut command = athena.command(&["remember", "Mail ada@lovelace.org"]);
+    command
+        .env("ATHENA_PII_VAULT", "off")
+        .env("ATHENA_LOG", "athena=debug");
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!said.contains("the owner does it"), "{said}");
+    assert!(handed_over(&athena, &["list"]));
+    mcp.end();
+}
+
+#[test]
+fn further_processes_follow_and_the_next_call_takes_over() {
+    let athena = Athena::new();
+    let first = Mcp::start(&athena, "first.log");
+    let mut second = Mcp::start(&athena, "second.log");
+    let mut third = Mcp::start(&athena, "third.log");
+    assert!(first.owns() && !second.owns() && !third.owns());
+    second.call("remember", json!({"content": "Told by the second"}));
+    assert!(!second.owns());
+    first.kill();
+    // The socket of the dead one is still there.
+    assert!(athena.home().join("owner.sock").exists());
+    let hits = third.call("recall", json!({"query": "told second"}));
+    assert_eq!(hits["hits"][0]["content"], "Told by the second");
+    assert!(third.owns(), "{}", third.said());
+    second.call("remember", json!({"content": "Told to the third"}));
+    assert!(!second.owns());
+    assert!(handed_over(&athena, &["recall", "third"]));
+    second.end();
+    third.end();
+}
+
+#[test]
+fn of_many_that_begin_at_once_one_is_the_owner() {
+    let athena = Athena::new();
+    let athena = &athena;
+    let mut all: Vec<Mcp> = std::thread::scope(|scope| {
+        let starts: Vec<_> = (0..6)
+            .map(|number| scope.spawn(move || Mcp::start(athena, &format!("{number}.log"))))
+            .collect();
+        starts
+            .into_iter()
+            .map(|start| start.join().unwrap())
+            .collect()
+    });
+    for (number, mcp) in all.iter_mut().enumerate() {
+        mcp.call(
+            "remember",
+            json!({"content": format!("Told by number {number}")}),
+        );
+    }
+    let owners = all.iter().filter(|mcp| mcp.owns()).count();
+    assert_eq!(owners, 1);
+    assert_eq!(athena.contents().len(), 6);
+    all.into_iter().for_each(Mcp::end);
+}
+
+#[test]
+fn killing_the_owner_loses_nothing_and_doubles_nothing() {
+    let athena = Athena::new();
+    let athena = &athena;
+    let owner = Mcp::start(athena, "first.log");
+    let (told, owner) = std::thread::scope(|scope| {
+        let mut owner = owner;
+        let writers: Vec<_> = (0..3)
+            .map(|writer| {
+                scope.spawn(move || {
+                    (0..12)
+                        .map(|number| {
+                            let text = format!("Writer {writer} told number {number}");
+                            let answer = athena.json(&["remember", &text, "--session", "s"]);
+                            assert_eq!(answer["duplicate"], false, "{text}");
+                            text
+                        })
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        for round in 0..3 {
+            owner.call("recall", json!({"query": "writer told number"}));
+            owner.kill();
+            owner = Mcp::start(athena, &format!("{round}.log"));
+        }
+        let told = writers
+            .into_iter()
+            .flat_map(|writer| writer.join().unwrap());
+        let mut told: Vec<String> = told.collect();
+        told.sort();
+        (told, owner)
+    });
+    assert_eq!(athena.contents(), told);
+    owner.end();
+}
+
+#[test]
+fn a_home_with_a_long_path_has_no_owner() {
+    let athena = Athena::new();
+    let home = athena.path(&"long".repeat(30));
+    let run = |arguments: &[&str]| {
+        let mut command = athena.command(arguments);
+        command.env("ATHENA_HOME", &home);
+        command
+    };
+    let mut mcp = run(&["mcp"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let stored = run(&["remember", "It works as well"]).output().unwrap();
+    assert!(stored.status.success(), "{stored:?}");
+    drop(mcp.stdin.take());
+    mcp.wait().unwrap();
+}
