@@ -10,6 +10,7 @@ use crate::params::Params;
 use crate::plan::{Outcome, PlanCache, Work};
 use crate::row::Scalar;
 use crate::transaction::{Tx, TxOptions};
+use std::time::{Duration, Instant};
 
 /// The right to change the ledger. Ended by [`Turn::end`].
 #[derive(Debug)]
@@ -28,6 +29,11 @@ enum Holder {
 
 /// Names the lock of a MySQL database; such names belong to the whole server and are short.
 const LOCK: &str = "CONCAT('athena_migrations ', MD5(DATABASE()))";
+
+/// How long to wait for the lock of a MySQL server.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3_600);
+/// How long until it is asked for again.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 impl Turn {
     /// Waits for the turn, and begins a transaction that is committed when it ends.
@@ -150,11 +156,16 @@ async fn lift_time_limit(conn: &Conn) -> Result<()> {
     batch(conn, "SET SESSION max_statement_time = 0").await
 }
 
+/// Waits for the lock by asking again and again: a statement that waits would be reported as slow.
 async fn lock(conn: &Conn) -> Result<()> {
-    let sql = format!("SELECT GET_LOCK({LOCK}, 3600)");
-    let Scalar(got): Scalar<Option<i64>> = conn.fetch_one(sql, Params::new()).await?;
-    if got == Some(1) {
-        return Ok(());
+    let sql = format!("SELECT GET_LOCK({LOCK}, 0)");
+    let begun = Instant::now();
+    while begun.elapsed() < LOCK_PATIENCE {
+        let Scalar(got): Scalar<Option<i64>> = conn.fetch_one(sql.clone(), Params::new()).await?;
+        if got == Some(1) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
     }
     Err(Error::new(
         ErrorKind::Busy,
