@@ -44,7 +44,11 @@ pub(crate) fn answer(value: &Value, style: Style) -> String {
     let mut text = String::new();
     match value {
         Value::Object(object) => {
-            if let Some(hits) = object.get("hits").and_then(Value::as_array) {
+            if let Some(brief) = object.get("text").and_then(Value::as_str)
+                && object.contains_key("left_out")
+            {
+                show_brief(&mut text, brief, object, style);
+            } else if let Some(hits) = object.get("hits").and_then(Value::as_array) {
                 show_hits(&mut text, hits, object, style);
             } else if let Some(items) = object.get("items").and_then(Value::as_array) {
                 show_page(&mut text, items, object, style);
@@ -60,6 +64,23 @@ pub(crate) fn answer(value: &Value, style: Style) -> String {
         "nothing here\n".into()
     } else {
         text
+    }
+}
+
+/// A text that was made to be read, and how many things found no room in it.
+fn show_brief(text: &mut String, brief: &str, answer: &Map<String, Value>, style: Style) {
+    let unchanged = answer.get("unchanged") == Some(&Value::Bool(true));
+    match brief.trim_end() {
+        "" if unchanged => text.push_str("nothing new\n"),
+        "" => {}
+        brief => brief.lines().for_each(|line| {
+            let _ = writeln!(text, "{}", printable(line));
+        }),
+    }
+    let left_out = answer.get("left_out").and_then(Value::as_array);
+    if let Some(count) = left_out.map(Vec::len).filter(|count| *count > 0) {
+        let more = format!("{count} more found no room; raise --budget-tokens");
+        let _ = writeln!(text, "{}", style.dim(&more));
     }
 }
 
