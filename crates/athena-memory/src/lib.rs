@@ -7,7 +7,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod batch;
 mod catalogue;
+pub mod events;
 mod items;
 pub mod memories;
 pub mod privacy;
