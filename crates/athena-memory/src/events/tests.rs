@@ -2,7 +2,7 @@
 
 use super::activation::activation;
 use super::links::{in_time, links};
-use super::ops::{EventMoment, Relation};
+use super::ops::{EventMoment, Relation, compared};
 use super::surprise::{Window, Words};
 use super::when::length_text;
 use super::*;
@@ -273,7 +273,7 @@ fn order_is_not_guessed() {
         }
     };
     let check = |first: &str, second: &str, relation: Relation, least: i64, most: i64| {
-        let compared = ops::compared(moment(first), moment(second));
+        let compared = compared(moment(first), moment(second));
         assert_eq!(compared.relation, relation, "{first} {second}");
         assert_eq!(
             (compared.gap_ms, compared.gap_at_most_ms),

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod embedding;
+mod events;
 mod exchange;
 mod idempotency;
 mod lifecycle;
