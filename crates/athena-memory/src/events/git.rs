@@ -13,7 +13,7 @@ pub const GIT_LOG_ARGUMENTS: [&str; 6] = [
     "--numstat",
     "--no-renames",
     "--no-color",
-    "--format=commit %H%x00%an <%ae>%x00%aI%x00%B%x00",
+    "--format=commit %H%x00%ae%x00%aI%x00%B%x00",
 ];
 
 /// Files of a commit that are listed; all of them are counted.
@@ -133,7 +133,7 @@ fn record(id: &str, author: &str, at: When, message: &str, files: Files) -> Reco
         idempotency_key: Some(id.to_owned()),
         source: Some("git".to_owned()),
         git_commit: Some(id.to_owned()),
-        git_author: Some(author.chars().take(AUTHOR_CHARS).collect()),
+        git_author: author_of(author),
         language: language.filter(|_| another.is_none()).map(str::to_owned),
         files_changed: Some(files.count),
         lines_added: Some(files.added),
@@ -141,6 +141,12 @@ fn record(id: &str, author: &str, at: When, message: &str, files: Files) -> Reco
         context_files: files.paths,
         ..Record::default()
     }
+}
+
+/// Returns the address of an author, if there is one.
+fn author_of(author: &str) -> Option<String> {
+    let author = author.trim();
+    (!author.is_empty()).then(|| author.chars().take(AUTHOR_CHARS).collect())
 }
 
 /// Returns the message, cut to what an event may hold.

@@ -235,7 +235,7 @@ pub struct Event {
     /// The programming language.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
-    /// What was changed, as a diff.
+    /// What was changed, as a diff; a marker in its place, unless the privacy policy keeps diffs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
     /// The commit.

@@ -316,10 +316,10 @@ fn order_is_not_guessed() {
 }
 
 /// What `git` said of two commits, the first of which changed code and a picture.
-const LOG: &str = "commit dbb0a89dee6d7cec6a003dd18e19c59c5203bcc8\0Ada <ada@example.org>\0\
+const LOG: &str = "commit dbb0a89dee6d7cec6a003dd18e19c59c5203bcc8\0ada@example.org\0\
     2026-03-05T10:00:00+01:00\0Keep closed lists by one macro\n\0\0\n\
     10\t3\tsrc/items.rs\x001\t0\tsrc/a b.rs\0-\t-\tpicture.png\0\
-    commit acd1b06ad3f7411fe381de59d29ad490c4b58b0c\0Bob <bob@example.org>\0\
+    commit acd1b06ad3f7411fe381de59d29ad490c4b58b0c\0bob@example.org\0\
     2026-03-04T10:00:00Z\0\0\0";
 
 #[test]
@@ -333,7 +333,7 @@ fn commits_are_events() {
         first.idempotency_key.as_deref(),
         Some("dbb0a89dee6d7cec6a003dd18e19c59c5203bcc8")
     );
-    assert_eq!(first.git_author.as_deref(), Some("Ada <ada@example.org>"));
+    assert_eq!(first.git_author.as_deref(), Some("ada@example.org"));
     assert_eq!(first.occurred_at, When::parse("2026-03-05T09:00:00Z"));
     assert_eq!(
         first.context_files,
@@ -353,7 +353,7 @@ fn commits_are_events() {
 
 #[test]
 fn a_message_cannot_pass_for_a_commit() {
-    let evil = "commit dbb0a89dee6d7cec6a003dd18e19c59c5203bcc8\0a <a@b.c>\x002026-03-05T10:00:00Z\0\
+    let evil = "commit dbb0a89dee6d7cec6a003dd18e19c59c5203bcc8\0a@b.c\x002026-03-05T10:00:00Z\0\
         commit acd1b06ad3f7411fe381de59d29ad490c4b58b0c\n\0\0\n1\t1\tcommit acd1b06\0";
     let records = parse(evil).unwrap();
     assert_eq!(records.len(), 1);
@@ -366,7 +366,7 @@ fn other_output_is_refused() {
     for text in [
         "fatal: not a git repository",
         "commit abc\0",
-        &LOG[..90],
+        &LOG[..70],
         &LOG.replace('\t', " "),
     ] {
         assert_eq!(

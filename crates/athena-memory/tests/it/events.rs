@@ -24,7 +24,9 @@ async fn timeline(app: &TestApp, input: Value) -> Vec<i64> {
 }
 
 async fn found(app: &TestApp, query: &str) -> Vec<i64> {
-    ids(&app.call("event.search", json!({"query": query})).await["hits"])
+    ids(&app
+        .call("event.search", json!({"query": query, "min_score": 0.12}))
+        .await["hits"])
 }
 
 /// Whether two numbers are the same but for rounding.
@@ -43,7 +45,7 @@ story! {
             "tags": ["parser", "fix"], "context_cwd": "/srv/app", "context_files": ["src/a.rs", "src/b.rs"],
             "context_task": "Make the build pass", "context_phase": "repair", "context_branch": "main",
             "files_changed": 2, "lines_added": 10, "lines_deleted": 3, "file_path": "src/a.rs",
-            "symbol": "parse", "language": "rust", "diff": "+x\n-y", "git_commit": "dbb0a89", "git_author": "builder",
+            "symbol": "parse", "language": "rust", "git_commit": "dbb0a89",
             "test_name": "parses", "error_type": "ParseError", "stack_trace": "at parse", "surprise": 2.5,
             "metrics": {"speed": 1.5, "score": 3.0}, "metadata": {"more": [1, 2]}, "confidence": 0.9,
             "evidence_type": "inferred", "evidence_quality": 0.8, "importance": 0.75, "actionable": true,
@@ -344,7 +346,7 @@ story! {
         assert_eq!(asked["hits"][0]["id"], server);
         assert!(asked["hits"][0]["score"].as_f64().unwrap() > 0.0 && asked["hits"][0]["match"].is_f64());
         for (filter, value) in [("session", json!("s1")), ("event_type", json!("code_edit")), ("after", json!("2026-02-15T00:00:00Z"))] {
-            let mut input = json!({"query": "tokenizer staging server"});
+            let mut input = json!({"query": "tokenizer staging server", "min_score": 0.05});
             input[filter] = value;
             assert_eq!(ids(&app.call("event.search", input).await["hits"]), [parser], "{filter}");
         }
@@ -522,13 +524,14 @@ story! {
     /// A purge leaves nothing, neither of the event nor of what it mentions.
     async fn purging(app: TestApp) {
         let cause = record(app, json!({
-            "content": "Zanzibar was leaked to spy@example.com", "context_files": ["zanzibar.txt"], "file_path": "zanzibar.txt",
+            "content": "Zanzibar was leaked to spy@engines.io", "context_files": ["zanzibar.txt"], "file_path": "zanzibar.txt",
             "metrics": {"leaks": 1.0}, "learned": "Keep Zanzibar quiet",
         })).await;
         let effect = record(app, json!({"content": "Meetings were called", "caused_by": cause})).await;
         assert_eq!(app.call("event.get", json!({"id": effect})).await["caused_by"], cause);
         let receipt = app.call("event.purge", json!({"id": cause})).await;
-        assert_eq!((&receipt["files"], &receipt["metrics"], &receipt["sealed_values"]), (&json!(1), &json!(1), &json!(1)), "{receipt}");
+        assert_eq!((&receipt["files"], &receipt["metrics"]), (&json!(1), &json!(1)), "{receipt}");
+        assert!(receipt["sealed_values"].as_u64().unwrap() >= 1, "{receipt}");
         assert!(receipt["search_records"].as_u64().unwrap() >= 1);
         assert_eq!(app.refused("event.restore", json!({"id": cause})).await.code(), Code::NotFound);
         assert_eq!(app.call("event.get", json!({"id": effect})).await["caused_by"], json!(null));
@@ -545,13 +548,14 @@ story! {
     /// Personal data is replaced wherever it is told, and files are found by either form of their path.
     async fn personal_data(app: TestApp) {
         let id = record(app, json!({
-            "content": "Wrote to ada@example.org", "git_author": "Ada <ada@example.org>",
+            "content": "Wrote to ada.byron@engines.io", "git_author": "ada.byron@engines.io", "diff": "+ ada.byron@engines.io",
             "file_path": "/home/ada/work/auth.py", "stack_trace": "File \"/home/ada/work/auth.py\", line 3",
         })).await;
         let kept = app.call("event.get", json!({"id": id})).await;
         let text = kept.to_string();
-        assert!(!text.contains("ada@example.org") && !text.contains("/home/ada"), "{text}");
-        assert_eq!(kept["file_path"], "~/work/auth.py");
+        assert!(!text.contains("ada.byron@engines.io") && !text.contains("/home/ada"), "{text}");
+        assert_eq!((&kept["file_path"], &kept["diff"]), (&json!("~/work/auth.py"), &json!("[diff redacted]")));
+        assert!(kept["git_author"].as_str().unwrap().starts_with("[email:"), "{text}");
         for path in ["/home/ada/work/auth.py", "~/work/auth.py"] {
             assert_eq!(timeline(app, json!({"file": path})).await, [id], "{path}");
         }
@@ -581,7 +585,7 @@ story! {
 
     /// Commits that were read twice are stored once.
     async fn commits(app: TestApp) {
-        let log = "commit dbb0a89dee6d7cec6a003dd18e19c59c5203bcc8\0Ada <ada@example.org>\0\
+        let log = "commit dbb0a89dee6d7cec6a003dd18e19c59c5203bcc8\0ada.byron@engines.io\0\
             2026-02-28T10:00:00+01:00\0Close the gap\n\0\0\n10\t3\tsrc/items.rs\0";
         let records = athena_memory::events::parse(log).unwrap();
         let batch = json!({"events": records});

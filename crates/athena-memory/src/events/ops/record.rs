@@ -136,7 +136,7 @@ pub struct Record {
     #[schemars(length(min = 1, max = 50))]
     #[schemars(extend("x-advanced" = true))]
     pub language: Option<String>,
-    /// What was changed, as a diff.
+    /// What was changed, as a diff; only a marker is kept, unless the privacy policy says otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1_000_000))]
     #[schemars(extend("x-advanced" = true))]

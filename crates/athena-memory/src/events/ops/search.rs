@@ -37,6 +37,9 @@ pub struct Search {
     pub after: Option<Timestamp>,
     /// Only what happened before this time.
     pub before: Option<Timestamp>,
+    /// Only hits whose `match` is at least this; 0.12 gives nothing rather than a guess.
+    #[schemars(range(min = 0, max = 1))]
+    pub min_score: Option<f64>,
 }
 
 fn ten() -> u32 {
@@ -80,6 +83,7 @@ impl Operation for Search {
             event_type: self.event_type,
             after: self.after,
             before: self.before,
+            min_score: self.min_score.unwrap_or(0.0),
             limit: self.limit,
         };
         let found = asked.find(ctx, project.id).await?;
@@ -101,6 +105,8 @@ pub(super) struct Asked<'a> {
     pub(super) event_type: Option<EventType>,
     pub(super) after: Option<Timestamp>,
     pub(super) before: Option<Timestamp>,
+    /// Only hits that answer at least so well by themselves.
+    pub(super) min_score: f64,
     pub(super) limit: u32,
 }
 
@@ -121,13 +127,16 @@ impl Asked<'_> {
             before: self.before,
             limit: self.limit,
         };
-        find.rows(ctx, |ids| async move {
-            let events = sql::by_ids(ctx.db(), project, ids).await?;
-            Ok(events
-                .into_iter()
-                .map(|event| (event.id.0, event))
-                .collect())
-        })
-        .await
+        let mut found = find
+            .rows(ctx, |ids| async move {
+                let events = sql::by_ids(ctx.db(), project, ids).await?;
+                Ok(events
+                    .into_iter()
+                    .map(|event| (event.id.0, event))
+                    .collect())
+            })
+            .await?;
+        found.retain(|(hit, _)| hit.match_score >= self.min_score);
+        Ok(found)
     }
 }

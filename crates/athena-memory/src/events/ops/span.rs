@@ -22,9 +22,15 @@ pub struct SpanOf {
     /// The project, by name; the surroundings' own unless given.
     #[schemars(length(min = 1, max = 255))]
     pub project: Option<String>,
-    /// Only events that say this, in plain words: the thousand best of them.
+    /// Only events that say this, in plain words: the thousand best, as far as their `match` in a
+    /// search is at least `min_score`.
     #[schemars(length(min = 1, max = 10_000), regex(pattern = r"\S"))]
     pub query: Option<String>,
+    /// How well an event must answer `query`, 0 to 1.
+    #[serde(default = "answering")]
+    #[schemars(range(min = 0, max = 1))]
+    #[schemars(extend("x-advanced" = true))]
+    pub min_score: f64,
     /// Only events of this session.
     #[schemars(length(min = 1, max = 200))]
     pub session: Option<String>,
@@ -53,6 +59,11 @@ pub struct SpanOf {
     /// Only what happened in the last so many hours.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub hours: Option<u32>,
+}
+
+/// Below this match, an event is a guess.
+fn answering() -> f64 {
+    0.12
 }
 
 /// How long something went on.
@@ -163,6 +174,7 @@ impl Operation for SpanOf {
                 event_type: self.event_type,
                 after,
                 before: self.before,
+                min_score: self.min_score,
                 limit: BEST,
             };
             let found = asked.find(ctx, project).await?;
