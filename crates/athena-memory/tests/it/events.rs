@@ -1,6 +1,7 @@
 //! Events from their recording to their purge.
 
 use athena_core::Code;
+use athena_db::{Executor, params};
 use athena_testkit::{TestApp, json, logged_records, story};
 use serde_json::Value;
 
@@ -561,13 +562,18 @@ story! {
         }
     }
 
-    /// The search log is made anew with the events in it.
+    /// Another process finds what was recorded, also where the search log was made anew.
     async fn found_by_another_process(app: TestApp) {
         let id = record(app, json!({"content": "The heron landed"})).await;
-        let (env, ctx) = app.another().await;
-        let found = app.registry.call("event.search", &ctx, json!({"query": "heron"}), None).await.unwrap();
-        assert_eq!(ids(&found["hits"]), [id]);
-        env.db().close().await.unwrap();
+        let removed = record(app, json!({"content": "The heron left"})).await;
+        app.call("event.remove", json!({"id": removed})).await;
+        for step in ["UPDATE search_heads SET seq = seq", "UPDATE search_heads SET format = 0"] {
+            app.env.db().execute(step, params! {}).await.unwrap();
+            let (env, ctx) = app.another().await;
+            let found = app.registry.call("event.search", &ctx, json!({"query": "heron"}), None).await.unwrap();
+            assert_eq!(ids(&found["hits"]), [id], "{step}");
+            env.db().close().await.unwrap();
+        }
     }
 
     /// How far a source was read is kept for each source of each project.
