@@ -1,6 +1,6 @@
 //! Everything this crate offers, in one list.
 
-use crate::{changes, context, memories, privacy, projects};
+use crate::{changes, context, events, memories, privacy, projects};
 use athena_core::{EnvBuilder, Registry};
 use athena_db::{MigrationFile, MigrationSet};
 use athena_search::Recipe;
@@ -26,6 +26,7 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             "typed_memories",
             include_str!("../migrations/V007__typed_memories.sql"),
         ),
+        MigrationFile::new(3, "events", include_str!("../migrations/V003__events.sql")),
     ],
 };
 
@@ -54,6 +55,23 @@ pub fn catalogue(registry: Registry) -> Registry {
         .with::<memories::Export>()
         .with::<memories::Import>()
         .with::<memories::Reembed>()
+        .with::<events::Record>()
+        .with::<events::RecordBatch>()
+        .with::<events::Get>()
+        .with::<events::Timeline>()
+        .with::<events::Search>()
+        .with::<events::SpanOf>()
+        .with::<events::Compare>()
+        .with::<events::Around>()
+        .with::<events::ChangesSincePass>()
+        .with::<events::Learned>()
+        .with::<events::MarkUsed>()
+        .with::<events::Consolidate>()
+        .with::<events::Remove>()
+        .with::<events::Restore>()
+        .with::<events::Purge>()
+        .with::<events::SourceCursor>()
+        .with::<events::SetSourceCursor>()
         .with::<projects::Create>()
         .with::<projects::Get>()
         .with::<projects::GetByPath>()
@@ -90,6 +108,8 @@ pub fn store(privacy: Arc<Privacy>) -> Store {
         .with_chore(memories::FillNative)
         .with_derive(memories::DeriveMemories)
         .with_source(memories::LogMemories)
+        .with_derive(events::DeriveEvents)
+        .with_source(events::LogEvents)
         .with_mirror(memories::KeepNative)
 }
 
@@ -200,6 +220,91 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("note", Tokenised),
             ("principal", Plain),
             ("created_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "episodic_events",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("session_id", Tokenised),
+            ("agent", Tokenised),
+            ("source", Tokenised),
+            ("idempotency_key", Tokenised),
+            ("event_type", Plain),
+            ("content", Tokenised),
+            ("outcome", Plain),
+            ("occurred_at", Plain),
+            ("time_precision", Plain),
+            ("duration_ms", Plain),
+            ("context_cwd", HomeRelative),
+            ("context_files", HomeRelative),
+            ("context_task", Tokenised),
+            ("context_phase", Tokenised),
+            ("context_branch", Tokenised),
+            ("files_changed", Plain),
+            ("lines_added", Plain),
+            ("lines_deleted", Plain),
+            ("file_path", HomeRelative),
+            ("symbol", Tokenised),
+            ("language", Tokenised),
+            ("diff", Tokenised),
+            ("git_commit", Tokenised),
+            ("git_author", Tokenised),
+            ("test_name", Tokenised),
+            ("test_passed", Plain),
+            ("error_type", Tokenised),
+            ("stack_trace", Tokenised),
+            ("learned", Tokenised),
+            ("tags", Tokenised),
+            ("metadata", Tokenised),
+            ("surprise_score", Plain),
+            ("confidence", Plain),
+            ("evidence_type", Plain),
+            ("evidence_quality", Plain),
+            ("importance", Plain),
+            ("actionable", Plain),
+            ("uses", Plain),
+            ("last_used_at", Plain),
+            ("caused_by", Plain),
+            ("consolidation_status", Plain),
+            ("consolidated_at", Plain),
+            ("memory_vector_id", Plain),
+            ("content_hash", Plain),
+            ("time_bucket", Plain),
+            ("principal", Tokenised),
+            ("created_at", Plain),
+            ("removed_at", Plain),
+            ("live_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "event_files",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("event_id", Plain),
+            ("path", HomeRelative),
+        ],
+    },
+    TableClasses {
+        table: "event_metrics",
+        columns: &[
+            ("id", Plain),
+            ("event_id", Plain),
+            ("name", Tokenised),
+            ("value", Plain),
+        ],
+    },
+    TableClasses {
+        table: "event_source_cursors",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("source_id", Tokenised),
+            ("position", Tokenised),
+            ("updated_at", Plain),
         ],
     },
 ];

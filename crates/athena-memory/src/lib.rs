@@ -7,10 +7,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod batch;
 mod catalogue;
 pub mod changes;
 pub mod context;
 mod glob;
+pub mod events;
 mod items;
 pub mod memories;
 pub mod paths;

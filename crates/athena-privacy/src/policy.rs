@@ -6,8 +6,8 @@
 //! | `git_author` | hash | hash | tokenise |
 //! | `stack_trace` | tokenise | redact | pass |
 //! | `file_path` | truncate | truncate | pass |
-//! | `cwd` | truncate | redact | pass |
-//! | `context.files` | truncate | truncate | pass |
+//! | `cwd`, `context_cwd` | truncate | redact | pass |
+//! | `context.files`, `context_files` | truncate | truncate | pass |
 //! | all others | tokenise | tokenise | pass |
 
 use std::str::FromStr;
@@ -61,8 +61,10 @@ impl Policy {
             (_, "diff") => [Redact, Redact, Tokenise],
             (_, "git_author") => [Hash, Hash, Tokenise],
             (_, "stack_trace") => [Tokenise, Redact, PassThrough],
-            (_, "file_path") | (Some("context"), "files") => [Truncate, Truncate, PassThrough],
-            (_, "cwd") => [Truncate, Redact, PassThrough],
+            (_, "file_path" | "context_files") | (Some("context"), "files") => {
+                [Truncate, Truncate, PassThrough]
+            }
+            (_, "cwd" | "context_cwd") => [Truncate, Redact, PassThrough],
             _ => [Tokenise, Tokenise, PassThrough],
         };
         match self {

@@ -6,6 +6,7 @@ mod bad_input;
 mod changes;
 mod context;
 mod embedding;
+mod events;
 mod exchange;
 mod idempotency;
 mod lifecycle;

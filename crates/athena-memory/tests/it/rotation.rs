@@ -4,6 +4,7 @@ use crate::privacy::everything;
 use crate::search_log::{Held, HeldGate};
 use athena_core::{Ctx, Env, EnvBuilder, Error, Operation, Registry, Result, Spec};
 use athena_db::{BoxFuture, Executor, Scalar, params};
+use athena_memory::events::DeriveEvents;
 use athena_memory::memories::{DeriveMemories, Retrievals, Searching};
 use athena_privacy::{Detector, Keyring, KeyringError, Masking, Policy};
 use athena_search::Record;
@@ -218,6 +219,28 @@ story! {
         assert_eq!(process.remember("Ask ann@corpora.io").await, id);
         let gone = process.call("memory.get", json!({"id": meanwhile})).await.unwrap();
         assert_eq!(gone["superseded_by"], id);
+        cut.end().await;
+        process.end().await;
+    }
+
+    /// An event that was told again meanwhile is one event in the end, and found by its value.
+    async fn an_event_told_meanwhile_is_one_event(app: TestApp) {
+        let keys = KeyFile::new();
+        let process = Process::start(app, keys.opener()).await;
+        let event = json!({"content": "Called ann@corpora.io", "tags": ["ann@corpora.io"], "file_path": "/home/ann/a.rs"});
+        let first = process.call("event.record", event.clone()).await.unwrap();
+        let cut = Process::gated(app, keys.opener(), CutAfter::transactions(2)).await;
+        cut.retokenise().await.unwrap_err();
+        let meanwhile = process.call("event.record", event.clone()).await.unwrap();
+        assert_eq!(meanwhile["duplicate"], false, "its token is another by now");
+        process.retokenise().await.unwrap();
+        let found = process.call("event.search", json!({"query": "ann@corpora.io", "min_score": 0.12})).await.unwrap();
+        let hits = found["hits"].as_array().unwrap();
+        assert_eq!((hits.len(), &hits[0]["id"]), (1, &first["id"]));
+        let again = process.call("event.record", event).await.unwrap();
+        assert_eq!((&again["id"], &again["duplicate"]), (&first["id"], &json!(true)));
+        let gone = process.call("event.get", json!({"id": meanwhile["id"]})).await;
+        assert_eq!(gone.unwrap_err().code(), Code::NotFound);
         cut.end().await;
         process.end().await;
     }
@@ -469,7 +492,9 @@ async fn environment(
     let store = Store::new(&known, athena_memory::COLUMN_CLASSES, Arc::clone(&privacy));
     Env::builder(app.store.open().await, app.env.embedders().clone())
         .masker(privacy)
-        .part(hooks(store.with_derive(DeriveMemories)))
+        .part(hooks(
+            store.with_derive(DeriveMemories).with_derive(DeriveEvents),
+        ))
         .part(Retrievals::default())
         .part(Searching::default())
         .part(athena_search::Recipe::default())

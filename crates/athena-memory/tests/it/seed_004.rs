@@ -48,10 +48,10 @@ story! {
     /// 3: the tables of projects and memories have the names that the document gives them.
     async fn s03_schema(app: TestApp) {
         let tables = app.env.db().schema().table_names().await.unwrap();
-        for table in ["projects", "memory_vectors", "memory_relationships"] {
+        for table in ["projects", "memory_vectors", "memory_relationships", "episodic_events"] {
             assert!(tables.iter().any(|name| name == table), "{table} is missing from {tables:?}");
         }
-        for later in ["episodic_events", "prospective_goals", "prospective_tasks", "code_metadata"] {
+        for later in ["prospective_goals", "prospective_tasks", "code_metadata"] {
             assert!(!tables.iter().any(|name| name == later), "{later} has no use yet");
         }
     }
@@ -201,6 +201,20 @@ story! {
         app.clock.advance(3_600);
         let listed = app.call("memory.reconsolidation_window", window).await;
         assert_eq!(listed["memories"], json!([]), "the window has passed");
+    }
+
+    /// 17: an event with a time in milliseconds is stored, and comes back as it went in.
+    async fn s17_event(app: TestApp) {
+        let event = json!({
+            "content": "Learned about async/await", "event_type": "learning", "outcome": "success", "session": "session_001",
+            "timestamp": 1_762_900_000_000_i64, "context_cwd": "/project", "learned": "Concurrency patterns", "confidence": 0.9,
+        });
+        let id = app.call("event.record", event).await["id"].clone();
+        assert!(id.is_i64());
+        let kept = app.call("event.get", json!({"id": id})).await;
+        assert_eq!((&kept["event_type"], &kept["context_cwd"]), (&json!("learning"), &json!("/project")));
+        assert_eq!((&kept["learned"], &kept["confidence"]), (&json!("Concurrency patterns"), &json!(0.9)));
+        assert_eq!(kept["occurred_at"], "2025-11-11T22:26:40Z");
     }
 
     /// 19: what happens in a transaction happens as a whole, or not at all.

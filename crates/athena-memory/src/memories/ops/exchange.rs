@@ -1,7 +1,8 @@
 //! Moving memories between stores without loss: records that name each other by `uid`.
 
-use super::remember::{Draft, NewVectors, identity, in_item, prepare_all, whole_microseconds};
+use super::remember::{Draft, NewVectors, identity, whole_microseconds};
 use super::{Relation, changed, own_project};
+use crate::batch::{in_item, prepare_all};
 use crate::memories::indexing;
 use crate::memories::sql;
 use crate::memories::{ConsolidationState, Memory, MemoryType};
@@ -347,7 +348,7 @@ impl Operation for Import {
     type Output = Imported;
 
     async fn call(self, ctx: &Ctx) -> Result<Imported> {
-        let items = prepare_all(ctx, self.memories, Item::prepare).await?;
+        let items = prepare_all(ctx, "memories", self.memories, Item::prepare).await?;
         let items = Arc::new((items, self.project));
         let intent = Intent::new("memory.import").of_items(items.0.len());
         write(ctx, intent, move |write| {
@@ -464,7 +465,9 @@ async fn store_all(write: &Write<'_>, project: &Known, items: &[Item]) -> Result
         if !known.contains_key(&item.uid) {
             let width = Some(project.embedding_dim);
             let stored = item.draft.insert(write, project.id, width, &mut vectors);
-            let stored = stored.await.map_err(|error| in_item(error, index))?;
+            let stored = stored
+                .await
+                .map_err(|error| in_item("memories", error, index))?;
             imported += usize::from(stored.is_some());
             known.extend(stored.map(|id| (item.uid, id)));
         }

@@ -1,6 +1,7 @@
 //! Telling: one thing or several, each stored once.
 
 use super::change::take_place;
+use crate::batch::{in_item, prepare_all};
 use crate::memories::embedding::{embed_now, want_model_vectors};
 use crate::memories::indexing::{self, CALLER_MODEL, IndexedText, PassageVector};
 use crate::memories::sql::{self, NewRow};
@@ -16,7 +17,6 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::num::NonZero;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -236,7 +236,7 @@ impl Operation for RememberBatch {
         for memory in &mut memories {
             memory.project = memory.project.take().or_else(|| project.clone());
         }
-        let drafts = Arc::new(prepare_all(ctx, memories, Draft::prepare).await?);
+        let drafts = Arc::new(prepare_all(ctx, "memories", memories, Draft::prepare).await?);
         write(
             ctx,
             Intent::new("memory.remember_batch").of_items(drafts.len()),
@@ -260,7 +260,7 @@ async fn store_all(write: &Write<'_>, drafts: &[Draft]) -> Result<RememberedBatc
             Entry::Vacant(place) => place.insert(projects::for_writing(write, name).await?),
         };
         let stored = draft.store(write, project, &mut vectors).await;
-        memories.push(stored.map_err(|error| in_item(error, index))?);
+        memories.push(stored.map_err(|error| in_item("memories", error, index))?);
     }
     vectors.store(write).await?;
     let duplicates = memories
@@ -301,57 +301,6 @@ impl NewVectors {
         let vectors = std::mem::take(&mut self.0);
         sql::put_vectors(write.tx(), vectors.iter().map(|(id, vector)| (*id, vector))).await
     }
-}
-
-/// So many items are worth a thread.
-const SHARE: usize = 32;
-
-/// Prepares the items of a batch on all cores, in their order; the first that is refused refuses all.
-pub(super) async fn prepare_all<T, U>(
-    ctx: &Ctx,
-    items: Vec<T>,
-    prepare: fn(&Ctx, T) -> Result<U>,
-) -> Result<Vec<U>>
-where
-    T: Send + 'static,
-    U: Send + 'static,
-{
-    let count = items.len();
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let share = count.div_ceil(cores).max(SHARE);
-    let mut items = items.into_iter();
-    let mut threads = Vec::with_capacity(cores);
-    for first in (0..count).step_by(share) {
-        let own: Vec<T> = items.by_ref().take(share).collect();
-        let ctx = ctx.clone();
-        threads.push(tokio::task::spawn_blocking(move || {
-            let indexed = (first..).zip(own);
-            let prepared = indexed
-                .map(|(index, item)| prepare(&ctx, item).map_err(|error| in_item(error, index)));
-            prepared.collect::<Result<Vec<U>>>()
-        }));
-    }
-    let mut prepared = Vec::with_capacity(count);
-    for thread in threads {
-        prepared.extend(thread.await.map_err(Error::internal)??);
-    }
-    Ok(prepared)
-}
-
-/// Says which item of a batch an error is about.
-pub(super) fn in_item(error: Error, index: usize) -> Error {
-    if error.database().is_some() {
-        return error;
-    }
-    let field = match error.field() {
-        Some(field) => format!("memories[{index}].{field}"),
-        None => format!("memories[{index}]"),
-    };
-    Error::new(
-        error.code(),
-        format!("memories[{index}]: {}", error.message()),
-    )
-    .with_field(field)
 }
 
 /// Something to be remembered, checked, split and embedded: all that is done before the
