@@ -1,6 +1,6 @@
 //! Everything this crate offers, in one list.
 
-use crate::{memories, privacy, projects};
+use crate::{agents, memories, privacy, projects};
 use athena_core::{EnvBuilder, Registry};
 use athena_db::{MigrationFile, MigrationSet};
 use athena_search::Recipe;
@@ -21,6 +21,7 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             "memories",
             include_str!("../migrations/V002__memories.sql"),
         ),
+        MigrationFile::new(5, "agents", include_str!("../migrations/V005__agents.sql")),
     ],
 };
 
@@ -58,6 +59,30 @@ pub fn catalogue(registry: Registry) -> Registry {
         .with::<privacy::Scan>()
         .with::<privacy::Reveal>()
         .with::<privacy::Status>()
+        .with::<agents::Register>()
+        .with::<agents::AgentGet>()
+        .with::<agents::AgentList>()
+        .with::<agents::AgentHeartbeat>()
+        .with::<agents::AgentRoute>()
+        .with::<agents::AgentRemove>()
+        .with::<agents::AgentPurge>()
+        .with::<agents::Put>()
+        .with::<agents::PutBatch>()
+        .with::<agents::Claim>()
+        .with::<agents::QueueHeartbeat>()
+        .with::<agents::Complete>()
+        .with::<agents::Fail>()
+        .with::<agents::Release>()
+        .with::<agents::QueueGet>()
+        .with::<agents::QueueList>()
+        .with::<agents::QueueStats>()
+        .with::<agents::Cancel>()
+        .with::<agents::Retry>()
+        .with::<agents::QueuePurge>()
+        .with::<agents::Acquire>()
+        .with::<agents::Renew>()
+        .with::<agents::LeaseRelease>()
+        .with::<agents::LeaseList>()
 }
 
 /// Puts what these operations need into an environment: the store, its chores, the counters, and
@@ -81,6 +106,7 @@ pub fn store(privacy: Arc<Privacy>) -> Store {
         .with_chore(memories::EmbedPending)
         .with_chore(memories::Reembedding)
         .with_chore(memories::FillNative)
+        .with_chore(agents::ExpireLeases)
         .with_derive(memories::DeriveMemories)
         .with_source(memories::LogMemories)
         .with_mirror(memories::KeepNative)
@@ -190,6 +216,73 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("note", Tokenised),
             ("principal", Plain),
             ("created_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "agents",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("agent_id", Tokenised),
+            ("capabilities", Tokenised),
+            ("max_concurrent", Plain),
+            ("lease_seconds", Plain),
+            ("metadata", Tokenised),
+            ("completed", Plain),
+            ("failed", Plain),
+            ("total_ms", Plain),
+            ("last_heartbeat_at", Plain),
+            ("alive_until", Plain),
+            ("principal", Tokenised),
+            ("created_at", Plain),
+            ("updated_at", Plain),
+            ("removed_at", Plain),
+            ("live_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "queue_items",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("queue", Tokenised),
+            ("title", Tokenised),
+            ("payload", Tokenised),
+            ("task_id", Plain),
+            ("requires", Tokenised),
+            ("priority", Plain),
+            ("turn", Plain),
+            ("not_before", Plain),
+            ("max_attempts", Plain),
+            ("attempts", Plain),
+            ("state", Plain),
+            ("result", Tokenised),
+            ("last_error", Tokenised),
+            ("principal", Tokenised),
+            ("created_at", Plain),
+            ("updated_at", Plain),
+            ("finished_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "leases",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("resource_kind", Plain),
+            ("resource_id", Tokenised),
+            ("item_id", Plain),
+            ("agent_id", Tokenised),
+            ("token", Plain),
+            ("acquired_at", Plain),
+            ("heartbeat_at", Plain),
+            ("expires_at", Plain),
+            ("attempt", Plain),
+            ("released_at", Plain),
+            ("outcome", Plain),
+            ("live_key", Plain),
         ],
     },
 ];

@@ -7,11 +7,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+pub mod agents;
 mod catalogue;
 mod items;
 pub mod memories;
 pub mod privacy;
 pub mod projects;
+mod removal;
 mod stored;
 
 pub use catalogue::{COLUMN_CLASSES, MIGRATIONS, catalogue, store, wire};
