@@ -1,6 +1,6 @@
 //! Everything this crate offers, in one list.
 
-use crate::{agents, memories, privacy, projects};
+use crate::{agents, conversation, memories, privacy, projects};
 use athena_core::{EnvBuilder, Registry};
 use athena_db::{MigrationFile, MigrationSet};
 use athena_search::Recipe;
@@ -22,6 +22,11 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             include_str!("../migrations/V002__memories.sql"),
         ),
         MigrationFile::new(5, "agents", include_str!("../migrations/V005__agents.sql")),
+        MigrationFile::new(
+            6,
+            "conversation",
+            include_str!("../migrations/V006__conversation.sql"),
+        ),
     ],
 };
 
@@ -83,6 +88,30 @@ pub fn catalogue(registry: Registry) -> Registry {
         .with::<agents::Renew>()
         .with::<agents::LeaseRelease>()
         .with::<agents::LeaseList>()
+        .with::<conversation::SessionStart>()
+        .with::<conversation::SessionEnd>()
+        .with::<conversation::SessionGet>()
+        .with::<conversation::SessionList>()
+        .with::<conversation::ThreadCreate>()
+        .with::<conversation::ThreadGet>()
+        .with::<conversation::ThreadList>()
+        .with::<conversation::ThreadUpdate>()
+        .with::<conversation::ThreadClose>()
+        .with::<conversation::ThreadReopen>()
+        .with::<conversation::ThreadArchive>()
+        .with::<conversation::ThreadUnarchive>()
+        .with::<conversation::ThreadRemove>()
+        .with::<conversation::ThreadRestore>()
+        .with::<conversation::ThreadPurge>()
+        .with::<conversation::ThreadStats>()
+        .with::<conversation::ThreadSummarise>()
+        .with::<conversation::ThreadContext>()
+        .with::<conversation::MessageAdd>()
+        .with::<conversation::MessageAddBatch>()
+        .with::<conversation::MessageList>()
+        .with::<conversation::MessageSearch>()
+        .with::<conversation::MessagePurge>()
+        .with::<conversation::Resume>()
 }
 
 /// Puts what these operations need into an environment: the store, its chores, the counters, and
@@ -107,8 +136,12 @@ pub fn store(privacy: Arc<Privacy>) -> Store {
         .with_chore(memories::Reembedding)
         .with_chore(memories::FillNative)
         .with_chore(agents::ExpireLeases)
+        .with_chore(conversation::PurgeExpiredThreads)
         .with_derive(memories::DeriveMemories)
+        .with_derive(conversation::DeriveMessages)
+        .with_derive(conversation::DeriveThreads)
         .with_source(memories::LogMemories)
+        .with_source(conversation::LogMessages)
         .with_mirror(memories::KeepNative)
 }
 
@@ -283,6 +316,68 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("released_at", Plain),
             ("outcome", Plain),
             ("live_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "sessions",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("session_id", Tokenised),
+            ("agent", Tokenised),
+            ("context", Tokenised),
+            ("started_at", Plain),
+            ("last_active_at", Plain),
+            ("ended_at", Plain),
+            ("principal", Tokenised),
+        ],
+    },
+    TableClasses {
+        table: "threads",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("session_id", Tokenised),
+            ("title", Tokenised),
+            ("agent", Tokenised),
+            ("metadata", Tokenised),
+            ("next_seq", Plain),
+            ("summary", Tokenised),
+            ("summary_to_seq", Plain),
+            ("summary_tokens", Plain),
+            ("last_message_at", Plain),
+            ("archived_at", Plain),
+            ("closed_at", Plain),
+            ("expires_at", Plain),
+            ("removed_at", Plain),
+            ("principal", Tokenised),
+            ("created_at", Plain),
+            ("updated_at", Plain),
+            ("live_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "messages",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("thread_id", Plain),
+            ("uid", Plain),
+            ("seq", Plain),
+            ("role", Plain),
+            ("content", Tokenised),
+            ("name", Tokenised),
+            ("tool_call_id", Tokenised),
+            ("tool_calls", Tokenised),
+            ("model", Tokenised),
+            ("tokens", Plain),
+            ("user_id", Tokenised),
+            ("metadata", Tokenised),
+            ("occurred_at", Plain),
+            ("principal", Tokenised),
+            ("created_at", Plain),
         ],
     },
 ];

@@ -9,6 +9,7 @@
 
 pub mod agents;
 mod catalogue;
+pub mod conversation;
 mod items;
 pub mod memories;
 pub mod privacy;

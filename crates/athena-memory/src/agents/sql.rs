@@ -826,7 +826,7 @@ pub(super) async fn set_next(
 pub(super) struct QueueCounts {
     pub(super) queue: String,
     pub(super) ready: i64,
-    pub(super) delayed: i64,
+    pub(super) resting: i64,
     pub(super) leased: i64,
     pub(super) expired: i64,
     pub(super) done: i64,
@@ -845,7 +845,7 @@ pub(super) async fn counts(
     let mut text = "SELECT q.queue,
             COUNT(CASE WHEN q.state = 'ready' AND (q.not_before IS NULL OR q.not_before <= :now)
                        THEN 1 END) AS ready,
-            COUNT(CASE WHEN q.state = 'ready' AND q.not_before > :now THEN 1 END) AS delayed,
+            COUNT(CASE WHEN q.state = 'ready' AND q.not_before > :now THEN 1 END) AS resting,
             COUNT(CASE WHEN q.state = 'leased' AND l.expires_at > :now THEN 1 END) AS leased,
             COUNT(CASE WHEN q.state = 'leased' AND l.expires_at <= :now THEN 1 END) AS expired,
             COUNT(CASE WHEN q.state = 'done' THEN 1 END) AS done,

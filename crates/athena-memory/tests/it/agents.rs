@@ -94,7 +94,7 @@ story! {
         }
         put(app, json!({"title": "later", "priority": 10, "not_before": "2026-03-01T12:10:00Z"})).await;
         put(app, json!({"title": "elsewhere", "queue": "other"})).await;
-        let claimed = app.call("queue.claim", json!({"agent": "ada", "limit": 100})).await;
+        let claimed = app.call("queue.claim", json!({"agent": "ada", "limit": 100, "lease_seconds": 3_600})).await;
         let order: Vec<i64> = claimed["items"].as_array().unwrap().iter()
             .map(|it| it["item"]["id"].as_i64().unwrap()).collect();
         assert_eq!(order, [ids[2], ids[0], ids[3], ids[1]]);

@@ -4,6 +4,7 @@
 
 mod agents;
 mod bad_input;
+mod conversation;
 mod embedding;
 mod exchange;
 mod idempotency;

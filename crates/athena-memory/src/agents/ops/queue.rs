@@ -342,7 +342,7 @@ impl Operation for QueueStats {
         let queues = counts.into_iter().map(|it| QueueFigures {
             queue: it.queue,
             ready: it.ready,
-            delayed: it.delayed,
+            delayed: it.resting,
             leased: it.leased,
             expired: it.expired,
             done: it.done,
