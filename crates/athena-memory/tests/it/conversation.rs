@@ -1,7 +1,11 @@
 //! Sessions, threads and messages.
 
-use athena_core::Code;
-use athena_testkit::{TestApp, json, logged_records, story};
+use crate::privacy::everything;
+use athena_core::{Code, Ctx};
+use athena_db::{Executor, params};
+use athena_privacy::Policy;
+use athena_store::rotate;
+use athena_testkit::{TestApp, json, logged_records, privacy_with_keys, story};
 use serde_json::Value;
 
 /// Makes a thread and returns its id.
@@ -361,5 +365,65 @@ story! {
         }
         let receipt = app.call("thread.purge", json!({"thread": id})).await;
         assert_eq!(receipt["kept_answers"], 1);
+    }
+    /// A search log that is made anew finds messages again, with all that they are narrowed by.
+    async fn a_search_log_made_anew(app: TestApp) {
+        let id = thread(app).await;
+        say(app, id, "user", "The lighthouse is white").await;
+        let gone = app.call("thread.create", json!({})).await["id"].as_i64().unwrap();
+        say(app, gone, "user", "The lighthouse was red").await;
+        app.call("thread.remove", json!({"thread": gone})).await;
+        let forget = "UPDATE search_heads SET format = 0";
+        app.env.db().execute(forget, params! {}).await.unwrap();
+        let (env, ctx) = app.another().await;
+        let ask = json!({"query": "lighthouse", "session": "s1", "role": "user"});
+        let answer = app.registry.call("message.search", &ctx, ask, None).await.unwrap();
+        assert_eq!(answer["hits"][0]["message"]["content"], "The lighthouse is white");
+        app.call("thread.restore", json!({"thread": gone})).await;
+        assert_eq!(found(app, json!({"query": "lighthouse", "thread": gone})).await, ["The lighthouse was red"]);
+        env.db().close().await.unwrap();
+    }
+
+    /// Personal data is replaced for the project of the thread, whatever project calls, and what was
+    /// replaced is found; so it is with other tokens, after the secret was changed.
+    async fn personal_data(app: TestApp) {
+        let (old, new) = ("0f".repeat(31) + "aa", "1e".repeat(31) + "bb");
+        let (env, ctx) = app.another_with(privacy_with_keys(Policy::Standard, &old)).await;
+        let call = |ctx: Ctx, operation: &'static str, input: Value| async move {
+            app.registry.call(operation, &ctx, input, None).await.unwrap()
+        };
+        call(ctx.clone(), "project.create", json!({"name": "other"})).await;
+        let made = json!({"project": "other", "session": "with ada.byron@engines.io"});
+        let id = call(ctx.clone(), "thread.create", made).await["id"].clone();
+        let said = json!({"thread": id, "role": "user", "content": "Ask ada.byron@engines.io", "user": "ada.byron@engines.io"});
+        call(ctx.clone(), "message.add", said).await;
+        call(ctx.clone(), "thread.summarise", json!({"thread": id})).await;
+        let queued = json!({"project": "other", "title": "Write to ada.byron@engines.io"});
+        call(ctx.clone(), "queue.put", queued).await;
+        assert!(!everything(app).await.contains("ada.byron"));
+
+        let (rotated, later) = app.another_with(privacy_with_keys(Policy::Standard, &format!("{new},{old}"))).await;
+        let before = call(ctx.clone(), "message.list", json!({"thread": id})).await;
+        for (round, ctx) in [ctx, later.clone()].into_iter().enumerate() {
+            if round > 0 {
+                rotate(&rotated, "test", true, &|_| {}).await.unwrap();
+            }
+            for narrowed in [
+                json!({"query": "ada.byron@engines.io", "thread": id}),
+                json!({"query": "ask", "project": "other", "session": "with ada.byron@engines.io"}),
+                json!({"query": "ask", "project": "other", "user": "ada.byron@engines.io"}),
+            ] {
+                let found = call(ctx.clone(), "message.search", narrowed).await;
+                assert_eq!(found["hits"].as_array().unwrap().len(), 1, "{found}");
+            }
+        }
+        let after = call(later.clone(), "message.list", json!({"thread": id})).await;
+        assert_ne!(before["items"][0]["content"], after["items"][0]["content"]);
+        let got = call(later.clone(), "thread.get", json!({"thread": id})).await;
+        let summary = format!("user: {}", after["items"][0]["content"].as_str().unwrap());
+        assert_eq!(got["summary"], summary, "the summary has the same tokens");
+        for env in [env, rotated] {
+            env.db().close().await.unwrap();
+        }
     }
 }
