@@ -1,6 +1,6 @@
 //! Everything this crate offers, in one list.
 
-use crate::{changes, context, events, memories, privacy, projects};
+use crate::{agents, changes, context, conversation, events, memories, privacy, projects};
 use athena_core::{EnvBuilder, Registry};
 use athena_db::{MigrationFile, MigrationSet};
 use athena_search::Recipe;
@@ -21,12 +21,18 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             "memories",
             include_str!("../migrations/V002__memories.sql"),
         ),
+        MigrationFile::new(3, "events", include_str!("../migrations/V003__events.sql")),
+        MigrationFile::new(5, "agents", include_str!("../migrations/V005__agents.sql")),
+        MigrationFile::new(
+            6,
+            "conversation",
+            include_str!("../migrations/V006__conversation.sql"),
+        ),
         MigrationFile::new(
             7,
             "typed_memories",
             include_str!("../migrations/V007__typed_memories.sql"),
         ),
-        MigrationFile::new(3, "events", include_str!("../migrations/V003__events.sql")),
     ],
 };
 
@@ -80,6 +86,54 @@ pub fn catalogue(registry: Registry) -> Registry {
         .with::<projects::Delete>()
         .with::<changes::List>()
         .with::<context::Context>()
+        .with::<agents::Register>()
+        .with::<agents::AgentGet>()
+        .with::<agents::AgentList>()
+        .with::<agents::AgentHeartbeat>()
+        .with::<agents::AgentRoute>()
+        .with::<agents::AgentRemove>()
+        .with::<agents::AgentPurge>()
+        .with::<agents::Put>()
+        .with::<agents::PutBatch>()
+        .with::<agents::Claim>()
+        .with::<agents::QueueHeartbeat>()
+        .with::<agents::Complete>()
+        .with::<agents::Fail>()
+        .with::<agents::Release>()
+        .with::<agents::QueueGet>()
+        .with::<agents::QueueList>()
+        .with::<agents::QueueStats>()
+        .with::<agents::Cancel>()
+        .with::<agents::Retry>()
+        .with::<agents::QueuePurge>()
+        .with::<agents::Acquire>()
+        .with::<agents::Renew>()
+        .with::<agents::LeaseRelease>()
+        .with::<agents::LeaseList>()
+        .with::<conversation::SessionStart>()
+        .with::<conversation::SessionEnd>()
+        .with::<conversation::SessionGet>()
+        .with::<conversation::SessionList>()
+        .with::<conversation::ThreadCreate>()
+        .with::<conversation::ThreadGet>()
+        .with::<conversation::ThreadList>()
+        .with::<conversation::ThreadUpdate>()
+        .with::<conversation::ThreadClose>()
+        .with::<conversation::ThreadReopen>()
+        .with::<conversation::ThreadArchive>()
+        .with::<conversation::ThreadUnarchive>()
+        .with::<conversation::ThreadRemove>()
+        .with::<conversation::ThreadRestore>()
+        .with::<conversation::ThreadPurge>()
+        .with::<conversation::ThreadStats>()
+        .with::<conversation::ThreadSummarise>()
+        .with::<conversation::ThreadContext>()
+        .with::<conversation::MessageAdd>()
+        .with::<conversation::MessageAddBatch>()
+        .with::<conversation::MessageList>()
+        .with::<conversation::MessageSearch>()
+        .with::<conversation::MessagePurge>()
+        .with::<conversation::Resume>()
         .with::<privacy::Scan>()
         .with::<privacy::Reveal>()
         .with::<privacy::Status>()
@@ -110,6 +164,11 @@ pub fn store(privacy: Arc<Privacy>) -> Store {
         .with_source(memories::LogMemories)
         .with_derive(events::DeriveEvents)
         .with_source(events::LogEvents)
+        .with_chore(agents::ExpireLeases)
+        .with_chore(conversation::PurgeExpiredThreads)
+        .with_derive(conversation::DeriveMessages)
+        .with_derive(conversation::DeriveThreads)
+        .with_source(conversation::LogMessages)
         .with_mirror(memories::KeepNative)
 }
 
@@ -305,6 +364,135 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("source_id", Tokenised),
             ("position", Tokenised),
             ("updated_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "agents",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("agent_id", Tokenised),
+            ("capabilities", Tokenised),
+            ("max_concurrent", Plain),
+            ("lease_seconds", Plain),
+            ("metadata", Tokenised),
+            ("completed", Plain),
+            ("failed", Plain),
+            ("total_ms", Plain),
+            ("last_heartbeat_at", Plain),
+            ("alive_until", Plain),
+            ("principal", Tokenised),
+            ("created_at", Plain),
+            ("updated_at", Plain),
+            ("removed_at", Plain),
+            ("live_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "queue_items",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("queue", Tokenised),
+            ("title", Tokenised),
+            ("payload", Tokenised),
+            ("task_id", Plain),
+            ("requires", Tokenised),
+            ("priority", Plain),
+            ("turn", Plain),
+            ("not_before", Plain),
+            ("max_attempts", Plain),
+            ("attempts", Plain),
+            ("state", Plain),
+            ("result", Tokenised),
+            ("last_error", Tokenised),
+            ("principal", Tokenised),
+            ("created_at", Plain),
+            ("updated_at", Plain),
+            ("finished_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "leases",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("resource_kind", Plain),
+            ("resource_id", Tokenised),
+            ("item_id", Plain),
+            ("agent_id", Tokenised),
+            ("token", Plain),
+            ("acquired_at", Plain),
+            ("heartbeat_at", Plain),
+            ("expires_at", Plain),
+            ("attempt", Plain),
+            ("released_at", Plain),
+            ("outcome", Plain),
+            ("live_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "sessions",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("session_id", Tokenised),
+            ("agent", Tokenised),
+            ("context", Tokenised),
+            ("started_at", Plain),
+            ("last_active_at", Plain),
+            ("ended_at", Plain),
+            ("principal", Tokenised),
+        ],
+    },
+    TableClasses {
+        table: "threads",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("session_id", Tokenised),
+            ("title", Tokenised),
+            ("agent", Tokenised),
+            ("metadata", Tokenised),
+            ("next_seq", Plain),
+            ("summary", Tokenised),
+            ("summary_to_seq", Plain),
+            ("summary_tokens", Plain),
+            ("last_message_at", Plain),
+            ("archived_at", Plain),
+            ("closed_at", Plain),
+            ("expires_at", Plain),
+            ("removed_at", Plain),
+            ("principal", Tokenised),
+            ("created_at", Plain),
+            ("updated_at", Plain),
+            ("live_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "messages",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("thread_id", Plain),
+            ("uid", Plain),
+            ("seq", Plain),
+            ("role", Plain),
+            ("content", Tokenised),
+            ("name", Tokenised),
+            ("tool_call_id", Tokenised),
+            ("tool_calls", Tokenised),
+            ("model", Tokenised),
+            ("tokens", Plain),
+            ("user_id", Tokenised),
+            ("metadata", Tokenised),
+            ("occurred_at", Plain),
+            ("principal", Tokenised),
+            ("created_at", Plain),
         ],
     },
 ];

@@ -30,6 +30,8 @@ pub(crate) const AGENT: Kind = Kind(7);
 pub(crate) const SNAPSHOT: Kind = Kind(8);
 /// A trigger.
 pub(crate) const TRIGGER: Kind = Kind(9);
+/// An item of a queue.
+pub(crate) const QUEUE_ITEM: Kind = Kind(20);
 
 /// The state of an item that is found.
 pub(crate) const LIVE: &str = "live";
@@ -48,6 +50,7 @@ pub(crate) fn kind_name(kind: Kind) -> Option<&'static str> {
         AGENT => "agent",
         SNAPSHOT => "snapshot",
         TRIGGER => "trigger",
+        QUEUE_ITEM => "queue_item",
         _ => return None,
     })
 }

@@ -7,17 +7,20 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+pub mod agents;
 mod batch;
 mod catalogue;
 pub mod changes;
 pub mod context;
-mod glob;
+pub mod conversation;
 pub mod events;
+mod glob;
 mod items;
 pub mod memories;
 pub mod paths;
 pub mod privacy;
 pub mod projects;
+mod removal;
 mod stored;
 
 pub use catalogue::{COLUMN_CLASSES, MIGRATIONS, catalogue, store, wire};

@@ -42,7 +42,7 @@ pub use privacy::{
 pub use question::{Question, question};
 pub use residue::{erase_residue, owed_after_purge};
 pub use search::{Prepared, Request, Searched, prepare, search};
-pub use segments::{drop_vectors, remove_item};
+pub use segments::{drop_vectors, remove_item, remove_items};
 pub use spaces::{Spaces, hold_spaces, put_spaces, spaces, unsettled};
 pub use store::{Chore, Derive, Gate, Intent, Link, Mirror, Source, Store};
 pub use write::{Write, Written, write};

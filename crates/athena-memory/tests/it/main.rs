@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod agents;
 mod bad_input;
 mod changes;
 mod context;
+mod conversation;
 mod embedding;
 mod events;
 mod exchange;

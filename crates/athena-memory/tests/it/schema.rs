@@ -50,7 +50,9 @@ story! {
 fn written_down(table: &Table) -> String {
     let mut text = format!("{}\n", table.name);
     for column in &table.columns {
-        let kind = column.kind.unwrap_or_else(|| panic!("{}.{}: {}", table.name, column.name, column.raw_type));
+        let kind = column
+            .kind
+            .unwrap_or_else(|| panic!("{}.{}: {}", table.name, column.name, column.raw_type));
         write!(text, "    {} {kind}", column.name).unwrap();
         if !column.nullable {
             text.push_str(" NOT NULL");

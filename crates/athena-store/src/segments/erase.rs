@@ -25,25 +25,43 @@ const VOID_ROWS: usize = 500;
 ///
 /// What the database fails with.
 pub async fn remove_item(write: &Write<'_>, project: ProjectId, item: ItemRef) -> Result<u64> {
+    remove_items(write, project, &[item]).await
+}
+
+/// Takes every trace of some items out of the search log, as [`remove_item`] does of one; each
+/// segment is read once.
+///
+/// # Errors
+///
+/// What the database fails with.
+pub async fn remove_items(write: &Write<'_>, project: ProjectId, items: &[ItemRef]) -> Result<u64> {
+    if items.is_empty() {
+        return Ok(0);
+    }
     // Locks the head first, so that no segment begins to count meanwhile.
     sql::lock_head(write.tx(), project).await?;
     forget_unfinished(write.tx(), project).await?;
-    let mut removed = clear_tail(write.tx(), project, item).await?;
-    match clear_segments(write.tx(), project, item).await {
+    let mut removed = 0;
+    for item in items {
+        removed += clear_tail(write.tx(), project, *item).await?;
+    }
+    let gone: HashSet<ItemRef> = items.iter().copied().collect();
+    match clear_segments(write.tx(), project, &gone).await {
         Ok(blanked) => removed += blanked,
         // Nobody can tell what is in it; the rows know all that it should say.
         Err(error) if is_unreadable(&error) => discard(write.tx(), project).await?,
         Err(error) => return Err(error),
     }
-    write.log(project, Record::Remove { item });
+    for item in items {
+        write.log(project, Record::Remove { item: *item });
+    }
     Ok(removed)
 }
 
-async fn clear_segments(tx: &Tx<'_>, project: ProjectId, item: ItemRef) -> Result<u64> {
-    let items = HashSet::from([item]);
+async fn clear_segments(tx: &Tx<'_>, project: ProjectId, items: &HashSet<ItemRef>) -> Result<u64> {
     let mut removed = 0;
     for row in sql::segments(tx, project, 0).await? {
-        removed += blank(tx, project, &row, &items).await?;
+        removed += blank(tx, project, &row, items).await?;
     }
     Ok(removed)
 }
