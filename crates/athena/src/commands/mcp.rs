@@ -2,8 +2,8 @@
 //!
 //! Standard output belongs to the protocol; whatever is to be told goes to the log.
 
-use super::Session;
 use super::serve::shutdown;
+use super::{Session, hook};
 use crate::compose::Store;
 use crate::outcome::Outcome;
 use athena_core::Error;
@@ -39,9 +39,11 @@ async fn serve(session: Session) -> Outcome {
     let shutdown = shutdown()?;
     let store = Store::open(&session.settings).await?;
     let background = Background::start(store.env());
+    let registry = Arc::new(session.registry);
     let served = tokio::select! {
-        served = athena_server::mcp::serve_stdio(Arc::new(session.registry), store.ctx("mcp")) => served,
+        served = athena_server::mcp::serve_stdio(Arc::clone(&registry), store.ctx("mcp")) => served,
         () = shutdown => Ok(()),
+        () = hook::keep_handing_in(&registry, &session.settings, &store) => Ok(()),
     };
     background.stop().await;
     store.close().await?;

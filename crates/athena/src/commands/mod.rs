@@ -68,6 +68,7 @@ pub(crate) fn others() -> Vec<(&'static str, Command)> {
         ("Serving", mcp::command()),
         ("Set-up", quickstart::command()),
         ("Set-up", init::command()),
+        ("Set-up", hook::command()),
         ("Set-up", doctor::command()),
         ("Set-up", model::command()),
         ("Set-up", call::command()),
@@ -138,6 +139,7 @@ impl Session {
         self.block_on(async {
             let store = Store::open(&self.settings).await?;
             let result = work(store.clone()).await;
+            hook::hand_in(self, &store).await;
             store.close().await?;
             result
         })

@@ -1,6 +1,6 @@
 //! `serve`: REST and MCP over HTTP until it is asked to stop.
 
-use super::{Session, json_text, print};
+use super::{Session, hook, json_text, print};
 use crate::compose::Store;
 use crate::config::Settings;
 use crate::outcome::Outcome;
@@ -46,10 +46,14 @@ async fn serve(session: Session) -> Outcome {
     let store = Store::open(&session.settings).await?;
     let background = Background::start(store.env());
     announce(&session, address)?;
-    let server = Server::builder(Arc::new(session.registry), Arc::clone(store.env()))
+    let registry = Arc::new(session.registry);
+    let serving = Server::builder(Arc::clone(&registry), Arc::clone(store.env()))
         .project(server_project(&session.settings))
-        .serve(listener, shutdown)
-        .await;
+        .serve(listener, shutdown);
+    let server = tokio::select! {
+        server = serving => server,
+        () = hook::keep_handing_in(&registry, &session.settings, &store) => Ok(()),
+    };
     tracing::info!("stopping");
     background.stop().await;
     store.close().await?;
