@@ -7,6 +7,7 @@ mod bench;
 mod canary;
 mod db;
 mod exits;
+mod hooking;
 mod init;
 mod moving;
 mod privacy;

@@ -197,7 +197,7 @@ fn attend_with(matches: &ArgMatches, begun: Instant) -> Outcome {
     let project = project_of(&settings, &input);
     let occasion = Occasion {
         project: &project,
-        at: Timestamp::now(),
+        at: now(),
         name: &name,
     };
     let plan = Plan::of(event, &input, &occasion);
@@ -252,6 +252,12 @@ fn list(as_json: bool) -> Outcome {
     print(&lines.concat())
 }
 
+/// Returns the time as exactly as the store keeps it.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+}
+
 /// Returns the project of what happened: that of the folder that the agent works in.
 fn project_of(settings: &Settings, input: &Input) -> String {
     let folder = input.folder().or_else(|| std::env::current_dir().ok());
@@ -293,9 +299,8 @@ fn perform(
         } else {
             keep(&spool, settings, &registry, left, at);
         }
-        match timeout_at(until, store.clone().close()).await {
-            Ok(Err(error)) => tracing::warn!(%error, "the store did not close well"),
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(error)) = timeout_at(until, store.clone().close()).await {
+            tracing::warn!(%error, "the store did not close well");
         }
     });
     // A statement that a thread still runs must not hold the process.
@@ -403,8 +408,13 @@ async fn invoke(registry: &Registry, store: &Store, call: &Call) -> Result<Optio
         return Ok(None);
     };
     let ctx = store.ctx(NAME).with_project(call.project.clone());
+    let mut input = call.input.clone();
+    if let Some(members) = input.as_object_mut() {
+        // A line may be from another version, and what an operation does not know it refuses.
+        members.retain(|name, _| entry.field(name).is_some());
+    }
     let answer = registry
-        .invoke(entry, &ctx, call.input.clone(), call.key.clone())
+        .invoke(entry, &ctx, input, call.key.clone())
         .await?;
     Ok(Some(answer))
 }

@@ -11,9 +11,17 @@ use std::path::Path;
 
 /// Who acts in the sessions.
 const AGENT: &str = "claude-code";
+/// Where the records come from.
+const SOURCE: &str = "hook";
 /// Tokens of what an agent is told at the start of a session, and with a prompt.
 const START_BUDGET: u32 = 1_500;
 const PROMPT_BUDGET: u32 = 600;
+/// Longest name of a session and longest key that the store takes, in characters.
+const MAX_NAME: usize = 200;
+/// Longest path that the store takes, in characters.
+const MAX_PATH: usize = 700;
+/// Longest name of a test, in characters.
+const MAX_TEST: usize = 300;
 /// Longest prompt that is recorded and asked with, in characters.
 const MAX_PROMPT: usize = 8_000;
 
@@ -64,14 +72,22 @@ impl Plan {
     }
 }
 
+/// Makes the calls of one event.
 struct Planner<'p> {
     input: &'p Input,
     occasion: &'p Occasion<'p>,
 }
 
 impl Planner<'_> {
+    /// Returns the session, if the store takes its name.
+    fn session(&self) -> Option<&str> {
+        self.input
+            .session()
+            .filter(|session| session.chars().count() <= MAX_NAME)
+    }
+
     fn session_start(&self) -> Plan {
-        let session = self.input.session();
+        let session = self.session();
         let start =
             session.map(|id| self.call("session.start", json!({"session": id, "agent": AGENT})));
         Plan {
@@ -103,17 +119,20 @@ impl Planner<'_> {
             .input
             .text("tool_name")
             .map(|tool| shortened(tool, 100, 0));
-        let files: Vec<&str> = used.file.as_deref().into_iter().collect();
+        let file = used.file.filter(|file| is_path(file));
+        let files: Vec<&str> = file.as_deref().into_iter().collect();
         let details = json!({
             "outcome": used.outcome,
+            "file_path": file,
             "context_files": files,
+            "test_name": used.test.map(|test| shortened(&test, MAX_TEST, 0)),
             "metadata": {"hook": Event::PostTool.name(), "tool": tool},
         });
         let mut after = vec![self.event(used.event_type, used.content, details)];
-        after.extend(used.file.map(|file| {
+        after.extend(file.map(|file| {
             self.call(
                 "trigger.notify",
-                json!({"file_open": file, "session": self.input.session()}),
+                json!({"file_open": file, "session": self.session()}),
             )
         }));
         Plan {
@@ -152,7 +171,7 @@ impl Planner<'_> {
             summary.clone(),
             json!({"metadata": {"hook": hook.name()}}),
         )];
-        if let Some(session) = self.input.session() {
+        if let Some(session) = self.session() {
             after.push(self.call(
                 "snapshot.save",
                 json!({"session": session, "summary": summary}),
@@ -168,7 +187,7 @@ impl Planner<'_> {
     fn question(&self, prompt: Option<&str>, budget: u32) -> Call {
         let input = json!({
             "prompt": prompt,
-            "session": self.input.session(),
+            "session": self.session(),
             "budget_tokens": budget,
         });
         Call {
@@ -181,14 +200,15 @@ impl Planner<'_> {
         let mut input = json!({
             "event_type": event_type,
             "content": content,
-            "session": self.input.session(),
+            "session": self.session(),
             "agent": AGENT,
-            "context_cwd": self.input.folder(),
+            "source": SOURCE,
+            "context_cwd": self.folder(),
             "idempotency_key": self.event_key(),
             "occurred_at": self.occasion.at,
         });
-        for (name, value) in details.as_object().into_iter().flatten() {
-            input[name] = value.clone();
+        if let (Value::Object(details), Some(input)) = (details, input.as_object_mut()) {
+            input.extend(details);
         }
         Call {
             // The event has a key of its own.
@@ -199,10 +219,17 @@ impl Planner<'_> {
 
     /// Returns what tells the event from all others, however often it is sent.
     fn event_key(&self) -> String {
-        match (self.input.session(), self.input.text("tool_use_id")) {
-            (Some(session), Some(tool)) => format!("hook:{session}:{tool}"),
+        match (self.session(), self.input.text("tool_use_id")) {
+            (Some(session), Some(tool)) if session.len() + tool.len() < MAX_NAME - 10 => {
+                format!("hook:{session}:{tool}")
+            }
             _ => format!("hook:{}", self.occasion.name),
         }
+    }
+
+    fn folder(&self) -> Option<String> {
+        let folder = self.input.folder()?.display().to_string();
+        is_path(&folder).then_some(folder)
     }
 
     fn call(&self, operation: &str, input: Value) -> Call {
@@ -213,6 +240,11 @@ impl Planner<'_> {
             input: without_nothing(input),
         }
     }
+}
+
+/// Whether the store takes a path.
+fn is_path(path: &str) -> bool {
+    path.chars().count() <= MAX_PATH
 }
 
 /// Leaves out what says nothing.
@@ -288,6 +320,7 @@ mod tests {
                 "content": "Why?",
                 "session": "s",
                 "agent": "claude-code",
+                "source": "hook",
                 "context_cwd": "/shop",
                 "idempotency_key": "hook:n1",
                 "occurred_at": "2026-03-05T12:00:00Z",
@@ -315,6 +348,29 @@ mod tests {
             plan.after[1].input,
             json!({"file_open": "/shop/a.rs", "session": "s"})
         );
+    }
+
+    #[test]
+    fn names_that_the_store_refuses_cost_nothing_else() {
+        let long = "x".repeat(1_000);
+        let used = json!({
+            "session_id": long,
+            "tool_use_id": "t1",
+            "cwd": format!("/{long}"),
+            "tool_name": "Bash",
+            "tool_input": {"command": format!("cargo test {long}")},
+            "tool_response": {"exit_code": 101},
+        });
+        let plan = plan(Event::PostTool, used);
+        let event = &plan.after[0].input;
+        assert_eq!(event["event_type"], "test_run");
+        assert_eq!(event["outcome"], "failure");
+        assert_eq!(event["idempotency_key"], "hook:n1");
+        assert_eq!(
+            event["test_name"].as_str().unwrap().chars().count(),
+            MAX_TEST
+        );
+        assert!(event.get("session").is_none() && event.get("context_cwd").is_none());
     }
 
     #[test]

@@ -399,6 +399,7 @@ fn fingerprint(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Environment, Flags, load};
     use athena_core::Error;
     use std::cell::RefCell;
     use std::os::unix::fs::PermissionsExt;
@@ -580,7 +581,14 @@ mod tests {
 
     #[test]
     fn other_stores_have_other_files() {
-        assert_eq!(fingerprint(b""), 0xcbf2_9ce4_8422_2325);
+        let of = |url: Option<&str>| {
+            let mut flags = Flags::from([("home", "/h".to_owned())]);
+            flags.extend(url.map(|url| ("database.url", url.to_owned())));
+            Spool::of(&load(&flags, &Environment::default()).unwrap()).store
+        };
+        assert_eq!(of(None), "default");
+        assert_ne!(of(Some("postgres://one/x")), of(Some("postgres://two/x")));
+        // The names of files must not change from version to version.
         assert_eq!(fingerprint(b"a"), 0xaf63_dc4c_8601_ec8c);
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct ToolUse {
     pub(super) outcome: &'static str,
     /// The file that was used, as the tool names it.
     pub(super) file: Option<String>,
+    /// The command that ran tests.
+    pub(super) test: Option<String>,
 }
 
 impl ToolUse {
@@ -83,6 +85,7 @@ impl ToolUse {
             event_type,
             content: shortened(&content, MAX_CHARS, 0),
             outcome,
+            test: command.filter(|_| is_test).map(str::to_owned),
             file,
         })
     }
