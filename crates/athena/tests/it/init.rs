@@ -167,6 +167,14 @@ fn a_user_is_connected_in_the_home_directory() {
     well(&user.init(&["--local", "--uninstall", "--yes"]));
     assert_eq!(read(&servers), "{\n  \"numStartups\": 3\n}\n");
     assert_eq!(user.init(&["--local", "--global"]).status, 2);
+
+    // Both are in one file, and each goes alone.
+    well(&user.init(&["--local", "--yes"]));
+    well(&user.init(&["--global", "--yes"]));
+    well(&user.init(&["--global", "--uninstall", "--yes"]));
+    assert!(read(&servers).contains("\"athena\""));
+    well(&user.init(&["--local", "--uninstall", "--yes"]));
+    assert_eq!(read(&servers), "{\n  \"numStartups\": 3\n}\n");
 }
 
 #[test]

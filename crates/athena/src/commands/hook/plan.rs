@@ -11,6 +11,8 @@ use std::path::Path;
 
 /// Who acts in the sessions.
 const AGENT: &str = "claude-code";
+/// What the names of Athena's own tools begin with, as `init` connects them.
+const OWN_TOOLS: &str = "mcp__athena__";
 /// Where the records come from.
 const SOURCE: &str = "hook";
 /// Tokens of what an agent is told at the start of a session, and with a prompt.
@@ -111,14 +113,16 @@ impl Planner<'_> {
         }
     }
 
+    /// What an agent asks of Athena itself is in Athena already.
     fn post_tool(&self) -> Plan {
+        let tool = self.input.text("tool_name");
+        if tool.is_some_and(|tool| tool.starts_with(OWN_TOOLS)) {
+            return Plan::default();
+        }
         let Some(used) = ToolUse::of(self.input) else {
             return Plan::default();
         };
-        let tool = self
-            .input
-            .text("tool_name")
-            .map(|tool| shortened(tool, 100, 0));
+        let tool = tool.map(|tool| shortened(tool, 100, 0));
         let file = used.file.filter(|file| is_path(file));
         let files: Vec<&str> = file.as_deref().into_iter().collect();
         let details = json!({
@@ -404,6 +408,7 @@ mod tests {
                 .after
                 .is_empty()
         );
+        assert!(plan(Event::PostTool, json!({"tool_name": "mcp__athena__recall"})).is_empty());
         let ended = plan(Event::SessionEnd, json!({}));
         assert_eq!(operations(&ended.after), ["event.record"]);
         assert!(plan(Event::SessionStart, json!({})).before.is_empty());

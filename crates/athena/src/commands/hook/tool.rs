@@ -121,13 +121,13 @@ fn result(tool: &str, given: &Value, response: &Value, outcome: &str) -> Option<
 fn extent(given: &Value) -> Option<String> {
     let lines = |value: &Value, name| text_of(value, name).map_or(0, |text| text.lines().count());
     if let Some(edits) = given.get("edits").and_then(Value::as_array) {
-        return Some(format!("{} edits", edits.len()));
+        return Some(format!("edits: {}", edits.len()));
     }
     if text_of(given, "content").is_some() {
-        return Some(format!("{} lines written", lines(given, "content")));
+        return Some(format!("lines written: {}", lines(given, "content")));
     }
     let (old, new) = (lines(given, "old_string"), lines(given, "new_string"));
-    (old + new > 0).then(|| format!("{old} lines replaced by {new}"))
+    (old + new > 0).then(|| format!("lines: {new} in place of {old}"))
 }
 
 /// Returns what a response says in words.
@@ -309,13 +309,13 @@ mod tests {
         );
         assert_eq!(edit.event_type, "file_change");
         assert_eq!(edit.file.as_deref(), Some("/x/main.rs"));
-        assert_eq!(edit.content, "Edit `/x/main.rs`: 2 lines replaced by 1");
+        assert_eq!(edit.content, "Edit `/x/main.rs`: lines: 1 in place of 2");
         let written = tool_use(
             "Write",
             json!({"file_path": "a", "content": "x\ny\n"}),
             json!({"success": true}),
         );
-        assert_eq!(written.content, "Write `a`: 2 lines written");
+        assert_eq!(written.content, "Write `a`: lines written: 2");
         let read = tool_use(
             "Read",
             json!({"file_path": "a"}),
@@ -330,7 +330,7 @@ mod tests {
             json!({"file_path": "a", "edits": [{}, {}]}),
             json!("ok"),
         );
-        assert_eq!(several.content, "MultiEdit `a`: 2 edits");
+        assert_eq!(several.content, "MultiEdit `a`: edits: 2");
     }
 
     #[test]

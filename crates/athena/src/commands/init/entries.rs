@@ -70,6 +70,14 @@ impl Content {
         Ok(text)
     }
 
+    /// Whether the entry under a path is one of these.
+    pub(super) fn has(&self, path: &[String]) -> bool {
+        match self {
+            Self::Hooks => path.first().is_some_and(|name| name == HOOKS),
+            Self::Server(below) => *path == *server_path(below),
+        }
+    }
+
     /// Returns the way to the first entry that is to go.
     fn find(&self, json: &JsonText<'_>, traces: Option<&Traces>) -> Option<Route> {
         match self {

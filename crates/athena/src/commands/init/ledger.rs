@@ -93,9 +93,14 @@ impl Ledger {
         extend(&mut known.spaces, traces.spaces);
     }
 
-    /// Forgets a file.
-    pub(super) fn forget(&mut self, file: &Path) {
-        self.files.remove(file);
+    /// Forgets the entries of a file that `are_gone` tells, and the file with the last of them.
+    pub(super) fn forget(&mut self, file: &Path, are_gone: impl Fn(&[String]) -> bool) {
+        if let Some(traces) = self.files.get_mut(file) {
+            traces.entries.retain(|entry| !are_gone(entry));
+            if traces.entries.is_empty() {
+                self.files.remove(file);
+            }
+        }
     }
 }
 

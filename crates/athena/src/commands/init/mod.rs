@@ -258,6 +258,7 @@ fn absolute(path: &Path) -> PathBuf {
 /// What happens to one file.
 #[derive(Debug)]
 struct Change {
+    content: Content,
     found: Found,
     /// The text that it gets; `None` if it goes.
     after: Option<String>,
@@ -298,6 +299,7 @@ impl Change {
             }
         };
         Ok(Self {
+            content: target.content.clone(),
             found,
             after,
             traces,
@@ -365,7 +367,7 @@ fn perform(changes: &[Change], uninstall: bool, ledger: &mut Ledger, home: &Path
     if uninstall {
         for change in changes {
             remove_folder(change);
-            ledger.forget(&change.found.path);
+            ledger.forget(&change.found.path, |entry| change.content.has(entry));
         }
         ledger.write(home)?;
     }
