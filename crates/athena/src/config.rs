@@ -610,6 +610,16 @@ impl Settings {
     }
 }
 
+/// Returns the directory that holds everything, when the rest of the settings cannot be read or
+/// is not needed.
+///
+/// # Errors
+///
+/// When nothing says where it is.
+pub(crate) fn home(flags: &Flags, environment: &Environment) -> Result<PathBuf> {
+    find_home(flags, environment).map(|(home, _)| home)
+}
+
 fn find_home(flags: &Flags, environment: &Environment) -> Result<(PathBuf, Source)> {
     if let Some(home) = flags.get("home") {
         return Ok((

@@ -4,10 +4,16 @@
 
 use athena_privacy::Masking;
 use std::borrow::Cow;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
+
+/// Largest size of a log in a file.
+const MAX_FILE_BYTES: u64 = 256 << 10;
 
 /// Starts logging; `wanted` is a level or a list such as `warn,athena_db=debug`.
 ///
@@ -30,6 +36,25 @@ pub(crate) fn start(wanted: &str, colour: bool) {
     }
 }
 
+/// Logs warnings and errors to a file in a folder, for a process whose output belongs to others.
+///
+/// The file is made when there is something to say. It has an end: when it is full it becomes the
+/// old one, and the old one before it goes.
+pub(crate) fn start_in(folder: &Path, name: &str) {
+    let masking = Arc::new(Masking::default());
+    let file = Bounded {
+        path: folder.join(name),
+        limit: MAX_FILE_BYTES,
+    };
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new("warn"))
+        .with_writer(move || Redacted::new(Arc::clone(&masking), file.clone()))
+        .with_ansi(false)
+        .with_timer(SystemTime)
+        .try_init();
+    debug_assert!(started.is_ok(), "the log was started before");
+}
+
 /// Picks the level: `--quiet` and `-v` are stronger than the setting.
 pub(crate) fn level(setting: &str, quiet: bool, verbose: u8) -> String {
     match (quiet, verbose) {
@@ -38,6 +63,38 @@ pub(crate) fn level(setting: &str, quiet: bool, verbose: u8) -> String {
         (false, 1) => "info".into(),
         (false, 2) => "debug".into(),
         (false, _) => "trace".into(),
+    }
+}
+
+/// A file that is made with the first entry, and renamed when it is full.
+#[derive(Debug, Clone)]
+struct Bounded {
+    path: PathBuf,
+    limit: u64,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(folder) = self.path.parent() {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+        }
+        if std::fs::metadata(&self.path).is_ok_and(|it| it.len() >= self.limit) {
+            std::fs::rename(&self.path, self.path.with_extension("log.1"))?;
+        }
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&self.path)?;
+        file.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -115,6 +172,25 @@ mod tests {
         entry.write_all(b"lace.org\n").unwrap();
         drop(entry);
         assert_eq!(String::from_utf8(out).unwrap(), "asked for [email]\n");
+    }
+
+    #[test]
+    fn a_file_has_an_end() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("home/hooks.log");
+        let mut file = Bounded {
+            path: path.clone(),
+            limit: 10,
+        };
+        for entry in ["one\n", "second\n", "third\n", "fourth fourth\n", "fifth\n"] {
+            file.write_all(entry.as_bytes()).unwrap();
+        }
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        assert_eq!(read(&path), "fifth\n");
+        assert_eq!(
+            read(&path.with_extension("log.1")),
+            "third\nfourth fourth\n"
+        );
     }
 
     #[test]

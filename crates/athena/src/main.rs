@@ -31,6 +31,10 @@ use terminal::Style;
 fn main() -> ExitCode {
     compose::keep_files_private();
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    // A hook has its own way through: it ends well whatever happens.
+    if commands::hook::is_asked_for(&arguments) {
+        return commands::hook::main(&arguments);
+    }
     let as_json = arguments
         .iter()
         .take_while(|argument| *argument != "--")

@@ -199,7 +199,7 @@ pub(crate) fn selected<'a, 'm>(
     Some((entry, matches))
 }
 
-fn global_arguments() -> Vec<Arg> {
+pub(crate) fn global_arguments() -> Vec<Arg> {
     let text = |id: &'static str, long: &'static str, value: &'static str, help: &'static str| {
         Arg::new(id)
             .long(long)

@@ -43,6 +43,7 @@ async fn serve(session: Session) -> Outcome {
     let served = tokio::select! {
         served = athena_server::mcp::serve_stdio(registry, calls) => served,
         () = shutdown => Ok(()),
+        () = shared.keep_handing_in() => Ok(()),
     };
     shared.end().await?;
     Ok(served?)

@@ -10,7 +10,9 @@ pub(crate) mod db;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod hook;
 pub(crate) mod import;
+pub(crate) mod init;
 pub(crate) mod mcp;
 pub(crate) mod model;
 pub(crate) mod pii;
@@ -65,6 +67,8 @@ pub(crate) fn others() -> Vec<(&'static str, Command)> {
         ("Serving", serve::command()),
         ("Serving", mcp::command()),
         ("Set-up", quickstart::command()),
+        ("Set-up", init::command()),
+        ("Set-up", hook::command()),
         ("Set-up", doctor::command()),
         ("Set-up", model::command()),
         ("Set-up", call::command()),
@@ -90,6 +94,7 @@ pub(crate) fn run(session: Session, matches: &ArgMatches) -> Outcome {
         Some(("serve", _)) => serve::run(session),
         Some(("mcp", _)) => mcp::run(session),
         Some(("quickstart", matches)) => quickstart::run(&session, matches),
+        Some(("init", matches)) => init::run(&session, matches),
         Some(("doctor", _)) => doctor::run(&session),
         Some(("model", matches)) => model::run(&session, matches),
         _ => Err(Error::new(
@@ -134,6 +139,7 @@ impl Session {
         self.block_on(async {
             let store = Store::open(&self.settings).await?;
             let result = work(store.clone()).await;
+            hook::hand_in(&self.registry, &self.settings, &store).await;
             store.close().await?;
             result
         })

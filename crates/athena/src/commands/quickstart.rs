@@ -227,7 +227,7 @@ impl Launch {
 }
 
 /// Quotes a word for a POSIX shell where it needs it.
-fn shell_word(word: &str) -> String {
+pub(crate) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:+@%=,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

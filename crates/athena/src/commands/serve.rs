@@ -1,6 +1,6 @@
 //! `serve`: REST and MCP over HTTP until it is asked to stop.
 
-use super::{Session, json_text, print};
+use super::{Session, hook, json_text, print};
 use crate::compose::{self, Store};
 use crate::config::Settings;
 use crate::outcome::Outcome;
@@ -57,10 +57,13 @@ async fn serve(session: Session) -> Outcome {
         }
         None => None,
     };
-    let server = Server::builder(registry, Arc::clone(store.env()))
+    let serving = Server::builder(Arc::clone(&registry), Arc::clone(store.env()))
         .project(server_project(&session.settings))
-        .serve(listener, shutdown)
-        .await;
+        .serve(listener, shutdown);
+    let server = tokio::select! {
+        server = serving => server,
+        () = hook::keep_handing_in(&registry, &session.settings, &store) => Ok(()),
+    };
     tracing::info!("stopping");
     if let Some(owner) = owner {
         owner.stop().await;

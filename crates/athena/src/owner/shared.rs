@@ -1,6 +1,7 @@
 //! A store that a process shares with others for as long as it runs.
 
 use super::{Claim, Owner, Reply, ask};
+use crate::commands::hook;
 use crate::compose::{self, Store};
 use crate::config::Settings;
 use crate::project;
@@ -90,6 +91,20 @@ impl Shared {
         }
         own.background.stop().await;
         own.store.close().await
+    }
+
+    /// Hands in what hooks kept, again and again, once this process has opened the store; an owner
+    /// does it for those that have not.
+    pub(crate) async fn keep_handing_in(&self) {
+        loop {
+            tokio::time::sleep(hook::SERVER_PAUSE).await;
+            let own = self.own.lock().await;
+            let store = own.as_ref().map(|own| own.store.clone());
+            drop(own);
+            if let Some(store) = store {
+                hook::hand_in(&self.registry, &self.settings, &store).await;
+            }
+        }
     }
 
     async fn ask(

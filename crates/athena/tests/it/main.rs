@@ -7,6 +7,8 @@ mod bench;
 mod canary;
 mod db;
 mod exits;
+mod hooking;
+mod init;
 mod moving;
 mod owner;
 mod privacy;
