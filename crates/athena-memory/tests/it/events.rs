@@ -154,6 +154,8 @@ story! {
         let bad = json!({"events": [{"content": "Fine"}, {"content": "Caused", "caused_by": 999}]});
         let error = app.refused("event.record_batch", bad).await;
         assert_eq!((error.code(), error.field()), (Code::NotFound, Some("events[1].caused_by")));
+        let bad = json!({"events": [{"content": "Fine", "caused_by": 999}]});
+        assert_eq!(app.refused("event.record_batch", bad).await.field(), Some("events[0].caused_by"));
         let bad = json!({"events": [{"content": "Fine", "occurred_at": "soon"}]});
         assert_eq!(app.refused("event.record_batch", bad).await.field(), Some("events[0].occurred_at"));
         assert!(found(app, "Fine").await.is_empty(), "nothing of these batches stays");

@@ -300,7 +300,7 @@ impl Operation for RecordBatch {
         for event in &mut events {
             event.project = event.project.take().or_else(|| project.clone());
         }
-        let drafts = prepare_all(ctx, EVENTS, events, Draft::prepare).await?;
+        let drafts = prepare_all(ctx, EVENTS, events, Draft::prepare_in_batch).await?;
         store_once(ctx, "event.record_batch", Arc::new(drafts), Ok).await
     }
 }
@@ -371,7 +371,7 @@ async fn projects_of(write: &Write<'_>, drafts: &[Draft]) -> Result<Vec<ProjectI
             Entry::Vacant(place) => {
                 let project = projects::for_writing(write, name).await;
                 place
-                    .insert(project.map_err(|error| of(drafts, error, index))?.id)
+                    .insert(project.map_err(|error| of(draft, error, index))?.id)
                     .to_owned()
             }
         };
@@ -380,11 +380,11 @@ async fn projects_of(write: &Write<'_>, drafts: &[Draft]) -> Result<Vec<ProjectI
     Ok(projects)
 }
 
-/// Says which event an error is about, where there are several.
-fn of(drafts: &[Draft], error: Error, index: usize) -> Error {
-    match drafts.len() {
-        1 => error,
-        _ => in_item(EVENTS, error, index),
+/// Says which event of a batch an error is about.
+fn of(draft: &Draft, error: Error, index: usize) -> Error {
+    match draft.is_in_batch {
+        true => in_item(EVENTS, error, index),
+        false => error,
     }
 }
 
@@ -493,7 +493,7 @@ async fn check_causes(
         });
         if let Some((index, cause)) = missing {
             let error = Error::not_found(format_args!("event `{cause}` of the same project"));
-            return Err(of(drafts, error.with_field("caused_by"), index));
+            return Err(of(&drafts[index], error.with_field("caused_by"), index));
         }
     }
     Ok(())
@@ -616,6 +616,8 @@ fn answer(
 /// begins.
 #[derive(Debug)]
 struct Draft {
+    /// Whether it was told with others, so that an error must say which one it is about.
+    is_in_batch: bool,
     event: Event,
     content_hash: String,
     project: Option<String>,
@@ -630,10 +632,20 @@ impl Draft {
         let project = record.project.clone();
         let event = new_event(ctx, record, when);
         Ok(Self {
+            is_in_batch: false,
             content_hash: identity(&event),
             text: ItemText::prepare(ctx, text(&event)),
             project,
             event,
+        })
+    }
+
+    /// Checks and prepares one of a batch.
+    fn prepare_in_batch(ctx: &Ctx, record: Record) -> Result<Self> {
+        let draft = Self::prepare(ctx, record)?;
+        Ok(Self {
+            is_in_batch: true,
+            ..draft
         })
     }
 
