@@ -13,5 +13,6 @@ pub mod memories;
 pub mod privacy;
 pub mod projects;
 mod stored;
+pub mod work;
 
 pub use catalogue::{COLUMN_CLASSES, MIGRATIONS, catalogue, store, wire};

@@ -31,6 +31,7 @@ pub use ops::*;
 pub use reembed::{ReembedProgress, Reembedding, reembed};
 pub use relog::LogMemories;
 pub use retokenise::DeriveMemories;
+pub(crate) use sql::by_ids;
 
 /// The largest text a memory may hold, in bytes.
 pub const MAX_CONTENT_BYTES: usize = 1024 * 1024;

@@ -17,3 +17,4 @@ mod schema;
 mod search_log;
 mod searching;
 mod seed_004;
+mod work;

@@ -48,10 +48,10 @@ story! {
     /// 3: the tables of projects and memories have the names that the document gives them.
     async fn s03_schema(app: TestApp) {
         let tables = app.env.db().schema().table_names().await.unwrap();
-        for table in ["projects", "memory_vectors", "memory_relationships"] {
+        for table in ["projects", "memory_vectors", "memory_relationships", "prospective_goals", "prospective_tasks"] {
             assert!(tables.iter().any(|name| name == table), "{table} is missing from {tables:?}");
         }
-        for later in ["episodic_events", "prospective_goals", "prospective_tasks", "code_metadata"] {
+        for later in ["episodic_events", "code_metadata"] {
             assert!(!tables.iter().any(|name| name == later), "{later} has no use yet");
         }
     }
@@ -201,6 +201,17 @@ story! {
         app.clock.advance(3_600);
         let listed = app.call("memory.reconsolidation_window", window).await;
         assert_eq!(listed["memories"], json!([]), "the window has passed");
+    }
+
+    /// 15 and 16: a task and a goal are made with a priority, and have ids.
+    async fn s15_s16_tasks_and_goals(app: TestApp) {
+        let task = json!({"title": "Test task", "description": "Do it", "priority": 8, "status": "pending"});
+        let task = app.call("task.create", task).await;
+        assert!(task["id"].is_i64());
+        assert_eq!((&task["priority"], &task["status"]), (&json!(8), &json!("pending")));
+        let goal = app.call("goal.create", json!({"name": "Test goal", "priority": 9})).await;
+        assert!(goal["id"].is_i64());
+        assert_eq!((&goal["priority"], &goal["status"]), (&json!(9), &json!("active")));
     }
 
     /// 19: what happens in a transaction happens as a whole, or not at all.
