@@ -23,8 +23,10 @@ pub use clock::{Clock, SystemClock};
 pub use ctx::{Caller, Ctx, DEFAULT_PROJECT, Env, EnvBuilder, Idempotency};
 pub use embedder::{BuiltinEmbedder, Embedder, Embedders, EmbeddingModel, PassageVectors};
 pub use error::{Code, Error, Result};
-pub use ids::{GoalId, SnapshotId, TaskId, TriggerId};
-pub use ids::{MemoryId, ModelId, ProjectId};
+pub use ids::{
+    AgentId, EventId, GoalId, LeaseId, MemoryId, MessageId, ModelId, ProjectId, SnapshotId, TaskId,
+    ThreadId, TriggerId,
+};
 pub use masker::{Call, Masked, Masker, TEXT_KIND};
 pub use operation::{Cli, Effect, Http, Method, Operation, Scope, Spec};
 pub use page::{Cursor, Page, PageRequest};

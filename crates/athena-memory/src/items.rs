@@ -119,11 +119,14 @@ impl Find<'_> {
     ///
     /// `read` returns those rows of the given ids that may still be shown, in any order; what is not
     /// among them gives its place to the next hit.
-    pub(crate) async fn rows<T>(
+    pub(crate) async fn rows<T, F>(
         &self,
         ctx: &Ctx,
-        read: impl AsyncFn(Vec<i64>) -> Result<Vec<(i64, T)>>,
-    ) -> Result<Vec<(Hit, T)>> {
+        read: impl Fn(Vec<i64>) -> F,
+    ) -> Result<Vec<(Hit, T)>>
+    where
+        F: Future<Output = Result<Vec<(i64, T)>>>,
+    {
         let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let mut ask = wanted;
         loop {

@@ -1,6 +1,6 @@
 //! What needs no store: states, identity, quality, indexed text.
 
-use super::indexing::{IndexedText, check_embedding};
+use super::indexing::{self, IndexedText, check_embedding};
 use super::ops::{check_content, identity};
 use super::{ConsolidationState as State, MAX_CONTENT_BYTES, MemoryType, quality};
 use athena_core::Code;

@@ -6,7 +6,6 @@ use crate::work::tasks::sql::{self, ListFilter};
 use crate::work::tasks::{AskedPhase, AskedStatus, Attempt, Health, Phase, Task, TaskBrief};
 use crate::work::{own_project, triggers};
 use athena_core::{Ctx, Cursor, Error, Operation, Page, Result, Spec};
-use athena_db::BoxFuture;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -247,12 +246,10 @@ impl Operation for Search {
         };
         let wanted = self.status.map(AskedStatus::phases);
         let found = find
-            .rows(ctx, move |ids: Vec<i64>| -> BoxFuture<'_, _> {
-                Box::pin(async move {
-                    let tasks = sql::by_ids(ctx.db(), &ids).await?.into_iter();
-                    let tasks = tasks.filter(|task| stands_so(task, wanted));
-                    Ok(tasks.map(|task| (task.id.0, task)).collect())
-                })
+            .rows(ctx, |ids| async move {
+                let tasks = sql::by_ids(ctx.db(), &ids).await?.into_iter();
+                let tasks = tasks.filter(|task| stands_so(task, wanted));
+                Ok(tasks.map(|task| (task.id.0, task)).collect())
             })
             .await?;
         let hits = found.into_iter().map(|(hit, task)| FoundTask {
