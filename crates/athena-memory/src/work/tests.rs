@@ -152,7 +152,7 @@ fn what_is_overdue_comes_before_what_is_urgent() {
         priority,
         goal_priority,
     };
-    let mut keys = vec![
+    let mut keys = [
         key(1, 10, None, 0),
         key(2, 5, None, 0),
         key(3, 5, None, 9),

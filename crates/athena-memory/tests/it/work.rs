@@ -1,7 +1,10 @@
 //! Goals, tasks, triggers, reminders and snapshots.
 
-use athena_core::Code;
-use athena_testkit::{TestApp, json, logged_records, story};
+use athena_core::{Code, Ctx};
+use athena_db::{Executor, params};
+use athena_privacy::Policy;
+use athena_store::rotate;
+use athena_testkit::{TestApp, json, logged_records, privacy_with_keys, story};
 use serde_json::Value;
 
 async fn task(app: &TestApp, title: &str) -> i64 {
@@ -52,8 +55,8 @@ async fn refused(
 story! {
     /// A task goes from phase to phase; its status, times and minutes follow.
     async fn phases(app: TestApp) {
-        let id = task(&app, "Ship the release").await;
-        assert_eq!(status(&app, id).await, "pending");
+        let id = task(app, "Ship the release").await;
+        assert_eq!(status(app, id).await, "pending");
         app.call("task.advance", json!({"id": id, "phase": "plan_ready"})).await;
         app.clock.advance(600);
         let started = app.call("task.start", json!({"id": id})).await;
@@ -69,62 +72,62 @@ story! {
         assert_eq!(done["lessons"], "Tag first");
         assert!(done["completed_at"].is_string());
 
-        refused(&app, "task.start", json!({"id": id}), Code::InvalidState, "phase", "reopen it first").await;
+        refused(app, "task.start", json!({"id": id}), Code::InvalidState, "phase", "reopen it first").await;
         let again = app.call("task.reopen", json!({"id": id})).await;
         assert_eq!((&again["phase"], &again["completed_at"]), (&json!("planning"), &json!(null)));
         let verify = json!({"id": id, "phase": "verifying"});
-        refused(&app, "task.advance", verify, Code::InvalidState, "phase", "`plan_ready`, `executing`").await;
-        refused(&app, "task.reopen", json!({"id": id}), Code::InvalidState, "id", "was never closed").await;
+        refused(app, "task.advance", verify, Code::InvalidState, "phase", "`plan_ready`, `executing`").await;
+        refused(app, "task.reopen", json!({"id": id}), Code::InvalidState, "id", "was never closed").await;
 
         let active = app.call("task.advance", json!({"id": id, "phase": "in_progress"})).await;
         assert_eq!(active["phase"], "executing");
         assert_eq!(ids(&app.call("task.list", json!({"status": "in_progress"})).await), [id]);
         let failed = app.call("task.fail", json!({"id": id, "reason": "No access"})).await;
         assert_eq!((&failed["status"], &failed["failure_reason"]), (&json!("failed"), &json!("No access")));
-        refused(&app, "task.block", json!({"id": id, "reason": "x"}), Code::InvalidState, "id", "reopen").await;
+        refused(app, "task.block", json!({"id": id, "reason": "x"}), Code::InvalidState, "id", "reopen").await;
     }
 
     /// What is done is sorted by urgency, never by the alphabet; what is blocked is not there.
     async fn ready_tasks(app: TestApp) {
-        let medium = add(&app, json!({"title": "medium", "priority": "medium"})).await;
-        let critical = add(&app, json!({"title": "critical", "priority": "critical"})).await;
-        let low = add(&app, json!({"title": "low", "priority": 3})).await;
-        let late = add(&app, json!({"title": "late", "priority": 1, "due_at": "2026-02-01T00:00:00Z"})).await;
-        let soon = add(&app, json!({"title": "soon", "due_at": "2026-03-02T00:00:00Z"})).await;
-        let urgent = goal(&app, json!({"name": "Survive", "priority": 9})).await;
-        let serving = add(&app, json!({"title": "serving", "goal_id": urgent})).await;
-        assert_eq!(ready(&app).await, [late, critical, soon, serving, medium, low]);
+        let medium = add(app, json!({"title": "medium", "priority": "medium"})).await;
+        let critical = add(app, json!({"title": "critical", "priority": "critical"})).await;
+        let low = add(app, json!({"title": "low", "priority": 3})).await;
+        let late = add(app, json!({"title": "late", "priority": 1, "due_at": "2026-02-01T00:00:00Z"})).await;
+        let soon = add(app, json!({"title": "soon", "due_at": "2026-03-02T00:00:00Z"})).await;
+        let urgent = goal(app, json!({"name": "Survive", "priority": 9})).await;
+        let serving = add(app, json!({"title": "serving", "goal_id": urgent})).await;
+        assert_eq!(ready(app).await, [late, critical, soon, serving, medium, low]);
 
         app.call("task.block", json!({"id": critical, "reason": "waiting for legal"})).await;
-        assert_eq!(status(&app, critical).await, "blocked");
+        assert_eq!(status(app, critical).await, "blocked");
         assert_eq!(ids(&app.call("task.list", json!({"status": "blocked"})).await), [critical]);
-        assert_eq!(ready(&app).await, [late, soon, serving, medium, low]);
-        refused(&app, "task.start", json!({"id": critical}), Code::InvalidState, "id", "unblock").await;
+        assert_eq!(ready(app).await, [late, soon, serving, medium, low]);
+        refused(app, "task.start", json!({"id": critical}), Code::InvalidState, "id", "unblock").await;
         app.call("task.unblock", json!({"id": critical})).await;
         app.call("goal.update", json!({"id": urgent, "status": "paused"})).await;
-        assert_eq!(ready(&app).await, [late, critical, soon, medium, low]);
+        assert_eq!(ready(app).await, [late, critical, soon, medium, low]);
 
         let first = app.call("task.ready", json!({"limit": 2})).await;
         let rest = app.call("task.ready", json!({"limit": 9, "cursor": first["next_cursor"]})).await;
         assert_eq!([ids(&first), ids(&rest)].concat(), [late, critical, soon, medium, low]);
         app.call("task.complete", json!({"id": critical})).await;
         let gone = json!({"limit": 9, "cursor": first["next_cursor"]});
-        refused(&app, "task.ready", gone, Code::InvalidInput, "cursor", "start again").await;
+        refused(app, "task.ready", gone, Code::InvalidInput, "cursor", "start again").await;
     }
 
     /// Completing a task frees what depended on it, and fires what waited for it, at once.
     async fn dependencies(app: TestApp) {
-        let first = task(&app, "Design").await;
-        let second = add(&app, json!({"title": "Build", "depends_on": [first]})).await;
-        let third = task(&app, "Announce").await;
+        let first = task(app, "Design").await;
+        let second = add(app, json!({"title": "Build", "depends_on": [first]})).await;
+        let third = task(app, "Announce").await;
         let trigger = json!({"id": third, "type": "dependency", "depends_on": first});
         app.call("trigger.create", trigger).await;
-        assert_eq!(status(&app, second).await, "blocked");
-        assert_eq!(ready(&app).await, [first]);
-        refused(&app, "task.start", json!({"id": second}), Code::InvalidState, "id", "depends on 1").await;
+        assert_eq!(status(app, second).await, "blocked");
+        assert_eq!(ready(app).await, [first]);
+        refused(app, "task.start", json!({"id": second}), Code::InvalidState, "id", "depends on 1").await;
 
         app.call("task.complete", json!({"id": first})).await;
-        assert_eq!(ready(&app).await, [second, third]);
+        assert_eq!(ready(app).await, [second, third]);
         let due = app.call("reminder.due", json!({})).await;
         assert_eq!(due["items"][0]["task"]["id"], third);
         assert_eq!(due["items"][0]["reasons"], json!([format!("task `{first}` is completed")]));
@@ -132,48 +135,48 @@ story! {
         assert_eq!(view["dependents"][0]["id"], second);
 
         app.call("task.reopen", json!({"id": first})).await;
-        assert_eq!(status(&app, second).await, "blocked");
+        assert_eq!(status(app, second).await, "blocked");
         let left = app.call("task.undepend", json!({"id": second, "depends_on": first})).await;
         assert_eq!(left["depends_on"], json!([]));
-        assert_eq!(status(&app, second).await, "pending");
+        assert_eq!(status(app, second).await, "pending");
 
         app.call("task.depend", json!({"id": second, "depends_on": first})).await;
         app.call("task.remove", json!({"id": first})).await;
-        assert_eq!(status(&app, second).await, "pending", "what was removed holds up nothing");
+        assert_eq!(status(app, second).await, "pending", "what was removed holds up nothing");
         app.call("task.restore", json!({"id": first})).await;
-        assert_eq!(status(&app, second).await, "blocked");
+        assert_eq!(status(app, second).await, "blocked");
     }
 
     /// A circle is refused, and named; so are tasks that are not there.
     async fn circles_of_tasks(app: TestApp) {
-        let (a, b, c) = (task(&app, "a").await, task(&app, "b").await, task(&app, "c").await);
+        let (a, b, c) = (task(app, "a").await, task(app, "b").await, task(app, "c").await);
         app.call("task.depend", json!({"id": a, "depends_on": b})).await;
         app.call("task.depend", json!({"id": b, "depends_on": c})).await;
         app.call("task.depend", json!({"id": b, "depends_on": c})).await;
         let way = format!("`{a}` → `{b}` → `{c}`");
-        refused(&app, "task.depend", json!({"id": c, "depends_on": a}), Code::Conflict, "depends_on", &way).await;
-        refused(&app, "task.depend", json!({"id": a, "depends_on": a}), Code::InvalidInput, "depends_on", "itself").await;
-        refused(&app, "task.depend", json!({"id": a, "depends_on": 999_999}), Code::NotFound, "depends_on", "`999999`").await;
-        refused(&app, "task.create", json!({"title": "x", "depends_on": [a, 999_999]}), Code::NotFound, "depends_on", "`999999`").await;
+        refused(app, "task.depend", json!({"id": c, "depends_on": a}), Code::Conflict, "depends_on", &way).await;
+        refused(app, "task.depend", json!({"id": a, "depends_on": a}), Code::InvalidInput, "depends_on", "itself").await;
+        refused(app, "task.depend", json!({"id": a, "depends_on": 999_999}), Code::NotFound, "depends_on", "`999999`").await;
+        refused(app, "task.create", json!({"title": "x", "depends_on": [a, 999_999]}), Code::NotFound, "depends_on", "`999999`").await;
         app.call("project.create", json!({"name": "other"})).await;
-        let far = add(&app, json!({"title": "far", "project": "other"})).await;
-        refused(&app, "task.depend", json!({"id": a, "depends_on": far}), Code::NotFound, "depends_on", "of this project").await;
-        refused(&app, "task.create", json!({"title": "x", "goal_id": 77}), Code::NotFound, "goal_id", "`77`").await;
-        refused(&app, "task.create", json!({"title": "x", "parent_task_id": far}), Code::NotFound, "parent_task_id", "of this project").await;
+        let far = add(app, json!({"title": "far", "project": "other"})).await;
+        refused(app, "task.depend", json!({"id": a, "depends_on": far}), Code::NotFound, "depends_on", "of this project").await;
+        refused(app, "task.create", json!({"title": "x", "goal_id": 77}), Code::NotFound, "goal_id", "`77`").await;
+        refused(app, "task.create", json!({"title": "x", "parent_task_id": far}), Code::NotFound, "parent_task_id", "of this project").await;
     }
 
     /// Of two processes that close a circle from both sides at once, one is refused.
     async fn circles_made_at_once(app: TestApp) {
         let (_env, other) = app.another().await;
         for round in 0..5 {
-            let (a, b) = (task(&app, &format!("a{round}")).await, task(&app, &format!("b{round}")).await);
+            let (a, b) = (task(app, &format!("a{round}")).await, task(app, &format!("b{round}")).await);
             let (one, two) = tokio::join!(
                 app.try_call("task.depend", json!({"id": a, "depends_on": b})),
                 app.registry.call("task.depend", &other, json!({"id": b, "depends_on": a}), None),
             );
             assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1, "{one:?} {two:?}");
             assert_eq!(one.err().or(two.err()).unwrap().code(), Code::Conflict);
-            let (a, b) = (goal(&app, json!({"name": "a"})).await, goal(&app, json!({"name": "b"})).await);
+            let (a, b) = (goal(app, json!({"name": "a"})).await, goal(app, json!({"name": "b"})).await);
             let (one, two) = tokio::join!(
                 app.try_call("goal.update", json!({"id": a, "parent_goal_id": b})),
                 app.registry.call("goal.update", &other, json!({"id": b, "parent_goal_id": a}), None),
@@ -186,11 +189,11 @@ story! {
 
     /// Goals are a tree whose tasks say how far it is.
     async fn goals(app: TestApp) {
-        let top = goal(&app, json!({"name": "Launch", "priority": "high"})).await;
-        let sub = goal(&app, json!({"name": "Docs", "parent_goal_id": top})).await;
-        let done = add(&app, json!({"title": "Write", "goal_id": sub})).await;
-        add(&app, json!({"title": "Proofread", "goal_id": sub})).await;
-        let given_up = add(&app, json!({"title": "Translate", "goal_id": sub})).await;
+        let top = goal(app, json!({"name": "Launch", "priority": "high"})).await;
+        let sub = goal(app, json!({"name": "Docs", "parent_goal_id": top})).await;
+        let done = add(app, json!({"title": "Write", "goal_id": sub})).await;
+        add(app, json!({"title": "Proofread", "goal_id": sub})).await;
+        let given_up = add(app, json!({"title": "Translate", "goal_id": sub})).await;
         app.call("task.advance", json!({"id": given_up, "phase": "cancelled"})).await;
         app.call("task.complete", json!({"id": done})).await;
         let view = app.call("goal.get", json!({"id": top})).await;
@@ -209,12 +212,12 @@ story! {
         assert_eq!(app.call("goal.get", json!({"id": top})).await["completion_percentage"], 100.0);
 
         let way = format!("`{sub}` → `{top}`");
-        refused(&app, "goal.update", json!({"id": top, "parent_goal_id": sub}), Code::Conflict, "parent_goal_id", &way).await;
-        refused(&app, "goal.update", json!({"id": top, "parent_goal_id": top}), Code::Conflict, "parent_goal_id", "cannot serve").await;
-        refused(&app, "goal.create", json!({"name": "x", "parent_goal_id": 999}), Code::NotFound, "parent_goal_id", "`999`").await;
-        refused(&app, "goal.update", json!({"id": top, "expected_version": 7}), Code::PreconditionFailed, "expected_version", "version 1").await;
+        refused(app, "goal.update", json!({"id": top, "parent_goal_id": sub}), Code::Conflict, "parent_goal_id", &way).await;
+        refused(app, "goal.update", json!({"id": top, "parent_goal_id": top}), Code::Conflict, "parent_goal_id", "cannot serve").await;
+        refused(app, "goal.create", json!({"name": "x", "parent_goal_id": 999}), Code::NotFound, "parent_goal_id", "`999`").await;
+        refused(app, "goal.update", json!({"id": top, "expected_version": 7}), Code::PreconditionFailed, "expected_version", "version 1").await;
 
-        let low = goal(&app, json!({"name": "Some day", "priority": "low"})).await;
+        let low = goal(app, json!({"name": "Some day", "priority": "low"})).await;
         let first = app.call("goal.list", json!({"limit": 2})).await;
         let rest = app.call("goal.list", json!({"limit": 2, "cursor": first["next_cursor"]})).await;
         assert_eq!([ids(&first), ids(&rest)].concat(), [top, sub, low]);
@@ -234,7 +237,7 @@ story! {
 
     /// Attempts teach; too many that fail end the task, unless it is planned anew.
     async fn attempts(app: TestApp) {
-        let id = add(&app, json!({"title": "Fix the flaky test", "max_cycles": 3, "estimated_minutes": 10})).await;
+        let id = add(app, json!({"title": "Fix the flaky test", "max_cycles": 3, "estimated_minutes": 10})).await;
         let failure = json!({"id": id, "outcome": "failure", "error_type": "timeout", "lesson": "Wait longer", "minutes": 5});
         let first = app.call("task.attempt", failure.clone()).await;
         assert_eq!((&first["suggest_replan"], &first["failures_left"]), (&json!(true), &json!(2)));
@@ -253,7 +256,7 @@ story! {
         let last = app.call("task.attempt", failure.clone()).await;
         assert_eq!((&last["failures_left"], &last["task"]["status"]), (&json!(0), &json!("failed")));
         assert!((last["task"]["success_rate"].as_f64().unwrap() - 1.0 / 7.0).abs() < 1e-12);
-        refused(&app, "task.attempt", failure, Code::InvalidState, "id", "reopen").await;
+        refused(app, "task.attempt", failure, Code::InvalidState, "id", "reopen").await;
         let view = app.call("task.get", json!({"id": id})).await;
         assert_eq!(view["last_attempts"].as_array().unwrap().len(), 7);
         assert_eq!(view["last_attempts"][0]["number"], 7);
@@ -262,11 +265,11 @@ story! {
     /// What fell due while nothing ran is made up for once, and counted; a clock that goes back fires
     /// nothing again.
     async fn a_schedule_that_was_missed(app: TestApp) {
-        let id = task(&app, "Look at the dashboards").await;
+        let id = task(app, "Look at the dashboards").await;
         let trigger = json!({"id": id, "type": "time", "schedule": "daily 09:00", "time_zone": "UTC"});
         let trigger = app.call("trigger.create", trigger).await;
         assert_eq!(trigger["next_due_at"], "2026-03-02T09:00:00Z");
-        assert!(ready(&app).await.is_empty(), "it waits for its time");
+        assert!(ready(app).await.is_empty(), "it waits for its time");
         assert_eq!(app.call("reminder.due", json!({})).await["items"], json!([]));
 
         app.clock.advance(3 * 86_400);
@@ -274,7 +277,7 @@ story! {
         let reminders = due["items"][0]["reminders"].as_array().unwrap();
         assert_eq!(reminders.len(), 1);
         assert_eq!((&reminders[0]["missed"], &reminders[0]["due_at"]), (&json!(2), &json!("2026-03-04T09:00:00Z")));
-        assert_eq!(ready(&app).await, [id]);
+        assert_eq!(ready(app).await, [id]);
         let listed = app.call("trigger.list", json!({"task_id": id})).await;
         assert_eq!(listed["items"][0]["next_due_at"], "2026-03-05T09:00:00Z");
         assert_eq!(listed["items"][0]["fired_count"], 1);
@@ -294,7 +297,7 @@ story! {
         app.call("reminder.acknowledge", json!({"id": reminder})).await;
         assert_eq!(app.call("reminder.due", json!({})).await["items"], json!([]));
         let until = json!({"id": reminder, "until": "2026-04-04T13:00:00Z"});
-        refused(&app, "reminder.snooze", until, Code::InvalidState, "id", "acknowledged").await;
+        refused(app, "reminder.snooze", until, Code::InvalidState, "id", "acknowledged").await;
         app.clock.advance(86_400);
         let due = app.call("reminder.due", json!({})).await;
         assert_ne!(due["items"][0]["reminders"][0]["id"], reminder, "a new one for the next day");
@@ -311,7 +314,7 @@ story! {
     /// Several processes that look at once fire a trigger once.
     async fn fired_once_by_several_processes(app: TestApp) {
         for index in 0..20 {
-            let id = task(&app, &format!("Task {index}")).await;
+            let id = task(app, &format!("Task {index}")).await;
             app.call("trigger.create", json!({"id": id, "type": "time", "due_at": "2026-03-01T13:00:00Z"})).await;
         }
         let (env, other) = app.another().await;
@@ -328,9 +331,9 @@ story! {
 
     /// Opening a file, a test that fails, a place: each reminds of what waits for it.
     async fn happenings(app: TestApp) {
-        let file = task(&app, "Rename the login").await;
-        let event = task(&app, "Look into CI").await;
-        let context = task(&app, "Ask Bo").await;
+        let file = task(app, "Rename the login").await;
+        let event = task(app, "Look into CI").await;
+        let context = task(app, "Ask Bo").await;
         let create = async |input| app.call("trigger.create", input).await;
         create(json!({"id": file, "type": "file", "path": "src/**/auth.rs"})).await;
         create(json!({"id": event, "type": "event", "event_type": "test_run", "outcome": "failure", "content": "Payments"})).await;
@@ -364,7 +367,7 @@ story! {
 
     /// Conditions that are empty or make no sense are refused.
     async fn bad_triggers(app: TestApp) {
-        let id = task(&app, "Anything").await;
+        let id = task(app, "Anything").await;
         let with = |extra: Value| {
             let mut input = json!({"id": id});
             for (name, value) in extra.as_object().unwrap() {
@@ -386,28 +389,28 @@ story! {
             (json!({"type": "dependency", "depends_on": id}), "depends_on", "itself"),
             (json!({"type": "moon"}), "type", "allowed: `time`"),
         ] {
-            refused(&app, "trigger.create", with(extra), Code::InvalidInput, field, says).await;
+            refused(app, "trigger.create", with(extra), Code::InvalidInput, field, says).await;
         }
-        refused(&app, "trigger.create", with(json!({"type": "dependency", "depends_on": 999})), Code::NotFound, "depends_on", "`999`").await;
-        refused(&app, "trigger.notify", json!({}), Code::InvalidInput, "files", "must be given").await;
+        refused(app, "trigger.create", with(json!({"type": "dependency", "depends_on": 999})), Code::NotFound, "depends_on", "`999`").await;
+        refused(app, "trigger.notify", json!({}), Code::InvalidInput, "files", "must be given").await;
         assert_eq!(app.call("trigger.list", json!({})).await["items"], json!([]));
         app.call("task.complete", json!({"id": id})).await;
         let late = with(json!({"type": "time", "schedule": "every 1h"}));
-        refused(&app, "trigger.create", late, Code::InvalidState, "id", "reopen").await;
+        refused(app, "trigger.create", late, Code::InvalidState, "id", "reopen").await;
     }
 
     /// What is refused of a task, and how it is said.
     async fn bad_tasks(app: TestApp) {
         let create = |field: &str, value: Value| json!({"title": "x", field: value});
-        refused(&app, "task.create", create("priority", json!(0)), Code::InvalidInput, "priority", "at least 1").await;
-        refused(&app, "task.create", create("priority", json!(11)), Code::InvalidInput, "priority", "at most 10").await;
-        refused(&app, "task.create", create("priority", json!("urgent")), Code::InvalidInput, "priority", "critical (10)").await;
-        refused(&app, "task.create", json!({"title": "   "}), Code::InvalidInput, "title", "blank").await;
-        refused(&app, "task.create", json!({"title": "a".repeat(501)}), Code::InvalidInput, "title", "at most 500").await;
+        refused(app, "task.create", create("priority", json!(0)), Code::InvalidInput, "priority", "at least 1").await;
+        refused(app, "task.create", create("priority", json!(11)), Code::InvalidInput, "priority", "at most 10").await;
+        refused(app, "task.create", create("priority", json!("urgent")), Code::InvalidInput, "priority", "critical (10)").await;
+        refused(app, "task.create", json!({"title": "   "}), Code::InvalidInput, "title", "blank").await;
+        refused(app, "task.create", json!({"title": "a".repeat(501)}), Code::InvalidInput, "title", "at most 500").await;
         let huge = json!({"title": "x", "description": "a".repeat(100_001)});
-        refused(&app, "task.create", huge, Code::ContentTooLarge, "description", "100001").await;
-        refused(&app, "task.create", create("status", json!("blocked")), Code::InvalidInput, "status", "blocked_reason").await;
-        refused(&app, "task.create", create("status", json!("done")), Code::InvalidInput, "status", "`pending`").await;
+        refused(app, "task.create", huge, Code::ContentTooLarge, "description", "100001").await;
+        refused(app, "task.create", create("status", json!("blocked")), Code::InvalidInput, "status", "blocked_reason").await;
+        refused(app, "task.create", create("status", json!("done")), Code::InvalidInput, "status", "`pending`").await;
         assert_eq!(app.call("task.list", json!({})).await["items"], json!([]));
 
         let made = app.call("task.create", json!({"title": "x", "priority": 8})).await;
@@ -420,9 +423,9 @@ story! {
         assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1);
         assert_eq!(one.err().or(two.err()).unwrap().code(), Code::PreconditionFailed);
         let stale = json!({"id": id, "expected_version": 1});
-        refused(&app, "task.start", stale, Code::PreconditionFailed, "expected_version", "version 2").await;
+        refused(app, "task.start", stale, Code::PreconditionFailed, "expected_version", "version 2").await;
         for operation in ["task.get", "task.start", "task.remove", "task.purge", "task.knowledge", "task.health"] {
-            refused(&app, operation, json!({"id": 999_999}), Code::NotFound, "id", "`999999`").await;
+            refused(app, operation, json!({"id": 999_999}), Code::NotFound, "id", "`999999`").await;
         }
     }
 
@@ -431,9 +434,9 @@ story! {
         let mut wanted = Vec::new();
         for priority in [9, 5, 2] {
             let due = "2026-03-02T00:00:00Z";
-            let first = add(&app, json!({"title": "due", "priority": priority, "due_at": due, "assignee": "bo"})).await;
-            let second = add(&app, json!({"title": "due too", "priority": priority, "due_at": due})).await;
-            let third = add(&app, json!({"title": "whenever", "priority": priority})).await;
+            let first = add(app, json!({"title": "due", "priority": priority, "due_at": due, "assignee": "bo"})).await;
+            let second = add(app, json!({"title": "due too", "priority": priority, "due_at": due})).await;
+            let third = add(app, json!({"title": "whenever", "priority": priority})).await;
             wanted.extend([first, second, third]);
         }
         let mut seen = Vec::new();
@@ -465,8 +468,8 @@ story! {
     /// Tasks are found by what they say, in other words too, until they are removed; a purge leaves
     /// no trace.
     async fn search_and_purge(app: TestApp) {
-        let id = add(&app, json!({"title": "Migrate zanzibar to the new cluster", "description": "Mail bo.larsen@nordmail.dk first"})).await;
-        let other = task(&app, "Water the plants").await;
+        let id = add(app, json!({"title": "Migrate zanzibar to the new cluster", "description": "Mail bo.larsen@nordmail.dk first"})).await;
+        let other = task(app, "Water the plants").await;
         app.call("task.depend", json!({"id": other, "depends_on": id})).await;
         app.call("task.attempt", json!({"id": id, "outcome": "failure", "lesson": "zanzibar is slow"})).await;
         app.call("trigger.create", json!({"id": id, "type": "event", "content": "zanzibar"})).await;
@@ -509,7 +512,7 @@ story! {
     async fn knowledge(app: TestApp) {
         let named = app.remember("The parser was written in one night").await;
         let about = app.remember("Deploying the billing service needs the VPN").await;
-        let id = add(&app, json!({"title": "Deploy the billing service", "related_memory_ids": [named, 999]})).await;
+        let id = add(app, json!({"title": "Deploy the billing service", "related_memory_ids": [named, 999]})).await;
         let known = app.call("task.knowledge", json!({"id": id})).await;
         let memories = known["memories"].as_array().unwrap();
         assert_eq!((&memories[0]["id"], &memories[0]["reason"]), (&json!(named), &json!("named")));
@@ -523,12 +526,12 @@ story! {
     /// A session goes on where the last one stood.
     async fn snapshots(app: TestApp) {
         assert_eq!(app.refused("snapshot.latest", json!({})).await.code(), Code::NotFound);
-        let open = task(&app, "Write the parser").await;
-        let running = task(&app, "Fix the lexer").await;
-        let done = task(&app, "Set up").await;
+        let open = task(app, "Write the parser").await;
+        let running = task(app, "Fix the lexer").await;
+        let done = task(app, "Set up").await;
         app.call("task.start", json!({"id": running})).await;
         app.call("task.complete", json!({"id": done})).await;
-        let aim = goal(&app, json!({"name": "A language"})).await;
+        let aim = goal(app, json!({"name": "A language"})).await;
         let save = json!({
             "session": "s1", "summary": "Lexer nearly done", "next_step": "Test strings",
             "failures": ["cargo test: 2 failed"], "todos": [{"content": "strings", "status": "in_progress"}],
@@ -550,5 +553,54 @@ story! {
         assert_eq!(got["tasks"].as_array().unwrap().len(), 1, "what was purged is gone from it");
         app.call("snapshot.purge", json!({"id": saved["id"]})).await;
         assert_eq!(app.refused("snapshot.get", json!({"id": saved["id"]})).await.code(), Code::NotFound);
+    }
+
+    /// A search log that is made anew finds tasks again, and not those that were removed.
+    async fn a_search_log_made_anew(app: TestApp) {
+        let id = task(app, "Paint the lighthouse").await;
+        let gone = task(app, "Sell the lighthouse").await;
+        app.call("task.remove", json!({"id": gone})).await;
+        let forget = "UPDATE search_heads SET format = 0";
+        app.env.db().execute(forget, params! {}).await.unwrap();
+        let (env, ctx) = app.another().await;
+        let ask = json!({"query": "lighthouse"});
+        let found = app.registry.call("task.search", &ctx, ask, None).await.unwrap();
+        let hits = found["hits"].as_array().unwrap();
+        assert_eq!((hits.len(), &hits[0]["id"]), (1, &json!(id)));
+        env.db().close().await.unwrap();
+    }
+
+    /// Personal data is replaced for the project of the task, whatever project calls; what was
+    /// replaced is found and fires, and so it is with other tokens, after the secret was changed.
+    async fn personal_data(app: TestApp) {
+        let (old, new) = ("0f".repeat(31) + "aa", "1e".repeat(31) + "bb");
+        let (env, ctx) = app.another_with(privacy_with_keys(Policy::Standard, &old)).await;
+        let call = |ctx: Ctx, operation: &'static str, input: Value| async move {
+            app.registry.call(operation, &ctx, input, None).await.unwrap()
+        };
+        call(ctx.clone(), "project.create", json!({"name": "other"})).await;
+        let made = json!({"project": "other", "title": "Write to ada.byron@engines.io"});
+        let made = call(ctx.clone(), "task.create", made).await;
+        let id = made["id"].clone();
+        let waits = json!({"id": id, "type": "event", "content": "ada.byron@engines.io"});
+        let waits = call(ctx.clone(), "trigger.create", waits).await;
+        assert!(made["title"].as_str().unwrap().contains(waits["content"].as_str().unwrap()));
+        let (rotated, later) = app.another_with(privacy_with_keys(Policy::Standard, &format!("{new},{old}"))).await;
+        for (round, ctx) in [ctx, later.clone()].into_iter().enumerate() {
+            if round > 0 {
+                rotate(&rotated, "test", true, &|_| {}).await.unwrap();
+            }
+            let ask = json!({"project": "other", "query": "ada.byron@engines.io"});
+            let found = call(ctx.clone(), "task.search", ask).await;
+            assert_eq!(found["hits"].as_array().unwrap().len(), 1, "{found}");
+            let told = json!({"project": "other", "content": "A letter from ada.byron@engines.io"});
+            let told = call(ctx.clone(), "trigger.notify", told).await;
+            assert_eq!(told["reminders"][0]["task_id"], id);
+        }
+        let after = call(later, "task.get", json!({"id": id})).await;
+        assert_ne!(after["title"], made["title"]);
+        for env in [env, rotated] {
+            env.db().close().await.unwrap();
+        }
     }
 }
