@@ -1,6 +1,6 @@
 //! Everything this crate offers, in one list.
 
-use crate::{agents, changes, context, conversation, events, memories, privacy, projects};
+use crate::{agents, changes, context, conversation, events, memories, privacy, projects, work};
 use athena_core::{EnvBuilder, Registry};
 use athena_db::{MigrationFile, MigrationSet};
 use athena_search::Recipe;
@@ -22,6 +22,7 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             include_str!("../migrations/V002__memories.sql"),
         ),
         MigrationFile::new(3, "events", include_str!("../migrations/V003__events.sql")),
+        MigrationFile::new(4, "work", include_str!("../migrations/V004__work.sql")),
         MigrationFile::new(5, "agents", include_str!("../migrations/V005__agents.sql")),
         MigrationFile::new(
             6,
@@ -134,6 +135,46 @@ pub fn catalogue(registry: Registry) -> Registry {
         .with::<conversation::MessageSearch>()
         .with::<conversation::MessagePurge>()
         .with::<conversation::Resume>()
+        .with::<work::goals::Create>()
+        .with::<work::goals::Get>()
+        .with::<work::goals::List>()
+        .with::<work::goals::Update>()
+        .with::<work::goals::Remove>()
+        .with::<work::goals::Restore>()
+        .with::<work::goals::Purge>()
+        .with::<work::tasks::Create>()
+        .with::<work::tasks::Get>()
+        .with::<work::tasks::List>()
+        .with::<work::tasks::Search>()
+        .with::<work::tasks::Ready>()
+        .with::<work::tasks::Update>()
+        .with::<work::tasks::Advance>()
+        .with::<work::tasks::Start>()
+        .with::<work::tasks::Complete>()
+        .with::<work::tasks::Fail>()
+        .with::<work::tasks::Block>()
+        .with::<work::tasks::Unblock>()
+        .with::<work::tasks::Reopen>()
+        .with::<work::tasks::Depend>()
+        .with::<work::tasks::Undepend>()
+        .with::<work::tasks::RecordAttempt>()
+        .with::<work::tasks::ReadHealth>()
+        .with::<work::tasks::Knowledge>()
+        .with::<work::tasks::Remove>()
+        .with::<work::tasks::Restore>()
+        .with::<work::tasks::Purge>()
+        .with::<work::triggers::Create>()
+        .with::<work::triggers::List>()
+        .with::<work::triggers::Remove>()
+        .with::<work::triggers::Notify>()
+        .with::<work::triggers::DueNow>()
+        .with::<work::triggers::Acknowledge>()
+        .with::<work::triggers::Snooze>()
+        .with::<work::snapshots::Save>()
+        .with::<work::snapshots::Latest>()
+        .with::<work::snapshots::List>()
+        .with::<work::snapshots::Get>()
+        .with::<work::snapshots::Purge>()
         .with::<privacy::Scan>()
         .with::<privacy::Reveal>()
         .with::<privacy::Status>()
@@ -169,6 +210,11 @@ pub fn store(privacy: Arc<Privacy>) -> Store {
         .with_derive(conversation::DeriveMessages)
         .with_derive(conversation::DeriveThreads)
         .with_source(conversation::LogMessages)
+        .with_chore(work::triggers::FireDue)
+        .with_derive(work::goals::DeriveGoals)
+        .with_derive(work::tasks::DeriveTasks)
+        .with_source(work::goals::LogGoals)
+        .with_source(work::tasks::LogTasks)
         .with_mirror(memories::KeepNative)
 }
 
@@ -493,6 +539,155 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("occurred_at", Plain),
             ("principal", Tokenised),
             ("created_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "prospective_goals",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("version", Plain),
+            ("name", Tokenised),
+            ("description", Tokenised),
+            ("goal_type", Plain),
+            ("priority", Plain),
+            ("status", Plain),
+            ("completion_percentage", Plain),
+            ("estimated_completion_date", Plain),
+            ("deadline", Plain),
+            ("parent_goal_id", Plain),
+            ("related_memory_ids", Plain),
+            ("principal", Plain),
+            ("created_at", Plain),
+            ("updated_at", Plain),
+            ("completed_at", Plain),
+            ("removed_at", Plain),
+            ("live_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "prospective_tasks",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("version", Plain),
+            ("title", Tokenised),
+            ("description", Tokenised),
+            ("active_form", Tokenised),
+            ("kind", Plain),
+            ("phase", Plain),
+            ("phase_started_at", Plain),
+            ("phase_minutes", Plain),
+            ("blocked_reason", Tokenised),
+            ("failure_reason", Tokenised),
+            ("priority", Plain),
+            ("goal_id", Plain),
+            ("parent_task_id", Plain),
+            ("assignee", Tokenised),
+            ("estimated_minutes", Plain),
+            ("actual_minutes", Plain),
+            ("due_at", Plain),
+            ("related_memory_ids", Plain),
+            ("related_code_ids", Plain),
+            ("completion_percentage", Plain),
+            ("success_rate", Plain),
+            ("lessons", Tokenised),
+            ("acceptance", Tokenised),
+            ("plan", Tokenised),
+            ("attempts", Plain),
+            ("max_cycles", Plain),
+            ("principal", Plain),
+            ("created_at", Plain),
+            ("updated_at", Plain),
+            ("started_at", Plain),
+            ("completed_at", Plain),
+            ("removed_at", Plain),
+            ("live_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "task_dependencies",
+        columns: &[
+            ("task_id", Plain),
+            ("depends_on", Plain),
+            ("dependency_type", Plain),
+            ("principal", Plain),
+            ("created_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "task_attempts",
+        columns: &[
+            ("id", Plain),
+            ("task_id", Plain),
+            ("number", Plain),
+            ("outcome", Plain),
+            ("error_type", Tokenised),
+            ("lesson", Tokenised),
+            ("replan_reason", Tokenised),
+            ("minutes", Plain),
+            ("principal", Plain),
+            ("started_at", Plain),
+            ("ended_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "task_triggers",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("task_id", Plain),
+            ("trigger_type", Plain),
+            ("due_at", Plain),
+            ("schedule", Plain),
+            ("time_zone", Plain),
+            ("next_due_at", Plain),
+            ("event_type", Tokenised),
+            ("outcome", Tokenised),
+            ("content", Tokenised),
+            ("path", HomeRelative),
+            ("location", Tokenised),
+            ("tags", Tokenised),
+            ("depends_on", Plain),
+            ("fired_count", Plain),
+            ("last_fired_at", Plain),
+            ("principal", Plain),
+            ("created_at", Plain),
+        ],
+    },
+    TableClasses {
+        table: "reminders",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("task_id", Plain),
+            ("trigger_id", Plain),
+            ("due_at", Plain),
+            ("fired_at", Plain),
+            ("missed", Plain),
+            ("reason", Tokenised),
+            ("snoozed_until", Plain),
+            ("acknowledged_at", Plain),
+            ("open_key", Plain),
+        ],
+    },
+    TableClasses {
+        table: "session_snapshots",
+        columns: &[
+            ("id", Plain),
+            ("project_id", Plain),
+            ("uid", Plain),
+            ("session_id", Tokenised),
+            ("summary", Tokenised),
+            ("next_step", Tokenised),
+            ("task_ids", Plain),
+            ("goal_ids", Plain),
+            ("failures", Tokenised),
+            ("todos", Tokenised),
+            ("principal", Plain),
+            ("taken_at", Plain),
         ],
     },
 ];

@@ -22,5 +22,6 @@ pub mod privacy;
 pub mod projects;
 mod removal;
 mod stored;
+pub mod work;
 
 pub use catalogue::{COLUMN_CLASSES, MIGRATIONS, catalogue, store, wire};

@@ -50,7 +50,7 @@ fn is_about(memory: &Memory, files: &[PathName]) -> bool {
     match &memory.scope {
         Some(pattern) => files
             .iter()
-            .any(|file| crate::glob::matches(pattern, &file.0)),
+            .any(|file| crate::glob::matches_path(pattern, &file.0)),
         None => true,
     }
 }

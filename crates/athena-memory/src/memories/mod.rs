@@ -35,6 +35,7 @@ pub(crate) use sql::standing;
 
 /// How much a rule or a preference matters, unless something else was said.
 pub const DEFAULT_PRIORITY: i64 = 5;
+pub(crate) use sql::by_ids;
 
 /// The largest text a memory may hold, in bytes.
 pub const MAX_CONTENT_BYTES: usize = 1024 * 1024;

@@ -209,7 +209,7 @@ pub(super) async fn by_id(db: &impl Executor, id: MemoryId) -> Result<Option<Mem
 }
 
 /// Returns those of the memories that are there, in the order of their ids.
-pub(super) async fn by_ids(db: &impl Executor, ids: &[MemoryId]) -> Result<Vec<Memory>> {
+pub(crate) async fn by_ids(db: &impl Executor, ids: &[MemoryId]) -> Result<Vec<Memory>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }

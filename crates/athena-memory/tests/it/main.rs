@@ -23,3 +23,4 @@ mod search_log;
 mod searching;
 mod seed_004;
 mod typed;
+mod work;

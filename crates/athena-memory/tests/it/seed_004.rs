@@ -48,10 +48,14 @@ story! {
     /// 3: the tables of projects and memories have the names that the document gives them.
     async fn s03_schema(app: TestApp) {
         let tables = app.env.db().schema().table_names().await.unwrap();
-        for table in ["projects", "memory_vectors", "memory_relationships", "episodic_events"] {
+        let wanted = [
+            "projects", "memory_vectors", "memory_relationships", "episodic_events", "prospective_goals",
+            "prospective_tasks",
+        ];
+        for table in wanted {
             assert!(tables.iter().any(|name| name == table), "{table} is missing from {tables:?}");
         }
-        for later in ["prospective_goals", "prospective_tasks", "code_metadata"] {
+        for later in ["code_metadata", "code_dependencies", "planning_decisions", "planning_scenarios"] {
             assert!(!tables.iter().any(|name| name == later), "{later} has no use yet");
         }
     }
@@ -215,6 +219,17 @@ story! {
         assert_eq!((&kept["event_type"], &kept["context_cwd"]), (&json!("learning"), &json!("/project")));
         assert_eq!((&kept["learned"], &kept["confidence"]), (&json!("Concurrency patterns"), &json!(0.9)));
         assert_eq!(kept["occurred_at"], "2025-11-11T22:26:40Z");
+    }
+
+    /// 15 and 16: a task and a goal are made with a priority, and have ids.
+    async fn s15_s16_tasks_and_goals(app: TestApp) {
+        let task = json!({"title": "Test task", "description": "Do it", "priority": 8, "status": "pending"});
+        let task = app.call("task.create", task).await;
+        assert!(task["id"].is_i64());
+        assert_eq!((&task["priority"], &task["status"]), (&json!(8), &json!("pending")));
+        let goal = app.call("goal.create", json!({"name": "Test goal", "priority": 9})).await;
+        assert!(goal["id"].is_i64());
+        assert_eq!((&goal["priority"], &goal["status"]), (&json!(9), &json!("active")));
     }
 
     /// 19: what happens in a transaction happens as a whole, or not at all.

@@ -1,0 +1,99 @@
+//! Whether what happens is what a trigger waits for.
+
+use super::{Trigger, TriggerType};
+use crate::glob::matches_path;
+
+/// Something that happens in a project, as far as anybody said.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Happening<'a> {
+    /// The type of event, such as `test_run`.
+    pub(crate) event_type: Option<&'a str>,
+    /// How it ended, such as `failure`.
+    pub(crate) outcome: Option<&'a str>,
+    /// What it says.
+    pub(crate) content: Option<&'a str>,
+    /// The files that were opened or changed.
+    pub(crate) files: &'a [String],
+    /// Where somebody is, such as a branch or a folder.
+    pub(crate) location: Option<&'a str>,
+    /// What it is about.
+    pub(crate) tags: &'a [String],
+}
+
+impl Happening<'_> {
+    /// Whether it says anything at all.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let texts = [self.event_type, self.outcome, self.content, self.location];
+        texts.iter().all(Option::is_none) && self.files.is_empty() && self.tags.is_empty()
+    }
+
+    /// Returns the types of triggers that it may fire.
+    pub(super) fn types(&self) -> Vec<String> {
+        let is_event =
+            self.event_type.is_some() || self.outcome.is_some() || self.content.is_some();
+        let is_context = self.location.is_some() || !self.files.is_empty() || !self.tags.is_empty();
+        let types = [
+            (is_event, TriggerType::Event),
+            (is_context, TriggerType::Context),
+            (!self.files.is_empty(), TriggerType::File),
+        ];
+        let fired = types.iter().filter(|(may_fire, _)| *may_fire);
+        fired.map(|(_, it)| it.as_str().to_owned()).collect()
+    }
+}
+
+impl Trigger {
+    /// Whether it names anything. One that names nothing would fire at everything.
+    pub(super) fn is_empty(&self) -> bool {
+        let texts = [
+            &self.schedule,
+            &self.event_type,
+            &self.outcome,
+            &self.content,
+            &self.path,
+            &self.location,
+        ];
+        texts.iter().all(|text| text.is_none())
+            && self.due_at.is_none()
+            && self.depends_on.is_none()
+            && self.tags.is_empty()
+    }
+
+    /// Says why it fires at something, if it does: when all holds that it names. Of several tags,
+    /// one is enough.
+    pub(super) fn answers(&self, happening: &Happening<'_>) -> Option<String> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut reasons = Vec::new();
+        let same = |wanted: &str, is: Option<&str>| is == Some(wanted);
+        if let Some(wanted) = &self.event_type {
+            same(wanted, happening.event_type).then_some(())?;
+            reasons.push(format!("an event `{wanted}` happened"));
+        }
+        if let Some(wanted) = &self.outcome {
+            same(wanted, happening.outcome).then_some(())?;
+            reasons.push(format!("the outcome was `{wanted}`"));
+        }
+        if let Some(wanted) = &self.content {
+            let said = happening.content?.to_lowercase();
+            said.contains(&wanted.to_lowercase()).then_some(())?;
+            reasons.push(format!("it says `{wanted}`"));
+        }
+        if let Some(pattern) = &self.path {
+            let mut files = happening.files.iter();
+            let file = files.find(|file| matches_path(pattern, file))?;
+            reasons.push(format!("the file `{file}` was opened or changed"));
+        }
+        if let Some(wanted) = &self.location {
+            same(wanted, happening.location).then_some(())?;
+            reasons.push(format!("you are at `{wanted}`"));
+        }
+        if !self.tags.is_empty() {
+            let mut tags = self.tags.iter();
+            let tag = tags.find(|tag| happening.tags.contains(tag))?;
+            reasons.push(format!("it is about `{tag}`"));
+        }
+        Some(reasons.join(", "))
+    }
+}
