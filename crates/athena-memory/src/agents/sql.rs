@@ -783,6 +783,16 @@ pub(super) async fn give_back_expired(
     Ok(())
 }
 
+/// Returns those of some items that have failed, with their projects.
+pub(super) async fn failed_among(db: &impl Executor, ids: &[i64]) -> Result<Vec<(i64, ProjectId)>> {
+    Ok(db
+        .fetch_all(
+            "SELECT id, project_id FROM queue_items WHERE id IN :ids AND state = 'failed'",
+            params! { ids: ids.to_vec() },
+        )
+        .await?)
+}
+
 /// How an item goes on.
 #[derive(Debug)]
 pub(super) struct Next<'a> {
