@@ -1,5 +1,6 @@
 //! What becomes of leases whose holders are silent.
 
+use super::ops::note_item;
 use super::{LeaseOutcome, sql};
 use athena_core::{Ctx, Env, Result};
 use athena_db::BoxFuture;
@@ -39,5 +40,9 @@ pub(super) async fn expire(write: &Write<'_>) -> Result<()> {
     let leases: Vec<i64> = expired.iter().map(|(lease, _)| lease.0).collect();
     let items: Vec<i64> = expired.iter().filter_map(|(_, item)| *item).collect();
     sql::end_leases(tx, &leases, LeaseOutcome::Expired, now).await?;
-    sql::give_back_expired(tx, &items, now).await
+    sql::give_back_expired(tx, &items, now).await?;
+    for (item, project) in sql::failed_among(tx, &items).await? {
+        note_item(write, project, item);
+    }
+    Ok(())
 }

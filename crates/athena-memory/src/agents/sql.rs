@@ -783,6 +783,16 @@ pub(super) async fn give_back_expired(
     Ok(())
 }
 
+/// Returns those of some items that have failed, with their projects.
+pub(super) async fn failed_among(db: &impl Executor, ids: &[i64]) -> Result<Vec<(i64, ProjectId)>> {
+    Ok(db
+        .fetch_all(
+            "SELECT id, project_id FROM queue_items WHERE id IN :ids AND state = 'failed'",
+            params! { ids: ids.to_vec() },
+        )
+        .await?)
+}
+
 /// How an item goes on.
 #[derive(Debug)]
 pub(super) struct Next<'a> {
@@ -939,19 +949,13 @@ pub(super) async fn agents_ever(
         .await?)
 }
 
-/// Whether an agent holds a lease that has not expired.
-pub(super) async fn holds_any(
-    db: &impl Executor,
-    project: ProjectId,
-    name: &str,
-    now: Timestamp,
-) -> Result<bool> {
+/// Whether an agent has a lease that has not ended.
+pub(super) async fn holds_any(db: &impl Executor, project: ProjectId, name: &str) -> Result<bool> {
     let Scalar(count): Scalar<i64> = db
         .fetch_one(
             "SELECT COUNT(*) FROM leases
-             WHERE project_id = :project AND agent_id = :name AND live_key = 1
-               AND expires_at > :now",
-            params! { project: project, name: name, now: now },
+             WHERE project_id = :project AND agent_id = :name AND live_key = 1",
+            params! { project: project, name: name },
         )
         .await?;
     Ok(count > 0)

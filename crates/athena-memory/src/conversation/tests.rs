@@ -59,11 +59,12 @@ fn phrases_that_ask_to_resume() {
 #[test]
 fn a_window_never_has_more_than_its_budget() {
     let summary = "user: We ship on Fridays.\nassistant: The cache is too small.";
-    for size in 0..30 {
-        let newest: Vec<Message> = (0..size)
-            .rev()
-            .map(|seq| message(seq + 1, Role::User, &"word ".repeat(seq as usize % 7 + 1)))
+    for size in 0..30_i64 {
+        let newest = (0..size).zip((1..=7).cycle());
+        let mut newest: Vec<Message> = newest
+            .map(|(place, words)| message(place + 1, Role::User, &"word ".repeat(words)))
             .collect();
+        newest.reverse();
         for budget in 0..200 {
             let window = window(newest.clone(), true, Some(summary), budget);
             assert!(window.tokens <= budget, "{size} {budget}");

@@ -1,6 +1,7 @@
 //! Agents, the queue that they share, and leases.
 
 use athena_core::Code;
+use athena_db::{Executor, Scalar, params};
 use athena_testkit::{TestApp, json, story};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -341,5 +342,21 @@ story! {
         assert_eq!(app.refused("lease.release", json!({"token": token})).await.field(), Some("token"));
         let lease = app.call("lease.acquire", json!({"resource": "file:x", "agent": "ada"})).await;
         assert_eq!(app.refused("queue.complete", json!({"token": lease["token"]})).await.field(), Some("token"));
+    }
+
+    /// Those who follow what changes learn of items that come and end, and of nothing in between.
+    async fn what_followers_learn(app: TestApp) {
+        register(app, "ada", &[]).await;
+        let id = put(app, json!({"title": "x", "max_attempts": 1})).await;
+        let held = claim(app, "ada").await;
+        app.call("queue.heartbeat", json!({"token": held["token"]})).await;
+        app.call("agent.heartbeat", json!({"agent": "ada"})).await;
+        app.clock.advance(60);
+        athena_store::flush(&app.env).await;
+        assert_eq!(app.call("queue.get", json!({"id": id})).await["state"], "failed");
+        let changes: Vec<Scalar<String>> = app.env.db()
+            .fetch_all("SELECT operation FROM changes ORDER BY seq", params! {}).await.unwrap();
+        let changes: Vec<String> = changes.into_iter().map(|Scalar(operation)| operation).collect();
+        assert_eq!(changes, ["agent.register", "queue.put", "lease.expire"]);
     }
 }

@@ -123,8 +123,8 @@ story! {
     /// answers together.
     async fn windows(app: TestApp) {
         let id = thread(app).await;
-        for number in 1..=30_i64 {
-            let content = format!("Message {number} {}", "about the weather ".repeat(number as usize % 5 + 1));
+        for number in 1..=30_usize {
+            let content = format!("Message {number} {}", "about the weather ".repeat(number % 5 + 1));
             say(app, id, if number % 2 == 1 { "user" } else { "assistant" }, &content).await;
         }
         app.call("thread.summarise", json!({"thread": id, "to_seq": 20, "max_tokens": 50})).await;
@@ -138,16 +138,15 @@ story! {
             let messages = window["messages"].as_array().unwrap();
             let calls = messages.iter().any(|it| it["tool_calls"].is_array());
             assert!(calls || messages.iter().all(|it| it["role"] != "tool"), "{window}");
-            let shown = messages.len();
-            match window["left_out"]["messages"].as_u64() {
-                Some(left) => {
-                    assert_eq!(usize::try_from(left).unwrap() + shown, 33);
-                    assert_eq!(window["left_out"]["first_seq"], 1);
-                    if let Some(first) = messages.first().filter(|_| budget != 20 && budget != 25) {
-                        assert!(window["left_out"]["last_seq"].as_i64() < first["seq"].as_i64() || !calls);
-                    }
+            let shown: Vec<i64> = messages.iter().map(|it| it["seq"].as_i64().unwrap()).collect();
+            assert!(shown.is_sorted(), "{window}");
+            let hidden: Vec<i64> = (1..=33).filter(|seq| !shown.contains(seq)).collect();
+            match (hidden.first(), hidden.last()) {
+                (Some(first), Some(last)) => {
+                    let left_out = json!({"messages": hidden.len(), "first_seq": first, "last_seq": last});
+                    assert_eq!(window["left_out"], left_out, "{window}");
                 }
-                None => assert_eq!((shown, &window["summary"]), (33, &Value::Null)),
+                _ => assert_eq!((&window["left_out"], &window["summary"]), (&Value::Null, &Value::Null)),
             }
             if budget == 200 {
                 assert!(window["summary"].as_str().unwrap().contains("about the weather"), "{window}");

@@ -123,7 +123,7 @@ async fn lost(write: &Write<'_>, lease: &Lease) -> Result<Error> {
 }
 
 /// Tells those who follow what changes of a queue item.
-fn note_item(write: &Write<'_>, project: ProjectId, id: i64) {
+pub(super) fn note_item(write: &Write<'_>, project: ProjectId, id: i64) {
     let kind = items::QUEUE_ITEM;
     write.note(project, ItemRef { kind, id });
 }

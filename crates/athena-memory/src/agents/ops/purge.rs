@@ -181,15 +181,15 @@ async fn purge_agent(write: &Write<'_>, purge: &AgentPurge) -> Result<AgentPurge
         let unknown = Error::not_found(format_args!("agent `{}`", purge.agent));
         return Err(unknown.with_field("agent"));
     }
-    if sql::holds_any(tx, project, &purge.agent, now).await? {
+    // Leases that have expired give their items back before they are forgotten.
+    crate::agents::expiry::expire(write).await?;
+    if sql::holds_any(tx, project, &purge.agent).await? {
         let message = format!(
             "agent `{}` holds leases; wait until they end, or cancel what it works on",
             purge.agent
         );
         return Err(Error::new(Code::InvalidState, message).with_field("agent"));
     }
-    // Leases that have expired give their items back before they are forgotten.
-    crate::agents::expiry::expire(write).await?;
     let mut tokens = BTreeSet::new();
     for agent in &agents {
         collect_tokens(&mut tokens, agent)?;

@@ -51,8 +51,7 @@ impl Operation for ThreadSummarise {
     const SPEC: Spec = Spec::act("thread.summarise", "/threads/{thread}/summarise")
         .idempotent()
         .command(&["thread", "summarise"])
-        .positional(&["thread"])
-        .errors(&[Code::InvalidState]);
+        .positional(&["thread"]);
     type Output = Summarised;
 
     async fn call(self, ctx: &Ctx) -> Result<Summarised> {
