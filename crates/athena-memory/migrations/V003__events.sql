@@ -49,6 +49,9 @@ CREATE TABLE episodic_events (
     memory_vector_id BIGINT,
     -- Of what was said, without the time and the session.
     content_hash VARCHAR(64) NOT NULL,
+    -- Of its source and its id there; empty without an id. Events of one source that have ids of
+    -- their own are different ones, however alike they are.
+    told_by VARCHAR(64) NOT NULL,
     -- Which ten minutes since 1970 it happened in.
     time_bucket BIGINT NOT NULL,
     principal VARCHAR(200) NOT NULL,
@@ -58,7 +61,7 @@ CREATE TABLE episodic_events (
     live_key INTEGER,
     UNIQUE (project_id, uid),
     UNIQUE (project_id, idempotency_key, live_key),
-    UNIQUE (project_id, content_hash, time_bucket, live_key)
+    UNIQUE (project_id, content_hash, time_bucket, told_by, live_key)
 );
 
 CREATE INDEX episodic_events_time ON episodic_events (project_id, occurred_at, id);

@@ -377,6 +377,7 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("consolidated_at", Plain),
             ("memory_vector_id", Plain),
             ("content_hash", Plain),
+            ("told_by", Plain),
             ("time_bucket", Plain),
             ("principal", Tokenised),
             ("created_at", Plain),

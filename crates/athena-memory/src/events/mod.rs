@@ -48,6 +48,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -308,6 +309,24 @@ pub struct Event {
 }
 
 impl Event {
+    /// Returns what keeps this event and another one that says the same apart: nothing without a key.
+    fn told_by(&self) -> String {
+        let Some(key) = &self.idempotency_key else {
+            return String::new();
+        };
+        let source = self.source.as_deref().unwrap_or_default();
+        let digest = Sha256::digest(format!("{source}\0{key}"));
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Whether one source has told this event and another one, each with a key of its own.
+    fn is_told_apart_from(&self, source: Option<&str>, key: Option<&str>) -> bool {
+        match (&self.idempotency_key, key) {
+            (Some(own), Some(key)) => own != key && self.source.as_deref() == source,
+            _ => false,
+        }
+    }
+
     /// Returns the files it is about, each once: its own first.
     fn files(&self) -> Vec<&str> {
         let mut files: Vec<&str> = Vec::new();

@@ -187,13 +187,17 @@ pub(super) async fn same(write: &Write<'_>, event: &Event, hash: &str) -> Result
     let bucket = event.time_bucket();
     let buckets = vec![bucket - 1, bucket, bucket + 1];
     let found = sql::with_hashes(write.tx(), event.project_id, &[hash], buckets).await?;
-    let is_same = |at: jiff::Timestamp| {
-        let gap = at.as_microsecond() - event.occurred_at.as_microsecond();
-        gap.abs() <= SAME_WITHIN
-    };
     let found = found.into_iter();
     Ok(found
-        .filter(|(_, at, id, _)| *id != event.id && is_same(*at))
-        .map(|(_, _, id, _)| id)
+        .filter(|alike| alike.id != event.id && is_same(event, alike))
+        .map(|alike| alike.id)
         .collect())
+}
+
+/// Whether an event that says the same is the same: it happened at about that time, and no source
+/// tells the two apart.
+pub(super) fn is_same(event: &Event, alike: &sql::Alike) -> bool {
+    let key = alike.idempotency_key.as_deref();
+    let gap = alike.occurred_at.as_microsecond() - event.occurred_at.as_microsecond();
+    gap.abs() <= SAME_WITHIN && !event.is_told_apart_from(alike.source.as_deref(), key)
 }

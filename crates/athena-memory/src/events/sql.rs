@@ -117,7 +117,7 @@ pub(super) async fn insert(
              language, diff, git_commit, git_author, test_name, test_passed, error_type, stack_trace,
              learned, tags, metadata, surprise_score, confidence, evidence_type, evidence_quality,
              importance, actionable, uses, last_used_at, caused_by, consolidation_status,
-             consolidated_at, memory_vector_id, content_hash, time_bucket, principal, created_at,
+             consolidated_at, memory_vector_id, content_hash, told_by, time_bucket, principal, created_at,
              live_key)
          VALUES (
              :project_id, :uid, :session_id, :agent, :source, :idempotency_key, :event_type, :content, :outcome,
@@ -126,7 +126,7 @@ pub(super) async fn insert(
              :language, :diff, :git_commit, :git_author, :test_name, :test_passed, :error_type, :stack_trace,
              :learned, :tags, :metadata, :surprise_score, :confidence, :evidence_type, :evidence_quality,
              :importance, :actionable, :uses, :last_used_at, :caused_by, :consolidation_status,
-             :consolidated_at, :memory_vector_id, :content_hash, :time_bucket, :principal, :created_at,
+             :consolidated_at, :memory_vector_id, :content_hash, :told_by, :time_bucket, :principal, :created_at,
              :live_key)",
         rows.iter().map(|row| values(*row)).collect(),
     )
@@ -200,6 +200,7 @@ fn values(row: NewRow<'_>) -> Params {
         consolidated_at: e.consolidated_at,
         memory_vector_id: e.memory_id,
         content_hash: row.content_hash,
+        told_by: e.told_by(),
         time_bucket: e.time_bucket(),
         principal: &e.principal,
         created_at: e.created_at,
@@ -263,19 +264,30 @@ pub(super) async fn with_keys(
         .await?)
 }
 
+/// An event that says the same as another one.
+#[derive(Debug, Clone, FromRow)]
+pub(super) struct Alike {
+    pub(super) content_hash: String,
+    pub(super) occurred_at: Timestamp,
+    pub(super) id: EventId,
+    pub(super) uid: Uuid,
+    pub(super) source: Option<String>,
+    pub(super) idempotency_key: Option<String>,
+}
+
 /// Returns the events that say the same as some do, in some spans of ten minutes.
 pub(super) async fn with_hashes(
     db: &impl Executor,
     project: ProjectId,
     hashes: &[&str],
     buckets: Vec<i64>,
-) -> Result<Vec<(String, Timestamp, EventId, Uuid)>> {
+) -> Result<Vec<Alike>> {
     if hashes.is_empty() {
         return Ok(Vec::new());
     }
     Ok(db
         .fetch_all(
-            "SELECT content_hash, occurred_at, id, uid FROM episodic_events
+            "SELECT content_hash, occurred_at, id, uid, source, idempotency_key FROM episodic_events
              WHERE project_id = :project AND content_hash IN :hashes AND time_bucket IN :buckets
                AND live_key = 1
              ORDER BY id",

@@ -1,7 +1,7 @@
 //! Recording: one event or many, each stored once.
 
 use crate::batch::{in_item, prepare_all};
-use crate::events::searched::{attributes, identity, item, text};
+use crate::events::searched::{attributes, identity, is_same, item, text};
 use crate::events::sql::{self, NewRow};
 use crate::events::surprise::{LOOKED_AT, WINDOW, Window, Words};
 use crate::events::{
@@ -24,7 +24,8 @@ use uuid::Uuid;
 
 /// Records that something happened: a test run, an error and its cure, a decision, a deployment.
 /// Recording the same twice, by one `idempotency_key` or in the same words within ten minutes, keeps
-/// it once: the answer then names the event that is there and says `duplicate`. Events may be told
+/// it once: the answer then names the event that is there and says `duplicate`. A source that gives
+/// every event a key of its own tells them apart by that, whatever they say. Events may be told
 /// in any order, and take the place that their time gives them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -408,8 +409,8 @@ fn within_batch(drafts: &[Draft], projects: &[ProjectId]) -> Vec<Place> {
         let key = draft.key().map(|key| (*project, key));
         let told = by_hash.entry((*project, &draft.content_hash)).or_default();
         let same = key.and_then(|key| by_key.get(&key).copied());
-        let near = |other: &&usize| draft.is_near(drafts[**other].event.occurred_at);
-        let same = same.or_else(|| told.iter().find(near).copied());
+        let alike = |other: &&usize| draft.is_same_as(&drafts[**other].event);
+        let same = same.or_else(|| told.iter().find(alike).copied());
         places.push(match same {
             Some(same) => Place::SameAs(same),
             None => {
@@ -451,16 +452,17 @@ async fn find_existing(
         .into_iter()
         .map(|(key, id, uid)| (key, (id, uid)))
         .collect();
-    let mut by_hash: HashMap<String, Vec<(Timestamp, EventId, Uuid)>> = HashMap::new();
-    for (hash, at, id, uid) in sql::with_hashes(write.tx(), project, &hashes, buckets).await? {
-        by_hash.entry(hash).or_default().push((at, id, uid));
+    let mut by_hash: HashMap<String, Vec<sql::Alike>> = HashMap::new();
+    for alike in sql::with_hashes(write.tx(), project, &hashes, buckets).await? {
+        let told = by_hash.entry(alike.content_hash.clone()).or_default();
+        told.push(alike);
     }
     for index in asked {
         let draft = &drafts[index];
         let keyed = draft.key().and_then(|key| by_key.get(key).copied());
         let told = by_hash.get(&draft.content_hash).into_iter().flatten();
-        let mut near = told.filter(|(at, _, _)| draft.is_near(*at));
-        let same = keyed.or_else(|| near.next().map(|(_, id, uid)| (*id, *uid)));
+        let mut same = told.filter(|alike| is_same(&draft.event, alike));
+        let same = keyed.or_else(|| same.next().map(|alike| (alike.id, alike.uid)));
         if let Some((id, uid)) = same {
             places[index] = Place::Existing(id, uid);
         }
@@ -653,10 +655,11 @@ impl Draft {
         self.event.idempotency_key.as_deref()
     }
 
-    /// Whether what says the same and happened at that time is the same event.
-    fn is_near(&self, other: Timestamp) -> bool {
-        let gap = self.event.occurred_at.as_microsecond() - other.as_microsecond();
-        gap.abs() <= SAME_WITHIN
+    /// Whether another one that says the same is the same event.
+    fn is_same_as(&self, other: &Event) -> bool {
+        let gap = self.event.occurred_at.as_microsecond() - other.occurred_at.as_microsecond();
+        let key = other.idempotency_key.as_deref();
+        gap.abs() <= SAME_WITHIN && !self.event.is_told_apart_from(other.source.as_deref(), key)
     }
 }
 
