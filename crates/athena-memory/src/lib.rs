@@ -18,6 +18,7 @@ mod glob;
 mod items;
 pub mod memories;
 pub mod paths;
+pub mod priority;
 pub mod privacy;
 pub mod projects;
 mod removal;

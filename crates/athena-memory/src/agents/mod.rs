@@ -35,8 +35,6 @@ pub const DEFAULT_QUEUE: &str = "default";
 pub const DEFAULT_MAX_CONCURRENT: u32 = 5;
 /// How long a lease lasts and a sign of life counts, in seconds, unless said otherwise.
 pub const DEFAULT_LEASE_SECONDS: u32 = 60;
-/// How urgent an item is, 1 to 10, unless said otherwise.
-pub const DEFAULT_PRIORITY: u8 = 5;
 /// How often an item is tried, unless said otherwise.
 pub const DEFAULT_MAX_ATTEMPTS: u32 = 3;
 /// The largest payload or result of an item, in bytes of JSON.

@@ -33,8 +33,6 @@ pub use relog::LogMemories;
 pub use retokenise::DeriveMemories;
 pub(crate) use sql::standing;
 
-/// How much a rule or a preference matters, unless something else was said.
-pub const DEFAULT_PRIORITY: i64 = 5;
 pub(crate) use sql::by_ids;
 
 /// The largest text a memory may hold, in bytes.

@@ -9,7 +9,6 @@
 //! of two that are made at once, the second sees the first.
 
 pub mod goals;
-mod priority;
 pub mod snapshots;
 pub mod tasks;
 #[cfg(test)]
@@ -24,8 +23,6 @@ use athena_store::Write;
 use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
-
-pub use priority::Priority;
 
 /// Characters that the text of a goal or a task may have beside its title.
 const MAX_DESCRIPTION: usize = 100_000;

@@ -1,9 +1,9 @@
 //! What needs no store: the state machine, schedules, patterns of paths, scores.
 
-use super::Priority;
 use super::tasks::{HealthLevel, Phase, TaskStatus, level, order, score, way};
 use super::triggers::Schedule;
 use crate::glob::matches_path;
+use crate::priority::{PriorityName, chosen};
 use jiff::Timestamp;
 
 fn at(time: &str) -> Timestamp {
@@ -88,34 +88,19 @@ fn the_status_follows_from_the_phase() {
 }
 
 #[test]
-fn priorities_are_numbers_and_names() {
-    for (text, number) in [
-        ("low", 3),
-        ("medium", 5),
-        ("high", 7),
-        ("critical", 10),
-        ("8", 8),
+fn a_priority_is_said_in_one_way() {
+    for (name, number) in [
+        (PriorityName::Low, 3),
+        (PriorityName::Medium, 5),
+        (PriorityName::High, 7),
+        (PriorityName::Critical, 10),
     ] {
-        let read: Priority = serde_json::from_value(text.into()).unwrap();
-        assert_eq!(read.number(), number);
+        assert_eq!(chosen(None, Some(name)).unwrap(), Some(number));
     }
-    let read: Priority = serde_json::from_str("8.0").unwrap();
-    assert_eq!(read.number(), 8);
-    for refused in [
-        "0",
-        "11",
-        "-1",
-        "1.5",
-        "\"urgent\"",
-        "\"11\"",
-        "\"\"",
-        "true",
-    ] {
-        assert!(
-            serde_json::from_str::<Priority>(refused).is_err(),
-            "{refused}"
-        );
-    }
+    assert_eq!(chosen(Some(8), None).unwrap(), Some(8));
+    assert_eq!(chosen(None, None).unwrap(), None);
+    let error = chosen(Some(8), Some(PriorityName::Low)).unwrap_err();
+    assert_eq!(error.field(), Some("priority_name"));
 }
 
 #[test]

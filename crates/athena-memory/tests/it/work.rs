@@ -89,8 +89,8 @@ story! {
 
     /// What is done is sorted by urgency, never by the alphabet; what is blocked is not there.
     async fn ready_tasks(app: TestApp) {
-        let medium = add(app, json!({"title": "medium", "priority": "medium"})).await;
-        let critical = add(app, json!({"title": "critical", "priority": "critical"})).await;
+        let medium = add(app, json!({"title": "medium", "priority_name": "medium"})).await;
+        let critical = add(app, json!({"title": "critical", "priority_name": "critical"})).await;
         let low = add(app, json!({"title": "low", "priority": 3})).await;
         let late = add(app, json!({"title": "late", "priority": 1, "due_at": "2026-02-01T00:00:00Z"})).await;
         let soon = add(app, json!({"title": "soon", "due_at": "2026-03-02T00:00:00Z"})).await;
@@ -189,7 +189,7 @@ story! {
 
     /// Goals are a tree whose tasks say how far it is.
     async fn goals(app: TestApp) {
-        let top = goal(app, json!({"name": "Launch", "priority": "high"})).await;
+        let top = goal(app, json!({"name": "Launch", "priority_name": "high"})).await;
         let sub = goal(app, json!({"name": "Docs", "parent_goal_id": top})).await;
         let done = add(app, json!({"title": "Write", "goal_id": sub})).await;
         add(app, json!({"title": "Proofread", "goal_id": sub})).await;
@@ -217,7 +217,7 @@ story! {
         refused(app, "goal.create", json!({"name": "x", "parent_goal_id": 999}), Code::NotFound, "parent_goal_id", "`999`").await;
         refused(app, "goal.update", json!({"id": top, "expected_version": 7}), Code::PreconditionFailed, "expected_version", "version 1").await;
 
-        let low = goal(app, json!({"name": "Some day", "priority": "low"})).await;
+        let low = goal(app, json!({"name": "Some day", "priority_name": "low"})).await;
         let first = app.call("goal.list", json!({"limit": 2})).await;
         let rest = app.call("goal.list", json!({"limit": 2, "cursor": first["next_cursor"]})).await;
         assert_eq!([ids(&first), ids(&rest)].concat(), [top, sub, low]);
@@ -404,7 +404,7 @@ story! {
         let create = |field: &str, value: Value| json!({"title": "x", field: value});
         refused(app, "task.create", create("priority", json!(0)), Code::InvalidInput, "priority", "at least 1").await;
         refused(app, "task.create", create("priority", json!(11)), Code::InvalidInput, "priority", "at most 10").await;
-        refused(app, "task.create", create("priority", json!("urgent")), Code::InvalidInput, "priority", "critical (10)").await;
+        refused(app, "task.create", create("priority_name", json!("urgent")), Code::InvalidInput, "priority_name", "critical").await;
         refused(app, "task.create", json!({"title": "   "}), Code::InvalidInput, "title", "blank").await;
         refused(app, "task.create", json!({"title": "a".repeat(501)}), Code::InvalidInput, "title", "at most 500").await;
         let huge = json!({"title": "x", "description": "a".repeat(100_001)});

@@ -2,9 +2,8 @@
 
 use super::{check_size, existing_item, home_of_item, note_item};
 use crate::agents::sql::{self, ItemFilter, NewItem, Next};
-use crate::agents::{
-    DEFAULT_MAX_ATTEMPTS, DEFAULT_PRIORITY, DEFAULT_QUEUE, LeaseOutcome, QueueItem, QueueState,
-};
+use crate::agents::{DEFAULT_MAX_ATTEMPTS, DEFAULT_QUEUE, LeaseOutcome, QueueItem, QueueState};
+use crate::priority::DEFAULT_PRIORITY;
 use crate::projects;
 use athena_core::{Code, Ctx, Cursor, Error, Operation, Page, PageRequest, Result, Spec};
 use athena_db::BoxFuture;
@@ -100,7 +99,7 @@ impl DraftItem {
             payload: self.payload.map(Value::Object),
             task_id: self.task_id,
             requires: self.requires,
-            priority: i64::from(self.priority.unwrap_or(DEFAULT_PRIORITY)),
+            priority: self.priority.map_or(DEFAULT_PRIORITY, i64::from),
             not_before: self.not_before,
             max_attempts: i64::from(self.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS)),
         })

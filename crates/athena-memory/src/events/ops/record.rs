@@ -9,6 +9,7 @@ use crate::events::{
 };
 use crate::items::ItemText;
 use crate::projects;
+use crate::work::triggers::{Happening, fire_for_events};
 use athena_core::{Code, Ctx, Error, EventId, Operation, ProjectId, Result, Spec};
 use athena_db::ErrorKind;
 use athena_store::{Intent, Write, write};
@@ -532,7 +533,43 @@ async fn insert(
                 .await?;
         }
     }
+    fire_triggers(write, drafts, projects, new).await?;
     Ok(ids)
+}
+
+/// Fires the triggers that wait for something like what happened.
+async fn fire_triggers(
+    write: &Write<'_>,
+    drafts: &[Draft],
+    projects: &[ProjectId],
+    new: &[usize],
+) -> Result<()> {
+    let mut by_project: BTreeMap<ProjectId, Vec<usize>> = BTreeMap::new();
+    for index in new {
+        by_project.entry(projects[*index]).or_default().push(*index);
+    }
+    for (project, told) in by_project {
+        let happenings: Vec<Happening<'_>> = told
+            .iter()
+            .map(|index| {
+                let draft = &drafts[*index];
+                let event = &draft.event;
+                Happening {
+                    event_type: Some(event.event_type.as_str()),
+                    outcome: event.outcome.map(Outcome::as_str),
+                    content: Some(&event.content),
+                    files: &draft.files,
+                    location: event
+                        .context_branch
+                        .as_deref()
+                        .or(event.context_cwd.as_deref()),
+                    tags: &event.tags,
+                }
+            })
+            .collect();
+        fire_for_events(write, project, &happenings).await?;
+    }
+    Ok(())
 }
 
 /// Returns how surprising new events are: as they were told, or as the sessions' last events make them.
@@ -624,6 +661,8 @@ struct Draft {
     content_hash: String,
     project: Option<String>,
     text: ItemText,
+    /// Its own file and those of its surroundings.
+    files: Vec<String>,
 }
 
 impl Draft {
@@ -638,6 +677,7 @@ impl Draft {
             content_hash: identity(&event),
             text: ItemText::prepare(ctx, text(&event)),
             project,
+            files: event.files().into_iter().map(str::to_owned).collect(),
             event,
         })
     }

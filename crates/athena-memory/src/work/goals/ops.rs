@@ -3,10 +3,11 @@
 use super::sql::{self, ListFilter};
 use super::{Goal, GoalStatus, GoalType};
 use crate::items::ItemText;
+use crate::priority::{DEFAULT_PRIORITY, PriorityName, chosen};
 use crate::projects;
 use crate::work::{
-    GOAL, Priority, check_description, check_not_blank, check_version, lock_project, missing,
-    own_project, purge_answers, whole_microseconds,
+    GOAL, check_description, check_not_blank, check_version, lock_project, missing, own_project,
+    purge_answers, whole_microseconds,
 };
 use athena_core::{Code, Ctx, Cursor, Error, GoalId, Operation, Page, ProjectId, Result, Spec};
 use athena_db::{BoxFuture, Executor};
@@ -30,9 +31,11 @@ pub struct Create {
     pub name: String,
     /// What that means in detail, and how one can tell that it is reached.
     pub description: Option<String>,
-    /// How urgent it is: 1 to 10, or low (3), medium (5), high (7), critical (10); 5 unless given.
-    #[serde(default)]
-    pub priority: Priority,
+    /// How urgent it is, 1 to 10; 5 unless given.
+    #[schemars(range(min = 1, max = 10))]
+    pub priority: Option<i64>,
+    /// How urgent it is in a word, in place of the number: low (3), medium (5), high (7), critical (10).
+    pub priority_name: Option<PriorityName>,
     /// What part it plays; a goal with a parent is a subgoal unless said otherwise.
     pub goal_type: Option<GoalType>,
     /// Where it stands; active unless given.
@@ -68,7 +71,8 @@ impl Operation for Create {
         .short(&[("priority", 'p')]);
     type Output = Goal;
 
-    async fn call(self, ctx: &Ctx) -> Result<Goal> {
+    async fn call(mut self, ctx: &Ctx) -> Result<Goal> {
+        self.priority = chosen(self.priority, self.priority_name.take())?;
         check_not_blank("name", &self.name)?;
         check_description(self.description.as_deref())?;
         let now = ctx.now();
@@ -83,7 +87,7 @@ impl Operation for Create {
             }),
             name: self.name,
             description: self.description,
-            priority: self.priority.number(),
+            priority: self.priority.unwrap_or(DEFAULT_PRIORITY),
             status: self.status,
             completion_percentage: self.completion_percentage.unwrap_or_default(),
             completion_by_hand: self.completion_percentage.is_some(),
@@ -280,8 +284,11 @@ pub struct Update {
     pub description: Option<String>,
     /// Where it stands.
     pub status: Option<GoalStatus>,
-    /// How urgent it is: 1 to 10, or low (3), medium (5), high (7), critical (10).
-    pub priority: Option<Priority>,
+    /// How urgent it is, 1 to 10.
+    #[schemars(range(min = 1, max = 10))]
+    pub priority: Option<i64>,
+    /// How urgent it is in a word, in place of the number: low (3), medium (5), high (7), critical (10).
+    pub priority_name: Option<PriorityName>,
     /// What part it plays.
     pub goal_type: Option<GoalType>,
     /// The goal that it serves, of the same project; 0 for none.
@@ -320,7 +327,8 @@ impl Operation for Update {
         GOAL.home(ctx, input)
     }
 
-    async fn call(self, ctx: &Ctx) -> Result<Goal> {
+    async fn call(mut self, ctx: &Ctx) -> Result<Goal> {
+        self.priority = chosen(self.priority, self.priority_name.take())?;
         if let Some(name) = &self.name {
             check_not_blank("name", name)?;
         }
@@ -381,7 +389,7 @@ impl Update {
         if let Some(ids) = &self.related_memory_ids {
             goal.related_memory_ids.clone_from(ids);
         }
-        goal.priority = self.priority.map_or(goal.priority, Priority::number);
+        goal.priority = self.priority.unwrap_or(goal.priority);
         goal.goal_type = self.goal_type.unwrap_or(goal.goal_type);
         goal.deadline = self.deadline.map(whole_microseconds).or(goal.deadline);
         let estimated = self.estimated_completion_date.map(whole_microseconds);

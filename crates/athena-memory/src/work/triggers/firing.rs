@@ -9,6 +9,7 @@ use athena_core::{Ctx, Env, ProjectId, Result, TaskId};
 use athena_db::BoxFuture;
 use athena_store::{Chore, Intent, Write, write};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Triggers that fire in one transaction.
@@ -99,19 +100,22 @@ pub(super) fn tell(write: &Write<'_>, trigger: &Trigger) {
     write.note(trigger.project_id, item(items::TRIGGER, trigger.id.0));
 }
 
-/// Fires what waits for something like this, as part of the change that says so.
-pub(crate) async fn fire_for_event(
+/// Fires what waits for something like what happens, as part of the change that says so.
+pub(crate) async fn fire_for_events(
     write: &Write<'_>,
     project: ProjectId,
-    happening: &Happening<'_>,
+    happenings: &[Happening<'_>],
 ) -> Result<Vec<Reminder>> {
-    let types = happening.types();
+    let types: BTreeSet<String> = happenings.iter().flat_map(Happening::types).collect();
     if types.is_empty() {
         return Ok(Vec::new());
     }
+    let waiting = sql::of_types(write.tx(), project, types.into_iter().collect()).await?;
     let mut reminders = Vec::new();
-    for trigger in sql::of_types(write.tx(), project, types).await? {
-        if let Some(reason) = trigger.answers(happening) {
+    for trigger in waiting {
+        // Of several at once, the last one is what people are reminded of.
+        let mut answered = happenings.iter().rev();
+        if let Some(reason) = answered.find_map(|happening| trigger.answers(happening)) {
             reminders.push(fire(write, &trigger, write.now(), 0, &reason).await?);
         }
     }

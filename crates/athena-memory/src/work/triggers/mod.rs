@@ -25,7 +25,7 @@ pub use ops::{
 #[cfg(test)]
 pub(super) use schedule::Schedule;
 pub(super) use sql::of_task;
-pub(crate) use {condition::Happening, firing::fire_for_event};
+pub(crate) use {condition::Happening, firing::fire_for_events, ops::in_words};
 
 /// What sort of thing fires a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -1,7 +1,7 @@
 //! Operations on triggers and reminders.
 
 use super::firing::{self, fire_due, first_due};
-use super::{Happening, Reminder, Trigger, TriggerType, fire_for_event, sql};
+use super::{Happening, Reminder, Trigger, TriggerType, fire_for_events, sql};
 use crate::items;
 use crate::projects;
 use crate::work::tasks::{self, Phase, Task};
@@ -352,7 +352,7 @@ impl Operation for Notify {
             Box::pin(async move {
                 let project = projects::for_writing(write, this.project.as_deref()).await?;
                 Ok(Notified {
-                    reminders: fire_for_event(write, project.id, &this.happening()).await?,
+                    reminders: fire_for_events(write, project.id, &[this.happening()]).await?,
                 })
             })
         })
@@ -494,7 +494,7 @@ fn due_task(task: Task, reminders: Vec<Reminder>, now: Timestamp, before: Timest
 }
 
 /// Says a length of time in its two largest units.
-fn in_words(length: SignedDuration) -> String {
+pub(crate) fn in_words(length: SignedDuration) -> String {
     let minutes = length.as_mins();
     let (days, hours, minutes) = (minutes / 1_440, minutes / 60 % 24, minutes % 60);
     match (days, hours) {

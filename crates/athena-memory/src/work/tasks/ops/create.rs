@@ -2,9 +2,10 @@
 
 use super::{check_goal, check_tasks};
 use crate::items::ItemText;
+use crate::priority::{DEFAULT_PRIORITY, PriorityName, chosen};
 use crate::projects;
 use crate::work::tasks::{AskedStatus, Phase, Task, TaskKind, TaskStatus, sql};
-use crate::work::{Priority, check_description, check_not_blank, whole_microseconds};
+use crate::work::{check_description, check_not_blank, whole_microseconds};
 use athena_core::{Ctx, Error, GoalId, Operation, ProjectId, Result, Spec, TaskId};
 use athena_store::{Intent, Write, write};
 use jiff::Timestamp;
@@ -26,9 +27,11 @@ pub struct Create {
     pub title: String,
     /// What that means in detail.
     pub description: Option<String>,
-    /// How urgent it is: 1 to 10, or low (3), medium (5), high (7), critical (10); 5 unless given.
-    #[serde(default)]
-    pub priority: Priority,
+    /// How urgent it is, 1 to 10; 5 unless given.
+    #[schemars(range(min = 1, max = 10))]
+    pub priority: Option<i64>,
+    /// How urgent it is in a word, in place of the number: low (3), medium (5), high (7), critical (10).
+    pub priority_name: Option<PriorityName>,
     /// When it must be done.
     pub due_at: Option<Timestamp>,
     /// The goal that it belongs to, of the same project.
@@ -101,7 +104,8 @@ impl Operation for Create {
         .short(&[("priority", 'p')]);
     type Output = Task;
 
-    async fn call(self, ctx: &Ctx) -> Result<Task> {
+    async fn call(mut self, ctx: &Ctx) -> Result<Task> {
+        self.priority = chosen(self.priority, self.priority_name.take())?;
         check_not_blank("title", &self.title)?;
         check_description(self.description.as_deref())?;
         let task = self.task(ctx)?;
@@ -152,7 +156,7 @@ impl Create {
             unfinished_dependencies: 0,
             awaits_trigger: false,
             failure_reason: None,
-            priority: this.priority.number(),
+            priority: this.priority.unwrap_or(DEFAULT_PRIORITY),
             goal_id: this.goal_id.map(GoalId),
             parent_task_id: this.parent_task_id.map(TaskId),
             assignee: this.assignee,

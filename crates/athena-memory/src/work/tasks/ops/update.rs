@@ -2,10 +2,9 @@
 
 use super::{check_goal, current, locked, store};
 use crate::items::ItemText;
+use crate::priority::{PriorityName, chosen};
 use crate::work::tasks::{Task, TaskKind};
-use crate::work::{
-    Priority, TASK, check_description, check_not_blank, check_version, whole_microseconds,
-};
+use crate::work::{TASK, check_description, check_not_blank, check_version, whole_microseconds};
 use athena_core::{Code, Ctx, Error, GoalId, Operation, Result, Spec};
 use athena_db::BoxFuture;
 use athena_store::{Intent, Write, write};
@@ -29,8 +28,11 @@ pub struct Update {
     pub title: Option<String>,
     /// What that means in detail.
     pub description: Option<String>,
-    /// How urgent it is: 1 to 10, or low (3), medium (5), high (7), critical (10).
-    pub priority: Option<Priority>,
+    /// How urgent it is, 1 to 10.
+    #[schemars(range(min = 1, max = 10))]
+    pub priority: Option<i64>,
+    /// How urgent it is in a word, in place of the number: low (3), medium (5), high (7), critical (10).
+    pub priority_name: Option<PriorityName>,
     /// When it must be done.
     pub due_at: Option<Timestamp>,
     /// It need not be done by any time.
@@ -100,7 +102,8 @@ impl Operation for Update {
         TASK.home(ctx, input)
     }
 
-    async fn call(self, ctx: &Ctx) -> Result<Task> {
+    async fn call(mut self, ctx: &Ctx) -> Result<Task> {
+        self.priority = chosen(self.priority, self.priority_name.take())?;
         if let Some(title) = &self.title {
             check_not_blank("title", title)?;
         }
@@ -169,7 +172,7 @@ impl Update {
             }
         }
         self.rename(task);
-        task.priority = self.priority.map_or(task.priority, Priority::number);
+        task.priority = self.priority.unwrap_or(task.priority);
         task.due_at = match (self.no_due_at, self.due_at) {
             (true, _) => None,
             (false, given) => given.map(whole_microseconds).or(task.due_at),
