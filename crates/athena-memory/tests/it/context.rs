@@ -78,6 +78,59 @@ story! {
         assert_eq!(other["unchanged"], false);
     }
 
+    /// Without a prompt a brief says where things stand: the last session, what is due, what is aimed
+    /// at, what happened. With one, it says what happened of that.
+    async fn where_things_stand(app: TestApp) {
+        let goal = app.call("goal.create", json!({"name": "Ship the shop", "priority": 8})).await["id"].clone();
+        let task = json!({"title": "Renew the certificate", "due_at": "2026-03-01T18:00:00Z"});
+        let task = app.call("task.create", task).await["id"].clone();
+        app.call("task.create", json!({"title": "Repaint the logo", "due_at": "2026-05-01T00:00:00Z"})).await;
+        let event = json!({"content": "The login test failed on the build server", "event_type": "test_run", "outcome": "failure"});
+        let event = app.call("event.record", event).await["id"].clone();
+        app.call("event.record", json!({"content": "Listed the files of a folder", "event_type": "tool_execution"})).await;
+        let kept = json!({"session": "s1", "next_step": "Look at the clock of the token"});
+        let snapshot = app.call("snapshot.save", kept).await["id"].clone();
+        app.clock.advance(3_600);
+        let brief = app.call("context.brief", json!({})).await;
+        let told: Vec<(&str, &Value)> = brief["items"].as_array().unwrap().iter()
+            .map(|item| (item["kind"].as_str().unwrap(), &item["id"]))
+            .collect();
+        assert_eq!(told, [("snapshot", &snapshot), ("task", &task), ("goal", &goal), ("event", &event)]);
+        let text = brief["text"].as_str().unwrap();
+        assert!(text.contains("1h 0m ago, next step: Look at the clock"), "{text}");
+        assert!(text.contains("it is due in 5h 0m"), "{text}");
+
+        // A prompt that asks to go on is told where things ended, another one is not.
+        let asked = |prompt: &str| json!({"prompt": prompt});
+        let brief = app.call("context.brief", asked("Where did we leave off?")).await;
+        assert!(brief["text"].as_str().unwrap().contains("next step"), "{brief}");
+        let brief = app.call("context.brief", asked("Why did the login test fail?")).await;
+        assert!(!brief["text"].as_str().unwrap().contains("next step"), "{brief}");
+        let events: Vec<&Value> = brief["items"].as_array().unwrap().iter().filter(|it| it["kind"] == "event").map(|it| &it["id"]).collect();
+        assert_eq!(events, [&event]);
+        // What was done is no longer due.
+        app.call("task.complete", json!({"id": task})).await;
+        let brief = app.call("context.brief", json!({})).await;
+        assert!(!brief["text"].as_str().unwrap().contains("certificate"), "{brief}");
+    }
+
+    /// What somebody waits for is reminded of by the event that it waited for.
+    async fn an_event_reminds(app: TestApp) {
+        let task = app.call("task.create", json!({"title": "Tell Ada how the tests went"})).await["id"].clone();
+        let wait = json!({"id": task, "type": "event", "event_type": "test_run", "outcome": "failure"});
+        app.call("trigger.create", wait).await;
+        app.call("event.record", json!({"content": "All tests passed", "event_type": "test_run", "outcome": "success"})).await;
+        assert_eq!(app.call("reminder.due", json!({})).await["items"], json!([]));
+        let events: Vec<Value> = (0..3).map(|number| {
+            json!({"content": format!("Test {number} failed"), "event_type": "test_run", "outcome": "failure"})
+        }).collect();
+        app.call("event.record_batch", json!({"events": events})).await;
+        let due = app.call("reminder.due", json!({})).await;
+        assert_eq!(due["items"][0]["task"]["id"], task);
+        let brief = app.call("context.brief", json!({"prompt": "Something else entirely"})).await;
+        assert!(brief["text"].as_str().unwrap().contains("Tell Ada how the tests went"), "{brief}");
+    }
+
     /// Bad input is refused by name.
     async fn what_is_refused(app: TestApp) {
         for (field, value) in [

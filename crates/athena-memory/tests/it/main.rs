@@ -7,6 +7,7 @@ mod bad_input;
 mod changes;
 mod context;
 mod conversation;
+mod coverage;
 mod embedding;
 mod events;
 mod exchange;

@@ -5,6 +5,7 @@
 mod athena;
 mod bench;
 mod canary;
+mod client;
 mod db;
 mod exits;
 mod hooking;

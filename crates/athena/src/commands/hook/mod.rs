@@ -17,11 +17,12 @@ mod transcript;
 
 pub(crate) use event::Event;
 
-use super::{Session, print};
+use super::print;
 use crate::cli::{self, global};
 use crate::compose::{self, Store};
 use crate::config::{self, Environment, Settings};
 use crate::outcome::{Outcome, Stop};
+use crate::owner::{Reply, ask};
 use crate::{logging, project, terminal};
 use athena_core::{Error, Registry, Result};
 use clap::error::ErrorKind;
@@ -36,6 +37,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -268,32 +270,21 @@ fn perform(
     until: Instant,
     at: Timestamp,
 ) -> Outcome {
-    let registry = compose::registry();
     let runtime = compose::small_runtime().map_err(Error::internal)?;
     let spool = Spool::of(settings);
+    let hands = Hands::new(settings);
     runtime.block_on(async {
-        let opened = timeout_at(until, Store::open(settings)).await;
-        let store = match opened {
-            Ok(Ok(store)) => Some(store),
-            Ok(Err(error)) => {
-                tracing::warn!(code = %error.code(), "the store cannot be opened: {error}");
-                None
-            }
-            Err(_) => {
-                tracing::warn!("the store was not open in time");
-                None
-            }
-        };
-        let Some(store) = store else {
-            keep(&spool, settings, &registry, plan.calls(), at);
+        let call = async |call: &Call| hands.make(call).await;
+        let left = make_calls(plan, event, &call, until, &mut say).await;
+        if !left.is_empty() {
+            keep(&spool, settings, hands.registry(), left, at);
+        }
+        // With an owner, that one hands in what was kept.
+        let Some(store) = hands.store.get() else {
             return;
         };
-        let call = async |call: &Call| invoke(&registry, &store, call).await;
-        let left = make_calls(plan, event, &call, until, &mut say).await;
-        if left.is_empty() {
+        if !spool.is_empty() {
             spool.hand_in(&call, until).await;
-        } else {
-            keep(&spool, settings, &registry, left, at);
         }
         if let Ok(Err(error)) = timeout_at(until, store.clone().close()).await {
             tracing::warn!(%error, "the store did not close well");
@@ -397,20 +388,65 @@ fn keep(spool: &Spool, settings: &Settings, registry: &Registry, calls: Vec<Call
     }
 }
 
+/// Makes calls: the owner of the store does them, or else this process opens it.
+struct Hands<'a> {
+    settings: &'a Settings,
+    registry: std::cell::OnceCell<Registry>,
+    store: OnceCell<Store>,
+}
+
+impl<'a> Hands<'a> {
+    fn new(settings: &'a Settings) -> Self {
+        Self {
+            settings,
+            registry: std::cell::OnceCell::new(),
+            store: OnceCell::new(),
+        }
+    }
+
+    /// Returns the operations, which take a while to describe: an owner needs nothing of that.
+    fn registry(&self) -> &Registry {
+        self.registry.get_or_init(compose::registry)
+    }
+
+    async fn make(&self, call: &Call) -> Result<Option<Value>> {
+        if self.store.get().is_none()
+            && let Reply::Done(result) = self.ask(call).await?
+        {
+            return result.map(Some);
+        }
+        let store = self.store.get_or_try_init(|| Store::open(self.settings));
+        invoke(self.registry(), store.await?, call).await
+    }
+
+    async fn ask(&self, call: &Call) -> Result<Reply> {
+        let (settings, call) = (self.settings.clone(), call.clone());
+        let asked = move || {
+            let key = call.key.as_deref();
+            ask(
+                &settings,
+                &call.project,
+                NAME,
+                &call.operation,
+                &call.input,
+                key,
+            )
+        };
+        tokio::task::spawn_blocking(asked)
+            .await
+            .map_err(Error::internal)
+    }
+}
+
 /// Calls an operation; `None` if this version has none of that name.
 async fn invoke(registry: &Registry, store: &Store, call: &Call) -> Result<Option<Value>> {
     let Some(entry) = registry.get(&call.operation) else {
-        tracing::debug!(operation = call.operation, "there is no such operation");
+        tracing::warn!(operation = call.operation, "there is no such operation");
         return Ok(None);
     };
     let ctx = store.ctx(NAME).with_project(call.project.clone());
-    let mut input = call.input.clone();
-    if let Some(members) = input.as_object_mut() {
-        // A line may be from another version, and what an operation does not know it refuses.
-        members.retain(|name, _| entry.field(name).is_some());
-    }
     let answer = registry
-        .invoke(entry, &ctx, input, call.key.clone())
+        .invoke(entry, &ctx, call.input.clone(), call.key.clone())
         .await?;
     Ok(Some(answer))
 }
@@ -436,7 +472,7 @@ mod tests {
             question: Some(call("context.brief")),
             after: vec![
                 call("event.record"),
-                call("trigger.notify"),
+                call("snapshot.save"),
                 call("session.end"),
             ],
         };
@@ -469,7 +505,7 @@ mod tests {
                 "session.start",
                 "context.brief",
                 "event.record",
-                "trigger.notify",
+                "snapshot.save",
                 "session.end"
             ]
         );
@@ -494,7 +530,15 @@ mod tests {
             _ => Err(Error::new(Code::Busy, "locked")),
         });
         assert_eq!(calls, ["session.start", "context.brief"]);
-        assert_eq!(left, ["session.start", "event.record", "session.end"]);
+        assert_eq!(
+            left,
+            [
+                "session.start",
+                "event.record",
+                "snapshot.save",
+                "session.end"
+            ]
+        );
     }
 
     #[test]

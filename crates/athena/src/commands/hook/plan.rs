@@ -66,12 +66,6 @@ impl Plan {
     pub(super) fn is_empty(&self) -> bool {
         self.before.is_empty() && self.question.is_none() && self.after.is_empty()
     }
-
-    /// Returns the calls that are worth keeping.
-    pub(super) fn calls(self) -> Vec<Call> {
-        let calls = self.before.into_iter().chain(self.after);
-        calls.filter(Call::is_kept).collect()
-    }
 }
 
 /// Makes the calls of one event.
@@ -132,15 +126,9 @@ impl Planner<'_> {
             "test_name": used.test.map(|test| shortened(&test, MAX_TEST, 0)),
             "metadata": {"hook": Event::PostTool.name(), "tool": tool},
         });
-        let mut after = vec![self.event(used.event_type, used.content, details)];
-        after.extend(file.map(|file| {
-            self.call(
-                "trigger.notify",
-                json!({"file_open": file, "session": self.session()}),
-            )
-        }));
+        // What waits for the file is reminded of by the event.
         Plan {
-            after,
+            after: vec![self.event(used.event_type, used.content, details)],
             ..Plan::default()
         }
     }
@@ -191,7 +179,6 @@ impl Planner<'_> {
     fn question(&self, prompt: Option<&str>, budget: u32) -> Call {
         let input = json!({
             "prompt": prompt,
-            "session": self.session(),
             "budget_tokens": budget,
         });
         Call {
@@ -302,10 +289,7 @@ mod tests {
             json!({"session": "s", "agent": "claude-code"})
         );
         let question = plan.question.unwrap();
-        assert_eq!(
-            question.input,
-            json!({"session": "s", "budget_tokens": 1_500})
-        );
+        assert_eq!(question.input, json!({"budget_tokens": 1_500}));
         assert_eq!(question.project, "shop");
     }
 
@@ -342,16 +326,12 @@ mod tests {
             "tool_response": {},
         });
         let plan = plan(Event::PostTool, used);
-        assert_eq!(operations(&plan.after), ["event.record", "trigger.notify"]);
+        assert_eq!(operations(&plan.after), ["event.record"]);
         let event = &plan.after[0].input;
         assert_eq!(event["event_type"], "file_change");
         assert_eq!(event["idempotency_key"], "hook:s:t1");
         assert_eq!(event["context_files"], json!(["/shop/a.rs"]));
         assert_eq!(event["metadata"]["tool"], "Edit");
-        assert_eq!(
-            plan.after[1].input,
-            json!({"file_open": "/shop/a.rs", "session": "s"})
-        );
     }
 
     #[test]
