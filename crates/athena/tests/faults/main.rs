@@ -11,6 +11,7 @@
 
 mod acknowledged;
 mod backups;
+mod claims;
 mod commands;
 mod copies;
 mod disk;

@@ -108,6 +108,16 @@ impl Place {
         command
     }
 
+    /// Prepares an `athena` of another user of the same database: it hands no call to the owner of
+    /// this place, and owns nothing of it.
+    pub(crate) fn athena_apart(&self, name: &str) -> Command {
+        // The file of an SQLite store lies in the home of the place.
+        std::fs::create_dir_all(&self.home).unwrap();
+        let mut command = self.athena();
+        command.env("ATHENA_HOME", self.home.join(name));
+        command
+    }
+
     /// Runs one command to its end, with `--json`.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         process::finish(self.athena().args(arguments).arg("--json"))

@@ -1,7 +1,7 @@
 //! Three processes on one file: a server and two agents that each started `athena mcp`.
 //!
-//! This is the normal case for people who use several agents: nobody is told that the database is
-//! locked, nothing is lost, and what one wrote the others find at once.
+//! Nobody is told that the database is locked, nothing is lost, and what one wrote the others find at
+//! once. In one home they would hand their calls to one of them, so each has a home of its own.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,7 +64,7 @@ enum Way<'a> {
 impl Processes {
     /// Starts all of them at once on a store that does not exist yet.
     fn start(place: &Place) -> Self {
-        let agent = |name: &str| Mcp::start(place.athena(), place.log(name));
+        let agent = |name: &str| Mcp::start(place.athena_apart(name), place.log(name));
         std::thread::scope(|scope| {
             let one = scope.spawn(|| agent("agent-1"));
             let other = scope.spawn(|| agent("agent-2"));

@@ -31,7 +31,7 @@ pub struct Register {
     #[schemars(length(min = 1, max = 255))]
     pub project: Option<String>,
     /// How many items it works on at once, at most; 5 unless given.
-    #[schemars(range(min = 1, max = 1_000))]
+    #[schemars(range(min = 1, max = 10_000))]
     pub max_concurrent: Option<u32>,
     /// For how many seconds one sign of life counts; 60 unless given.
     #[schemars(range(min = 1, max = 86_400))]
