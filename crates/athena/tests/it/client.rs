@@ -224,3 +224,12 @@ fn a_session_is_lived_by_the_settings_that_init_wrote() {
     assert_eq!(fs::read_to_string(&settings).unwrap(), SETTINGS);
     assert!(!project.join(".mcp.json").exists());
 }
+
+#[test]
+fn the_list_of_tools_stays_short() {
+    let registry = athena_memory::catalogue(athena_core::Registry::new());
+    let list = athena_server::mcp::tool_list(&registry);
+    let tools: Vec<Value> = serde_json::from_str(&list).unwrap();
+    assert!(tools.len() <= 10, "{} tools", tools.len());
+    assert!(list.len() / 4 <= 2_500, "{} tokens", list.len() / 4);
+}
