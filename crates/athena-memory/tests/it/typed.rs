@@ -68,13 +68,13 @@ story! {
         app.call("memory.remember", third).await;
         app.clock.set("2026-03-09T09:00:00Z");
 
-        assert_eq!(believed(&app, "API listens", "2026-03-01T00:00:00Z").await, Vec::<String>::new());
-        let monday = believed(&app, "API listens port", "2026-03-02T18:00:00Z").await;
+        assert_eq!(believed(app, "API listens", "2026-03-01T00:00:00Z").await, Vec::<String>::new());
+        let monday = believed(app, "API listens port", "2026-03-02T18:00:00Z").await;
         assert_eq!(monday, ["The API listens on port 8080", "The API speaks XML on a second port"]);
-        assert_eq!(believed(&app, "API listens port", "2026-03-04T00:00:00Z").await, ["The API listens on port 9090"]);
-        assert_eq!(believed(&app, "API listens port", "2026-03-05T09:00:00Z").await, ["The API listens on a socket"]);
+        assert_eq!(believed(app, "API listens port", "2026-03-04T00:00:00Z").await, ["The API listens on port 9090"]);
+        assert_eq!(believed(app, "API listens port", "2026-03-05T09:00:00Z").await, ["The API listens on a socket"]);
         // It has expired by itself, so nothing is believed now.
-        assert_eq!(believed(&app, "API listens port", "2026-03-09T09:00:00Z").await, Vec::<String>::new());
+        assert_eq!(believed(app, "API listens port", "2026-03-09T09:00:00Z").await, Vec::<String>::new());
         assert_eq!(app.recall("API listens port").await, Vec::<i64>::new());
         let error = app.refused("memory.recall", json!({"query": "x", "as_of": "2026-03-04T00:00:00Z", "state": ["labile"]})).await;
         assert_eq!(error.field(), Some("as_of"));

@@ -47,12 +47,23 @@ was solved. `search_tools` finds operations that are not listed; `call_tool` run
 
 /// Serves one client over standard input and output, until the input ends.
 ///
-/// Standard output belongs to the protocol meanwhile: nothing else may print there.
+/// Standard output belongs to the protocol meanwhile: nothing else may print there. `ctx` is what
+/// every call is made with.
 ///
 /// # Errors
 ///
 /// [`Code::InvalidInput`] if the client does not speak MCP.
-pub async fn serve_stdio(
+pub async fn serve_stdio(registry: Arc<Registry>, ctx: Ctx) -> athena_core::Result<()> {
+    let (reader, writer) = rmcp::transport::io::stdio_pipes();
+    serve(registry, ctx, reader, writer).await
+}
+
+/// Serves one client over standard input and output, with calls that are performed elsewhere.
+///
+/// # Errors
+///
+/// As for [`serve_stdio`].
+pub async fn serve_stdio_by(
     registry: Arc<Registry>,
     performer: Arc<dyn Performer>,
 ) -> athena_core::Result<()> {

@@ -41,7 +41,7 @@ async fn serve(session: Session) -> Outcome {
     shared.begin().await?;
     let calls = Arc::new(Calls(Arc::clone(&shared)));
     let served = tokio::select! {
-        served = athena_server::mcp::serve_stdio(registry, calls) => served,
+        served = athena_server::mcp::serve_stdio_by(registry, calls) => served,
         () = shutdown => Ok(()),
         () = shared.keep_handing_in() => Ok(()),
     };
