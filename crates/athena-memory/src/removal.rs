@@ -4,6 +4,7 @@ use athena_core::{Error, Result};
 use athena_db::{Executor, params};
 use athena_store::tokens_in;
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::{BTreeSet, HashSet};
 use uuid::Uuid;
 
@@ -21,10 +22,40 @@ pub(crate) async fn forget_answers(db: &impl Executor, uids: &[Uuid]) -> Result<
         .await?;
     let gone: HashSet<&Uuid> = uids.iter().collect();
     let shows = |response: &str| uids_in(response).any(|uid| gone.contains(&uid));
-    let rows = kept.iter().filter(|(_, _, response)| shows(response));
-    let rows: Vec<_> = rows
-        .map(|(principal, key, _)| params! { principal: principal.as_str(), key: key.as_str() })
-        .collect();
+    remove_answers(db, kept.iter().filter(|(_, _, it)| shows(it))).await
+}
+
+/// Removes kept answers to idempotent requests in which one of some texts stands by itself: for what
+/// has a name and no `uid`, such as what a lease is on.
+pub(crate) async fn forget_answers_saying(
+    db: &impl Executor,
+    texts: &BTreeSet<String>,
+) -> Result<u64> {
+    if texts.is_empty() {
+        return Ok(0);
+    }
+    let kept: Vec<(String, String, String)> = db
+        .fetch_all(
+            "SELECT principal, idempotency_key, response FROM idempotency_keys
+             WHERE response IS NOT NULL",
+            params! {},
+        )
+        .await?;
+    let says = |response: &str| {
+        let answer: Value = serde_json::from_str(response).unwrap_or_default();
+        says_any(&answer, texts)
+    };
+    remove_answers(db, kept.iter().filter(|(_, _, it)| says(it))).await
+}
+
+/// Removes kept answers, and counts them.
+async fn remove_answers<'a>(
+    db: &impl Executor,
+    answers: impl Iterator<Item = &'a (String, String, String)>,
+) -> Result<u64> {
+    let rows = answers
+        .map(|(principal, key, _)| params! { principal: principal.as_str(), key: key.as_str() });
+    let rows: Vec<_> = rows.collect();
     let count = u64::try_from(rows.len()).unwrap_or(u64::MAX);
     db.execute_many(
         "DELETE FROM idempotency_keys WHERE principal = :principal AND idempotency_key = :key",
@@ -32,6 +63,16 @@ pub(crate) async fn forget_answers(db: &impl Executor, uids: &[Uuid]) -> Result<
     )
     .await?;
     Ok(count)
+}
+
+/// Whether one of some texts stands by itself somewhere in an answer.
+fn says_any(answer: &Value, texts: &BTreeSet<String>) -> bool {
+    match answer {
+        Value::String(text) => texts.contains(text),
+        Value::Array(items) => items.iter().any(|item| says_any(item, texts)),
+        Value::Object(fields) => fields.values().any(|field| says_any(field, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 /// Returns the `uid`s in an answer.

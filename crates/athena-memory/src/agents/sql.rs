@@ -949,6 +949,20 @@ pub(super) async fn agents_ever(
         .await?)
 }
 
+/// Returns every lease that an agent of a name ever had and that is still recorded.
+pub(super) async fn leases_ever(
+    db: &impl Executor,
+    project: ProjectId,
+    name: &str,
+) -> Result<Vec<Lease>> {
+    Ok(db
+        .fetch_all(
+            select_leases!("WHERE l.project_id = :project AND l.agent_id = :name ORDER BY l.id"),
+            params! { project: project, name: name },
+        )
+        .await?)
+}
+
 /// Whether an agent has a lease that has not ended.
 pub(super) async fn holds_any(db: &impl Executor, project: ProjectId, name: &str) -> Result<bool> {
     let Scalar(count): Scalar<i64> = db

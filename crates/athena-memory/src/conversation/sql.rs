@@ -138,6 +138,28 @@ pub(super) async fn end_session(
     Ok(())
 }
 
+/// Returns how many threads a session has, removed ones included.
+pub(super) async fn threads_ever(
+    db: &impl Executor,
+    project: ProjectId,
+    session: &str,
+) -> Result<i64> {
+    let Scalar(count) = db
+        .fetch_one(
+            "SELECT COUNT(*) FROM threads WHERE project_id = :project AND session_id = :session",
+            params! { project: project, session: session },
+        )
+        .await?;
+    Ok(count)
+}
+
+/// Removes a session for good.
+pub(super) async fn purge_session(db: &impl Executor, id: i64) -> Result<()> {
+    db.execute("DELETE FROM sessions WHERE id = :id", params! { id: id })
+        .await?;
+    Ok(())
+}
+
 pub(super) async fn session(
     db: &impl Executor,
     project: ProjectId,

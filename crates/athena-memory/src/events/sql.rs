@@ -868,3 +868,17 @@ pub(super) async fn set_source_position(
     .await?;
     Ok(())
 }
+
+/// Forgets how far a source was read.
+pub(super) async fn purge_source_position(
+    db: &impl Executor,
+    project: ProjectId,
+    source: &str,
+) -> Result<()> {
+    db.execute(
+        "DELETE FROM event_source_cursors WHERE project_id = :project AND source_id = :source",
+        params! { project: project, source: source },
+    )
+    .await?;
+    Ok(())
+}

@@ -295,6 +295,20 @@ story! {
         app.call("lease.acquire", other).await;
     }
 
+    /// Who only ever held leases is purged too, with what was held.
+    async fn purging_who_was_never_registered(app: TestApp) {
+        let acquire = json!({"resource": "mail:spy@engines.io", "agent": "eve"});
+        let held = app.registry.call("lease.acquire", &app.ctx, acquire, Some("k1".to_owned())).await.unwrap();
+        let error = app.refused("agent.purge", json!({"agent": "eve"})).await;
+        assert_eq!((error.code(), error.field()), (Code::InvalidState, Some("agent")));
+        let release = json!({"token": held["token"]});
+        app.registry.call("lease.release", &app.ctx, release, Some("k2".to_owned())).await.unwrap();
+        let receipt = app.call("agent.purge", json!({"agent": "eve"})).await;
+        assert_eq!((&receipt["leases"], &receipt["kept_answers"], &receipt["sealed_values"]), (&json!(1), &json!(2), &json!(2)));
+        assert_eq!(app.call("lease.list", json!({"ended": true})).await["items"], json!([]));
+        assert_eq!(app.refused("agent.purge", json!({"agent": "eve"})).await.code(), Code::NotFound);
+    }
+
     /// What was over can be removed for good; what is worked on cannot.
     async fn purging(app: TestApp) {
         register(app, "ada", &[]).await;

@@ -276,6 +276,33 @@ story! {
         assert_eq!((error.code(), error.field()), (Code::NotFound, Some("session")));
     }
 
+    /// A session is removed for good once it has no threads, and nothing that was said of it stays.
+    async fn purging_sessions(app: TestApp) {
+        let id = thread(app).await;
+        let start = json!({"session": "s1", "context": {"about": "spy@engines.io"}});
+        app.registry.call("session.start", &app.ctx, start, Some("k1".to_owned())).await.unwrap();
+        app.call("thread.remove", json!({"thread": id})).await;
+        let error = app.refused("session.purge", json!({"session": "s1"})).await;
+        assert_eq!((error.code(), error.field()), (Code::InvalidState, Some("session")));
+        app.call("thread.purge", json!({"thread": id})).await;
+        let receipt = app.call("session.purge", json!({"session": "s1"})).await;
+        assert_eq!((&receipt["kept_answers"], &receipt["sealed_values"]), (&json!(1), &json!(2)));
+        for operation in ["session.get", "session.purge"] {
+            let error = app.refused(operation, json!({"session": "s1"})).await;
+            assert_eq!((error.code(), error.field()), (Code::NotFound, Some("session")));
+        }
+    }
+
+    /// A purge takes along the answer that showed a summary.
+    async fn purging_answers_with_summaries(app: TestApp) {
+        let id = thread(app).await;
+        say(app, id, "user", "Zanzibar is where the meeting is held this year.").await;
+        let summarise = json!({"thread": id});
+        app.registry.call("thread.summarise", &app.ctx, summarise, Some("k1".to_owned())).await.unwrap();
+        let receipt = app.call("thread.purge", json!({"thread": id})).await;
+        assert_eq!(receipt["kept_answers"], 1);
+    }
+
     /// Who asks where things were left is told; who does not, or too late, is not.
     async fn resuming(app: TestApp) {
         let nothing = app.call("conversation.resume", json!({"prompt": "Where did we leave off?"})).await;

@@ -591,6 +591,19 @@ story! {
         assert_eq!(app.call("event.cursor", json!({"source": "git:other"})).await, json!({"source": "git:other"}));
     }
 
+    /// How far a source was read is forgotten for good, with what was said about it.
+    async fn purging_sources(app: TestApp) {
+        let source = json!({"source": "mail of spy@engines.io"});
+        let set = json!({"source": source["source"], "position": {"to": "ada.byron@engines.io"}});
+        let noted = app.registry.call("event.set_cursor", &app.ctx, set, Some("k1".to_owned())).await.unwrap();
+        assert_eq!(app.call("event.cursor", source.clone()).await["position"], noted["position"]);
+        let receipt = app.call("event.purge_cursor", source.clone()).await;
+        assert_eq!((&receipt["kept_answers"], &receipt["sealed_values"]), (&json!(1), &json!(3)));
+        assert_eq!(app.call("event.cursor", source.clone()).await["position"], json!(null));
+        let error = app.refused("event.purge_cursor", source).await;
+        assert_eq!((error.code(), error.field()), (Code::NotFound, Some("source")));
+    }
+
     /// Commits that were read twice are stored once.
     async fn commits(app: TestApp) {
         let log = "commit dbb0a89dee6d7cec6a003dd18e19c59c5203bcc8\0ada.byron@engines.io\0\

@@ -167,6 +167,20 @@ story! {
         assert_eq!(subjects[0].0, "[email:purged]");
     }
 
+    /// A purge takes along too what a text said once and no longer does, and what was only asked for.
+    async fn purges_take_along_what_nothing_mentions(app: TestApp) {
+        let task = app.call("task.create", json!({"title": format!("Write to {ADDRESS}.")})).await;
+        app.call("task.update", json!({"id": task["id"], "title": "Write."})).await;
+        app.call("agent.register", json!({"agent": "ada"})).await;
+        app.call("queue.claim", json!({"agent": "ada", "queue": format!("for {ADDRESS}")})).await;
+        let stays = app.remember(&format!("{OTHER} stays.")).await;
+        let receipt = app.call("task.purge", json!({"id": task["id"]})).await;
+        assert_eq!(receipt["sealed_values"], 2, "{receipt}");
+        let kept: Vec<Scalar<String>> = app.env.db().fetch_all("SELECT token FROM pii_vault", params! {}).await.unwrap();
+        let kept: std::collections::BTreeSet<String> = kept.into_iter().map(|Scalar(token)| token).collect();
+        assert_eq!(kept, athena_store::tokens_in(&content(app, stays).await));
+    }
+
     /// A process with another key changes nothing, and says why; reading goes on.
     async fn another_key_writes_nothing(app: TestApp) {
         let id = app.remember(&format!("Write to {ADDRESS}.")).await;

@@ -570,6 +570,19 @@ story! {
         env.db().close().await.unwrap();
     }
 
+    /// A purge takes along the answers that showed a task or a goal beside something else.
+    async fn purging_answers_with_names(app: TestApp) {
+        let (wanted, waits) = (task(app, "Zanzibar").await, task(app, "Wait").await);
+        let named = goal(app, json!({"name": "Zanzibar"})).await;
+        let depend = json!({"id": waits, "depends_on": wanted});
+        app.registry.call("task.depend", &app.ctx, depend, Some("k1".to_owned())).await.unwrap();
+        let purged = app.call("task.purge", json!({"id": wanted})).await;
+        assert_eq!(purged["kept_answers"], 1);
+        app.registry.call("snapshot.save", &app.ctx, json!({}), Some("k2".to_owned())).await.unwrap();
+        let purged = app.call("goal.purge", json!({"id": named})).await;
+        assert_eq!(purged["kept_answers"], 1);
+    }
+
     /// Personal data is replaced for the project of the task, whatever project calls; what was
     /// replaced is found and fires, and so it is with other tokens, after the secret was changed.
     async fn personal_data(app: TestApp) {

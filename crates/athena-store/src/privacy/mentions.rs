@@ -14,8 +14,14 @@ pub(super) const ANY_TOKEN: &str = "%:________________]%";
 /// Tables that hold tokens as such: they do not keep a value alive.
 const OWN_TABLES: [&str; 2] = ["pii_vault", "audit_log"];
 
+/// The table of the values themselves.
+const VAULT: [&str; 1] = ["pii_vault"];
+
 /// Forgets what tokens of a project stand for, but for those that something else in the store still
 /// mentions; returns how many were forgotten. For changes that remove texts for good.
+///
+/// Values go too that nothing mentions any more since a text was changed, or that were only ever
+/// asked for.
 ///
 /// # Errors
 ///
@@ -25,16 +31,41 @@ pub async fn forget_values(
     project: &str,
     tokens: &BTreeSet<String>,
 ) -> Result<u64> {
-    let store: &Store = write.ctx().part();
     let mut gone = tokens.clone();
-    let tables = store.classes.iter();
-    for table in tables.filter(|it| !OWN_TABLES.contains(&it.table)) {
-        if let Some(pattern) = pattern(&gone) {
-            drop_mentioned(write, table, pattern, &mut gone).await?;
+    drop_all_mentioned(write, &OWN_TABLES, &mut gone).await?;
+    audit::blank(write, &gone).await?;
+    let unused = forget_unused(write, project, &gone).await?;
+    Ok(sql::remove(write.tx(), project, &gone).await? + unused)
+}
+
+/// Forgets the values of a project that nothing mentions, the audit log neither; returns how many.
+///
+/// Who is about to mention one of them holds the key until the commit, and is waited for.
+async fn forget_unused(write: &Write<'_>, project: &str, gone: &BTreeSet<String>) -> Result<u64> {
+    let mut unused = sql::kept(write.tx(), project).await?;
+    unused.retain(|token| !gone.contains(token));
+    drop_all_mentioned(write, &VAULT, &mut unused).await?;
+    if unused.is_empty() {
+        return Ok(0);
+    }
+    sql::lock_key(write.tx()).await?;
+    drop_all_mentioned(write, &VAULT, &mut unused).await?;
+    sql::remove(write.tx(), project, &unused).await
+}
+
+/// Takes out of `tokens` those that any table but some mentions.
+async fn drop_all_mentioned(
+    write: &Write<'_>,
+    but: &[&str],
+    tokens: &mut BTreeSet<String>,
+) -> Result<()> {
+    let store: &Store = write.ctx().part();
+    for table in store.classes.iter().filter(|it| !but.contains(&it.table)) {
+        if let Some(pattern) = pattern(tokens) {
+            drop_mentioned(write, table, pattern, tokens).await?;
         }
     }
-    audit::blank(write, &gone).await?;
-    sql::remove(write.tx(), project, &gone).await
+    Ok(())
 }
 
 /// Returns the tokens in a text.

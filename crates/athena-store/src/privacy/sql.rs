@@ -317,6 +317,19 @@ pub(super) async fn count_kept(db: &impl Executor, tokens: &[String]) -> Result<
     Ok(count)
 }
 
+/// Returns the tokens of a project whose values are kept, but for those that are to take the place
+/// of others and are mentioned only then.
+pub(super) async fn kept(db: &impl Executor, project: &str) -> Result<BTreeSet<String>> {
+    let tokens: Vec<Scalar<String>> = db
+        .fetch_all(
+            "SELECT token FROM pii_vault WHERE project = :project AND token NOT IN
+                 (SELECT renewed FROM pii_vault WHERE renewed IS NOT NULL)",
+            params! { project: project },
+        )
+        .await?;
+    Ok(tokens.into_iter().map(|Scalar(token)| token).collect())
+}
+
 pub(super) async fn remove(
     db: &impl Executor,
     project: &str,

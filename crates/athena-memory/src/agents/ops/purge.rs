@@ -3,7 +3,7 @@
 use super::{existing_item, project_of};
 use crate::agents::{QueueItem, QueueState, sql};
 use crate::projects;
-use crate::removal::{collect_tokens, forget_answers};
+use crate::removal::{collect_tokens, forget_answers, forget_answers_saying};
 use athena_core::{Code, Ctx, Error, Operation, ProjectId, Result, Spec};
 use athena_db::Executor;
 use athena_store::{Intent, Write, forget_values, write};
@@ -125,8 +125,8 @@ async fn over(write: &Write<'_>, purge: &QueuePurge) -> Result<(ProjectId, Vec<Q
     Ok((project, sql::items_by_ids(tx, &ids).await?))
 }
 
-/// Removes an agent for good, with the record of what it held. Items that it worked on stay. This
-/// cannot be undone.
+/// Removes an agent for good, with the record of what it held, whether or not it was registered.
+/// Items that it worked on stay. This cannot be undone.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentPurge {
@@ -177,7 +177,8 @@ async fn purge_agent(write: &Write<'_>, purge: &AgentPurge) -> Result<AgentPurge
     let (tx, now) = (write.tx(), write.now());
     let project = project_of(tx, write.ctx(), purge.project.as_deref()).await?;
     let agents = sql::agents_ever(tx, project, &purge.agent, now).await?;
-    if agents.is_empty() {
+    let held = sql::leases_ever(tx, project, &purge.agent).await?;
+    if agents.is_empty() && held.is_empty() {
         let unknown = Error::not_found(format_args!("agent `{}`", purge.agent));
         return Err(unknown.with_field("agent"));
     }
@@ -197,13 +198,19 @@ async fn purge_agent(write: &Write<'_>, purge: &AgentPurge) -> Result<AgentPurge
         let id = agent.id.0;
         write.note(project, athena_search::ItemRef { kind, id });
     }
+    let mut names = BTreeSet::from([purge.agent.clone()]);
+    for lease in &held {
+        collect_tokens(&mut tokens, lease)?;
+        names.insert(lease.resource.clone());
+    }
     let uids: Vec<Uuid> = agents.iter().map(|agent| agent.uid).collect();
     let leases = sql::purge_agent(tx, project, &purge.agent).await?;
     let name = projects::name(tx, project).await?;
     Ok(AgentPurgeReceipt {
         purged_at: now,
         leases,
-        kept_answers: forget_answers(tx, &uids).await?,
+        // Leases have no `uid`: their answers are known by what was held and by whom.
+        kept_answers: forget_answers(tx, &uids).await? + forget_answers_saying(tx, &names).await?,
         sealed_values: forget_values(write, &name, &tokens).await?,
         owed: athena_store::owed_after_purge(tx.dialect()),
     })

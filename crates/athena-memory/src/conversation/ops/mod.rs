@@ -16,7 +16,9 @@ pub use messages::{
 pub(super) use purge::purge_thread;
 pub use purge::{MessagePurge, ThreadPurge, ThreadPurgeReceipt};
 pub use resuming::{Resume, Resumed, Turn};
-pub use sessions::{SessionEnd, SessionGet, SessionList, SessionStart};
+pub use sessions::{
+    SessionEnd, SessionGet, SessionList, SessionPurge, SessionPurgeReceipt, SessionStart,
+};
 pub use summarise::{Summarised, ThreadSummarise};
 pub use threads::{
     RoleFigures, ThreadArchive, ThreadClose, ThreadCreate, ThreadDetails, ThreadFigures, ThreadGet,

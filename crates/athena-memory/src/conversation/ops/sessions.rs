@@ -3,14 +3,17 @@
 use crate::conversation::Session;
 use crate::conversation::sql::{self, NewSession};
 use crate::projects;
+use crate::removal::{collect_tokens, forget_answers};
 use athena_core::{
     Code, Ctx, Cursor, Error, Operation, Page, PageRequest, ProjectId, Result, Spec,
 };
 use athena_db::Executor;
-use athena_store::{Intent, Write, write};
+use athena_store::{Intent, Write, forget_values, write};
+use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -155,6 +158,81 @@ impl Operation for SessionGet {
         let project = project_of(ctx.db(), ctx, self.project.as_deref()).await?;
         existing(ctx.db(), project, &self.session).await
     }
+}
+
+/// Removes a session for good, with what was known about it. One that has threads is refused: purge
+/// those first. This cannot be undone.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionPurge {
+    /// Its name.
+    #[schemars(length(min = 1, max = 200))]
+    pub session: String,
+    /// The project, by name; the surroundings' own unless given.
+    #[schemars(length(min = 1, max = 255))]
+    pub project: Option<String>,
+}
+
+/// What was removed for good with a session, and what the database still owes.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct SessionPurgeReceipt {
+    /// The session's `uid`.
+    pub uid: Uuid,
+    /// When it was removed.
+    pub purged_at: Timestamp,
+    /// How many kept answers to idempotent requests were removed.
+    pub kept_answers: u64,
+    /// How many sealed personal values were removed that nothing else mentions.
+    pub sealed_values: u64,
+    /// What may still hold its bytes, and how to have that removed too.
+    pub owed: Vec<String>,
+}
+
+impl Operation for SessionPurge {
+    const SPEC: Spec = Spec::act("session.purge", "/sessions/{session}/purge")
+        .destructive()
+        .command(&["session", "purge"])
+        .positional(&["session"])
+        .errors(&[Code::InvalidState]);
+    type Output = SessionPurgeReceipt;
+
+    async fn call(self, ctx: &Ctx) -> Result<SessionPurgeReceipt> {
+        let purge = Arc::new(self);
+        let mut receipt = write(ctx, Intent::new("session.purge"), move |write| {
+            let purge = Arc::clone(&purge);
+            Box::pin(async move { purge_session(write, &purge).await })
+        })
+        .await?;
+        receipt.owed.extend(athena_store::erase_residue(ctx).await?);
+        Ok(receipt)
+    }
+}
+
+async fn purge_session(write: &Write<'_>, purge: &SessionPurge) -> Result<SessionPurgeReceipt> {
+    let (tx, now) = (write.tx(), write.now());
+    let project = project_of(tx, write.ctx(), purge.project.as_deref()).await?;
+    // Who makes a thread in it takes the same lock first.
+    sql::touch_session(tx, project, &purge.session, now).await?;
+    let session = existing(tx, project, &purge.session).await?;
+    let threads = sql::threads_ever(tx, project, &session.session).await?;
+    if threads > 0 {
+        let message = format!(
+            "the session has {threads} threads, removed ones included; purge them first with \
+             `thread.purge`"
+        );
+        return Err(Error::new(Code::InvalidState, message).with_field("session"));
+    }
+    let mut tokens = BTreeSet::new();
+    collect_tokens(&mut tokens, &session)?;
+    sql::purge_session(tx, session.id).await?;
+    let name = projects::name(tx, project).await?;
+    Ok(SessionPurgeReceipt {
+        uid: session.uid,
+        purged_at: now,
+        kept_answers: forget_answers(tx, &[session.uid]).await?,
+        sealed_values: forget_values(write, &name, &tokens).await?,
+        owed: athena_store::owed_after_purge(tx.dialect()),
+    })
 }
 
 /// Lists sessions, newest first.

@@ -10,6 +10,7 @@ use athena_store::{Intent, write};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Messages that are read at once.
 const PAGE: i64 = 500;
@@ -39,6 +40,8 @@ pub struct ThreadSummarise {
 pub struct Summarised {
     /// The thread.
     pub thread: ThreadId,
+    /// The thread's `uid`: a purge finds by it what shows the summary.
+    pub uid: Uuid,
     /// The sentences, one a line.
     pub summary: String,
     /// The last message that it covers.
@@ -113,7 +116,8 @@ async fn extend(
     let former = thread.summary.clone().filter(|_| !anew);
     let made = tokio::task::spawn_blocking(move || extended(former.as_deref(), &messages, tokens));
     let summary = Arc::new(made.await.map_err(Error::internal)?);
-    let (id, project, before) = (thread.id, thread.project_id, thread.summary_to_seq);
+    let (id, uid) = (thread.id, thread.uid);
+    let (project, before) = (thread.project_id, thread.summary_to_seq);
     let kept = Arc::clone(&summary);
     write(ctx, Intent::new(operation), move |write| {
         let summary = Arc::clone(&kept);
@@ -127,6 +131,7 @@ async fn extend(
             note_thread(write, project, id);
             Ok(Summarised {
                 thread: id,
+                uid,
                 tokens,
                 summary: summary.to_string(),
                 covers_up_to_seq: to,

@@ -13,7 +13,9 @@ pub use around::{Around, ChangesSincePass, EventsAround, SinceTestPassed};
 pub use change::{
     Consolidate, EventConsolidated, EventRemoved, EventUsed, MarkUsed, Remove, Restore,
 };
-pub use cursor::{SetSourceCursor, SourceCursor, SourcePosition};
+pub use cursor::{
+    PurgeSourceCursor, SetSourceCursor, SourceCursor, SourceCursorPurged, SourcePosition,
+};
 pub use purge::{EventPurged, Purge};
 pub use read::{EventInFull, EventOrder, Get, Learned, Timeline};
 pub use record::{BatchStats, Record, RecordBatch, Recorded, RecordedBatch};

@@ -86,6 +86,8 @@ pub struct SnapshotView {
 pub struct GoalBrief {
     /// Its id.
     pub id: i64,
+    /// Its id in every store that it is moved to: a purge finds by it what shows the goal.
+    pub uid: Uuid,
     /// What is to be reached.
     pub name: String,
     /// Where it stands.
@@ -98,6 +100,7 @@ impl From<Goal> for GoalBrief {
     fn from(goal: Goal) -> Self {
         Self {
             id: goal.id.0,
+            uid: goal.uid,
             name: goal.name,
             status: goal.status,
             priority: goal.priority,

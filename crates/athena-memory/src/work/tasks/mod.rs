@@ -208,6 +208,8 @@ pub struct Task {
 pub struct TaskBrief {
     /// Its id.
     pub id: TaskId,
+    /// Its id in every store that it is moved to: a purge finds by it what shows the task.
+    pub uid: Uuid,
     /// What is to be done.
     pub title: String,
     /// Where it stands.
@@ -260,6 +262,7 @@ impl Task {
     pub(super) fn brief(&self) -> TaskBrief {
         TaskBrief {
             id: self.id,
+            uid: self.uid,
             title: self.title.clone(),
             status: self.status,
             priority: self.priority,

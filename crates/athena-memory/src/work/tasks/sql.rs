@@ -597,6 +597,10 @@ pub(super) async fn texts_beside(db: &impl Executor, id: TaskId) -> Result<Vec<S
              UNION ALL
              SELECT replan_reason FROM task_attempts WHERE task_id = :id AND replan_reason IS NOT NULL
              UNION ALL
+             SELECT event_type FROM task_triggers WHERE task_id = :id AND event_type IS NOT NULL
+             UNION ALL
+             SELECT outcome FROM task_triggers WHERE task_id = :id AND outcome IS NOT NULL
+             UNION ALL
              SELECT content FROM task_triggers WHERE task_id = :id AND content IS NOT NULL
              UNION ALL
              SELECT path FROM task_triggers WHERE task_id = :id AND path IS NOT NULL

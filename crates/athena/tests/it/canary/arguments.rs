@@ -1,5 +1,6 @@
 //! Arguments of operations, made from their schemas, with personal data wherever text may stand.
 
+use super::needs::{Given, Known, given};
 use super::values::Canary;
 use athena_core::schema::{self, Components};
 use athena_core::{Entry, TEXT_KIND};
@@ -19,26 +20,19 @@ impl<'a> Feed<'a> {
         Self(canaries.iter().rev().collect())
     }
 
+    /// Begins anew behind what is left, once that is little.
+    pub(crate) fn go_on(&mut self, canaries: &'a [Canary]) {
+        if self.0.len() < canaries.len() / 2 {
+            let left = std::mem::take(&mut self.0);
+            self.0 = canaries.iter().rev().chain(left).collect();
+        }
+    }
+
     /// Takes the next one of those that are suitable.
     pub(crate) fn next(&mut self, suits: impl Fn(&Canary) -> bool) -> Option<&'a Canary> {
         let at = self.0.iter().rposition(|canary| suits(canary))?;
         Some(self.0.remove(at))
     }
-}
-
-/// What exists, to be named in arguments.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Known {
-    /// A memory.
-    pub(crate) memory: i64,
-    /// Another one.
-    pub(crate) other: i64,
-    /// Its id in every store.
-    pub(crate) uid: String,
-    /// A token.
-    pub(crate) token: String,
-    /// A project.
-    pub(crate) project: String,
 }
 
 /// How many values of each kind were put somewhere.
@@ -49,6 +43,10 @@ pub(crate) struct Arguments<'a, 'c> {
     pub(crate) components: &'a Components,
     pub(crate) feed: &'a mut Feed<'c>,
     pub(crate) known: &'a Known,
+    /// The operation.
+    pub(crate) operation: &'static str,
+    /// Counts the calls.
+    pub(crate) turn: usize,
     /// A word that is in no other call.
     pub(crate) word: &'a str,
     /// How many values of each kind were put in.
@@ -63,19 +61,35 @@ impl Arguments<'_, '_> {
 
     fn value(&mut self, name: &str, schema: &Value, required: bool) -> Option<Value> {
         let schema = schema::resolve(schema, self.components);
+        match given(self.operation, name, self.turn) {
+            Some(Given::Named(what)) => return Some(self.known.get(what).clone()),
+            Some(Given::Always(json)) => return serde_json::from_str(json).unwrap(),
+            Some(Given::Nothing) => return None,
+            Some(Given::Behind(start)) => return self.behind(start, name, schema),
+            None => {}
+        }
         if let Some(choices) = schema::choices(schema, self.components) {
             return choices.into_iter().next();
         }
         match (name, schema["type"].as_str()) {
-            ("id", Some("integer")) => Some(json!(self.known.memory)),
-            ("to", Some("integer")) => Some(json!(self.known.other)),
+            ("to", Some("integer")) => Some(self.known.get("other").clone()),
             (_, Some("string")) => self.text(name, schema, required).map(Value::from),
             (_, Some("integer" | "number")) => required.then(|| schema["minimum"].clone()),
             (_, Some("boolean")) => required.then_some(Value::Bool(true)),
             (_, Some("array")) => self.list(name, schema),
-            (_, Some("object")) if schema.get("properties").is_none() => Some(self.metadata()),
+            (_, Some("object")) if schema.get("properties").is_none() => Some(self.open(schema)),
+            // A number or a name.
+            _ if schema["type"].is_array() => None,
             _ => Some(self.object(schema)),
         }
+    }
+
+    /// Returns personal text behind a beginning that a field must have.
+    fn behind(&mut self, start: &str, name: &str, schema: &Value) -> Option<Value> {
+        // What is masked may be longer, and has to fit too.
+        let most = schema["maxLength"].as_u64().map(|most| most / 2);
+        let text = self.prose(name, most, true)?;
+        Some(format!("{start}{text}").into())
     }
 
     fn object(&mut self, schema: &Value) -> Value {
@@ -109,15 +123,18 @@ impl Arguments<'_, '_> {
             Some(pattern) => [r"\S", r"^[^\u0000]*$"].contains(&pattern),
         };
         match (name, schema["format"].as_str(), schema[TEXT_KIND].as_str()) {
-            ("token", ..) => Some(self.known.token.clone()),
-            ("name", _, Some("project")) => Some(self.known.project.clone()),
+            ("name", _, Some("project")) => Some(self.known_text("project")),
             ("project", ..) => None,
-            ("to", Some("uuid"), _) => Some(self.known.uid.clone()),
+            ("to", Some("uuid"), _) => Some(self.known_text("uid")),
             (_, Some(_), _) => None,
             _ if !is_free => None,
             (_, _, Some("path")) => self.path(),
             _ => self.prose(name, schema["maxLength"].as_u64(), required),
         }
+    }
+
+    fn known_text(&self, what: &str) -> String {
+        self.known.get(what).as_str().unwrap().to_owned()
     }
 
     fn path(&mut self) -> Option<String> {
@@ -143,12 +160,25 @@ impl Arguments<'_, '_> {
                 text.push('\n');
             }
             text.push_str(&canary.phrase);
-            *self.put.entry(canary.kind).or_default() += 1;
+            // All of a diff is redacted as one, whatever is in it.
+            if name != "diff" {
+                *self.put.entry(canary.kind).or_default() += 1;
+            }
         }
         if text.is_empty() && required {
             text = self.word.chars().take(most).collect();
         }
         (!text.is_empty()).then_some(text)
+    }
+
+    /// Returns an object with names of its own.
+    fn open(&mut self, schema: &Value) -> Value {
+        match schema["additionalProperties"]["type"].as_str() {
+            Some("number") => {
+                json!({self.one(|it| it.kind != "secret" && it.phrase.len() < 50): 1.5})
+            }
+            _ => self.metadata(),
+        }
     }
 
     /// Returns an object that no schema describes: values, nested ones, names and numbers.

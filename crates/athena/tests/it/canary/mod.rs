@@ -9,15 +9,17 @@
 mod arguments;
 mod faces;
 mod needles;
+mod needs;
 mod places;
 mod values;
 
 use crate::athena::Athena;
-use arguments::{Arguments, Feed, Known, Put};
-use athena_core::{Effect, Registry};
+use arguments::{Arguments, Feed, Put};
+use athena_core::{Effect, Registry, schema};
 use athena_testserver::Postgres;
 use faces::{Cli, Face, Http, McpHttp, McpStdio, Reply, Rest, Server};
 use needles::{Needles, in_url};
+use needs::{Known, Purge, Step};
 use places::{Found, Place, rows, search};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +47,9 @@ fn personal_data_is_nowhere_on_a_postgres_server() {
 const KEPT: &str = "SELECT token FROM pii_vault WHERE project = 'default' AND token NOT IN
                     (SELECT reason FROM audit_log WHERE reason IS NOT NULL)";
 
+/// Aggregates whose every operation is told all values. Those of others are told some of them
+/// through each face, and the next operation goes on where the one before ended.
+const TOLD_ALL: [&str; 3] = ["memory", "project", "pii"];
 /// Calls of one operation through one face.
 const CALLS: usize = 12;
 /// Processes for one operation.
@@ -140,8 +145,14 @@ struct Story<'a> {
     canaries: &'a [Canary],
     personal: Needles,
     known: Known,
-    /// Words that memories hold in plain text.
-    words: Vec<String>,
+    /// What operations that are not told everything are told next.
+    feed: Feed<'a>,
+    /// Words that were told in plain text.
+    words: BTreeSet<String>,
+    /// Those of them that memories hold, which keep what they said before.
+    lasting: BTreeSet<String>,
+    /// Purges of what is in no list.
+    later: BTreeSet<(&'static str, String)>,
     calls: usize,
     /// Values that were met where none may be.
     leaks: Found,
@@ -159,7 +170,10 @@ impl<'a> Story<'a> {
             personal: Needles::new(needles.map(String::as_str)),
             canaries,
             known: Known::default(),
-            words: Vec::new(),
+            feed: Feed::of(canaries),
+            words: BTreeSet::new(),
+            lasting: BTreeSet::new(),
+            later: BTreeSet::new(),
             calls: 0,
             leaks: Found::new(),
             faults: BTreeSet::new(),
@@ -187,13 +201,14 @@ impl<'a> Story<'a> {
                 &json!({"content": format!("{text} {address}")}),
             )
         });
-        self.known.memory = made[0]["id"].as_i64().unwrap();
-        self.known.other = made[1]["id"].as_i64().unwrap();
-        self.known.uid = made[1]["uid"].as_str().unwrap().to_owned();
-        let memory = self.ask(rest, "memory.get", &json!({"id": self.known.memory}));
+        self.known.learn("memory", made[0]["id"].clone());
+        self.known.learn("other", made[1]["id"].clone());
+        self.known.learn("uid", made[1]["uid"].clone());
+        let memory = self.ask(rest, "memory.get", &json!({"id": made[0]["id"]}));
         let content = memory["content"].as_str().unwrap();
         let token = athena_privacy::tokens(content).next().unwrap();
-        self.known.token = content[token].to_owned();
+        self.known.learn("token", &content[token]);
+        self.take(rest, needs::FIRST, &Value::Null);
     }
 
     /// Makes what no purge takes: a server renews the statistics only of tables that have rows.
@@ -206,6 +221,30 @@ impl<'a> Story<'a> {
         self.ask(rest, "memory.relate", &relation);
         let vote = json!({"id": from, "useful": true, "note": "so it is"});
         self.ask(rest, "memory.feedback", &vote);
+        self.take(rest, needs::KEPT, &Value::Null);
+    }
+
+    /// Takes steps that make something ready; `at` is what they name fields of.
+    fn take(&mut self, face: &mut dyn Face, steps: &[Step], at: &Value) {
+        if steps.is_empty() {
+            return;
+        }
+        self.calls += 1;
+        let word = format!("wobbegong{}", self.calls);
+        self.known.learn("word", word.as_str());
+        self.known
+            .learn("address", self.of_kind("email").phrase.as_str());
+        self.words.insert(word);
+        for step in steps {
+            let input = self.known.filled(step.input, at);
+            let made = self.ask(face, step.operation, &input);
+            for (place, name) in step.learns {
+                let is = made.pointer(place);
+                let is =
+                    is.unwrap_or_else(|| panic!("{} answered no {name}: {made}", step.operation));
+                self.known.learn(name, is.clone());
+            }
+        }
     }
 
     /// Calls an operation by its name, which must succeed.
@@ -217,10 +256,29 @@ impl<'a> Story<'a> {
         reply.output
     }
 
+    /// Tells values to an operation, through each face.
+    fn perform(&mut self, index: usize, faces: &mut [&mut dyn Face]) {
+        let name = self.registry.entries()[index].spec.name;
+        if TOLD_ALL.contains(&name.split('.').next().unwrap()) {
+            return self.tell_all(index, faces);
+        }
+        for at in 0..faces.len() {
+            let mut feed = std::mem::replace(&mut self.feed, Feed::of(&[]));
+            feed.go_on(self.canaries);
+            self.prepare(index, faces[0]);
+            self.calls += 1;
+            let word = format!("wobbegong{}", self.calls);
+            let composed = self.compose(index, &mut feed, &word);
+            self.feed = feed;
+            self.send(index, &word, composed, at, faces);
+        }
+    }
+
     /// Tells all values to an operation: through each face as many as go into a few calls, and what
     /// then is left through the first.
-    fn perform(&mut self, index: usize, faces: &mut [&mut dyn Face]) {
+    fn tell_all(&mut self, index: usize, faces: &mut [&mut dyn Face]) {
         let mut feed = Feed::of(self.canaries);
+        self.prepare(index, faces[0]);
         if self.compose(index, &mut feed, "").1.is_empty() {
             for at in 0..faces.len() {
                 self.prepare(index, faces[0]);
@@ -277,6 +335,8 @@ impl<'a> Story<'a> {
             components: self.registry.components(),
             feed,
             known: &self.known,
+            operation: self.registry.entries()[index].spec.name,
+            turn: self.calls,
             word,
             put: Put::new(),
         };
@@ -292,14 +352,20 @@ impl<'a> Story<'a> {
         at: usize,
         faces: &mut [&mut dyn Face],
     ) {
+        let name = self.registry.entries()[index].spec.name;
+        self.take(faces[0], needs::for_texts(name), &input);
         self.calls += 1;
         let key = format!("call-{}:{}", self.calls, self.of_kind("email").value);
         let reply = faces[at].call(&self.registry.entries()[index], &input, &key);
-        if reply.ok && input.to_string().contains("The word is") {
-            self.words.push(word.to_owned());
+        // Projects stay, with the folders that they live in.
+        if !word.is_empty() && !name.starts_with("project.") {
+            self.words.insert(word.to_owned());
+        }
+        if reply.ok && name.starts_with("memory.") && input.to_string().contains("The word is") {
+            self.lasting.insert(word.to_owned());
         }
         self.judge(index, faces[at].name(), &put, &reply);
-        self.tidy(index, &reply, faces[0]);
+        self.tidy(index, &input, &reply, faces[0]);
     }
 
     /// Returns another value of a kind for each call.
@@ -311,36 +377,56 @@ impl<'a> Story<'a> {
     /// Makes what an operation uses up.
     fn prepare(&mut self, index: usize, face: &mut dyn Face) {
         let name = self.registry.entries()[index].spec.name;
-        self.known.project = match name {
+        let project = match name {
             "project.create" | "project.delete" => format!("project-{}", self.calls),
             _ => "shop".into(),
         };
         match name {
             "project.delete" => {
-                let project = json!({"name": self.known.project});
-                self.ask(face, "project.create", &project);
+                self.ask(face, "project.create", &json!({ "name": project }));
             }
             "memory.purge" => self.make_memory(face),
             _ => {}
         }
+        self.known.learn("project", project);
+        let input = &self.registry.entries()[index].input;
+        let input = schema::resolve(input, self.registry.components());
+        let fields = input["properties"].as_object().into_iter().flatten();
+        let fields: Vec<&str> = fields.map(|(name, _)| name.as_str()).collect();
+        let steps = needs::before(name, &fields);
+        self.take(face, &steps, &Value::Null);
     }
 
     fn make_memory(&mut self, face: &mut dyn Face) {
         let content = json!({"content": format!("Made before call {}.", self.calls)});
         let made = self.ask(face, "memory.remember", &content);
-        self.known.memory = made["id"].as_i64().unwrap();
+        self.known.learn("memory", made["id"].clone());
     }
 
     /// Makes good what an operation has changed for the next one.
-    fn tidy(&mut self, index: usize, reply: &Reply, face: &mut dyn Face) {
-        match self.registry.entries()[index].spec.name {
-            "memory.update" if reply.ok => self.known.memory = reply.output["id"].as_i64().unwrap(),
+    fn tidy(&mut self, index: usize, input: &Value, reply: &Reply, face: &mut dyn Face) {
+        let name = self.registry.entries()[index].spec.name;
+        match name {
+            "memory.update" if reply.ok => self.known.learn("memory", reply.output["id"].clone()),
             "memory.purge" => self.make_memory(face),
             "memory.forget" => {
-                let id = self.known.memory;
+                let id = self.known.get("memory").clone();
                 self.ask(face, "memory.restore", &json!({ "id": id }));
             }
             _ => {}
+        }
+        if !reply.ok {
+            return;
+        }
+        let mut all = input.clone();
+        let answer = reply.output.as_object().into_iter().flatten();
+        for (name, value) in answer {
+            all[name] = value.clone();
+        }
+        self.take(face, needs::after(name), &all);
+        for step in needs::later(name) {
+            let input = self.known.filled(step.input, input);
+            self.later.insert((step.operation, input.to_string()));
         }
     }
 
@@ -385,6 +471,7 @@ impl<'a> Story<'a> {
 
     /// Sends requests that must be refused, with values where they are wrong.
     fn refuse_over_http(&mut self, rest: &mut Rest) {
+        let triggers = format!("/api/v1/tasks/{}/triggers", self.known.get("other task"));
         for canary in self.some(values::EACH / 5) {
             let (text, part) = (&canary.phrase, in_url(&canary.phrase));
             let requests = [
@@ -423,6 +510,34 @@ impl<'a> Story<'a> {
                     "/api/v1/projects".into(),
                     json!({"name": text}).to_string(),
                 ),
+                (
+                    "POST",
+                    "/api/v1/events".into(),
+                    json!({"content": "x", "occurred_at": text}).to_string(),
+                ),
+                (
+                    "POST",
+                    "/api/v1/tasks".into(),
+                    json!({"title": "x", "priority": text}).to_string(),
+                ),
+                (
+                    "POST",
+                    triggers.clone(),
+                    json!({"type": "time", "schedule": text}).to_string(),
+                ),
+                (
+                    "POST",
+                    triggers.clone(),
+                    json!({"type": "time", "schedule": "daily 09:00", "time_zone": text})
+                        .to_string(),
+                ),
+                (
+                    "POST",
+                    "/api/v1/leases".into(),
+                    json!({"resource": format!("no kind {text}"), "agent": text}).to_string(),
+                ),
+                ("GET", format!("/api/v1/agents/{part}"), String::new()),
+                ("GET", format!("/api/v1/sessions/{part}"), String::new()),
                 ("GET", format!("/api/v1/memories?{part}=1"), String::new()),
                 (
                     "GET",
@@ -616,12 +731,12 @@ impl<'a> Story<'a> {
         assert!(tokens.len() > 9 * values::EACH, "{}", tokens.len());
         self.search(&folders.store);
         // The same search finds what may be found.
-        let control = self.control(&tokens);
+        let control = control(&tokens, &self.lasting);
         let in_rows = control.found_in(&rows).len();
-        if in_rows != tokens.len() + self.words.len() {
+        let wanted = tokens.len() + self.lasting.len();
+        if in_rows != wanted {
             self.fault(format!(
-                "only {in_rows} of {} tokens and words are in rows",
-                tokens.len()
+                "{in_rows}, not {wanted} tokens and words are in rows"
             ));
         }
         let found: BTreeSet<String> = search(&control, &folders.store)
@@ -630,7 +745,7 @@ impl<'a> Story<'a> {
             .collect();
         let missing: Vec<&String> = tokens
             .iter()
-            .chain(&self.words)
+            .chain(&self.lasting)
             .filter(|it| !found.contains(*it))
             .collect();
         // A value that lies across two pages is in none of them.
@@ -645,7 +760,7 @@ impl<'a> Story<'a> {
 
     /// Searches for what purged memories left.
     fn look_again(&mut self, cli: &Cli<'_>, folders: &Folders, tokens: &BTreeSet<String>) {
-        let control = self.control(tokens);
+        let control = control(tokens, &self.words);
         let rows = self.backup(cli, folders, "after");
         let mut left: Found = search(&control, &folders.store);
         let in_rows = control.found_in(&rows).into_iter().map(str::to_owned);
@@ -665,10 +780,6 @@ impl<'a> Story<'a> {
         }
     }
 
-    fn control(&self, tokens: &BTreeSet<String>) -> Needles {
-        Needles::new(tokens.iter().chain(&self.words).map(String::as_str))
-    }
-
     fn backup(&mut self, cli: &Cli<'_>, folders: &Folders, when: &str) -> Vec<u8> {
         let file = folders.out.join(format!("{when}.db"));
         let ran = cli.run(&["backup", file.to_str().unwrap()], "");
@@ -677,29 +788,24 @@ impl<'a> Story<'a> {
         rows(&file)
     }
 
-    /// Purges every memory there is.
+    /// Purges everything there is.
     fn purge(&mut self, rest: &mut Rest) {
-        for forgotten in [true, false] {
-            loop {
-                let page = self.ask(
-                    rest,
-                    "memory.list",
-                    &json!({"limit": 50, "forgotten": forgotten}),
-                );
-                let ids: Vec<Value> = page["items"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|it| it["id"].clone())
-                    .collect();
-                if ids.is_empty() {
-                    break;
-                }
-                for id in ids {
-                    self.ask(rest, "memory.purge", &json!({ "id": id }));
-                }
-            }
+        for (operation, input) in std::mem::take(&mut self.later) {
+            self.ask(rest, operation, &serde_json::from_str(&input).unwrap());
         }
+        for purge in needs::PURGES {
+            while self.purge_some(rest, purge) {}
+        }
+    }
+
+    /// Purges what one list names; says whether it named anything.
+    fn purge_some(&mut self, rest: &mut Rest, purge: &Purge) -> bool {
+        let page = self.ask(rest, purge.list, &serde_json::from_str(purge.with).unwrap());
+        let items = page["items"].as_array().unwrap();
+        for item in items {
+            self.take(rest, &[purge.each], item);
+        }
+        !items.is_empty()
     }
 
     /// Notes what is wrong; all of it is told at the end.
@@ -718,6 +824,10 @@ impl<'a> Story<'a> {
             self.uncounted,
         );
     }
+}
+
+fn control(tokens: &BTreeSet<String>, words: &BTreeSet<String>) -> Needles {
+    Needles::new(tokens.iter().chain(words).map(String::as_str))
 }
 
 /// Returns all texts of a document.
