@@ -441,10 +441,10 @@ def who_said_what(week):
     ask("How long is the conversation?", "thread.get", thread,
         check("/thread/messages", "is", len(said)), check("/turns", "is", turns))
     ask("Who said that forty carts are gone?", "message.search", {"query": "forty carts are gone", "limit": 1},
-        check("/hits/*/id", "is", ["ask-wed-0"], "message"), check("/hits/*/name", "is", ["Ines"]))
+        check("/hits/*/message/id", "is", ["ask-wed-0"], "message"), check("/hits/*/message/name", "is", ["Ines"]))
     ask("What did the agent say about the sandbox of certificates?", "message.search",
         {"query": "HTTP client ignores the pinned certificate", **thread, "limit": 1},
-        check("/hits/*/id", "is", ["answer-thu-1"], "message"), check("/hits/*/role", "is", ["assistant"]))
+        check("/hits/*/message/id", "is", ["answer-thu-1"], "message"), check("/hits/*/message/role", "is", ["assistant"]))
     ask("What does one need to go on with the conversation?", "thread.context", {**thread, "budget_tokens": 10_000},
         check("/messages/*/id", "is", keys(said), "message"))
     ask("What fits two hundred tokens?", "thread.context", {**thread, "budget_tokens": 200},
