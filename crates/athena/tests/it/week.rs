@@ -83,6 +83,7 @@ const COMMANDS: &[(&str, &str, &[&str])] = &[
     ("event.compare", "event compare", &["first", "second"]),
     ("event.learned", "learned", &[]),
     ("event.list", "timeline", &[]),
+    ("event.remove", "event remove", &["id"]),
     ("event.search", "event search", &["query"]),
     ("event.span", "event span", &["query"]),
     ("goal.create", "goal add", &["name"]),
@@ -113,6 +114,7 @@ const COMMANDS: &[(&str, &str, &[&str])] = &[
     ("thread.context", "thread context", &["thread"]),
     ("thread.create", "thread create", &["title"]),
     ("thread.get", "thread get", &["thread"]),
+    ("trigger.create", "trigger add", &["id", "type"]),
 ];
 
 /// Returns what a person would type for an operation, if it has a command.
@@ -131,12 +133,15 @@ fn typed(operation: &str, input: &Value) -> Option<Vec<String>> {
 }
 
 fn options(words: &mut Vec<String>, field: &str, value: &Value) {
-    let option = format!("--{}", field.replace('_', "-"));
+    let option = match field {
+        "priority" => "-p".to_owned(),
+        field => format!("--{}", field.replace('_', "-")),
+    };
     match value {
         Value::Bool(true) => words.push(option),
         Value::Bool(false) => {}
         Value::Array(values) => {
-            // A list is a repeated option in the singular; what depends is never in the plural.
+            // A list is a repeated option in the singular.
             let option = option.strip_suffix('s').unwrap_or(&option);
             for value in values {
                 words.extend([option.to_owned(), word(value)]);
@@ -508,18 +513,22 @@ impl<F: Face> Replay<F> {
             How::Is => first_difference(&found, wanted),
             How::Set => set_difference(&found, wanted),
             How::First => {
-                let wanted = wanted.as_array()?;
-                let first = found.as_array()?.get(..wanted.len());
-                (first != Some(wanted)).then(String::new)
+                let wanted = list(wanted);
+                let first = list(&found).get(..wanted.len());
+                (first != Some(wanted)).then(|| "other ones come first".to_owned())
             }
-            How::Includes => listed(
-                wanted.as_array()?.iter().filter(|it| !contains(&found, it)),
-                "misses",
-            ),
-            How::Excludes => listed(
-                wanted.as_array()?.iter().filter(|it| contains(&found, it)),
-                "has",
-            ),
+            How::Includes => {
+                let missing = list(wanted).iter().filter(|it| !contains(&found, it));
+                listed(missing, "misses")
+            }
+            // Where nothing was found, leaving something out proves nothing.
+            How::Excludes if found.is_null() || found == json!([]) || found == json!("") => {
+                Some("has nothing at all".to_owned())
+            }
+            How::Excludes => {
+                let further = list(wanted).iter().filter(|it| contains(&found, it));
+                listed(further, "has")
+            }
         }?;
         let (wanted, found) = (shortened(wanted), shortened(&found));
         Some(format!(
@@ -601,6 +610,8 @@ fn operation(act: &str) -> &str {
         "attempt" => "task.attempt",
         "advance" => "task.advance",
         "depend" => "task.depend",
+        "trigger" => "trigger.create",
+        "remove" => "event.remove",
         other => panic!("{other} is nothing that happens"),
     }
 }
@@ -614,7 +625,7 @@ fn kind(act: &str) -> &str {
 }
 
 fn makes_something(act: &str) -> bool {
-    ["update", "task", "goal", "thread"].contains(&act)
+    ["update", "task", "goal", "thread", "trigger"].contains(&act)
 }
 
 /// Whether two values are the same, numbers but for rounding.
@@ -654,8 +665,8 @@ fn first_difference(found: &Value, wanted: &Value) -> Option<String> {
 
 /// Says what is in one of two lists only.
 fn set_difference(found: &Value, wanted: &Value) -> Option<String> {
-    let missing = wanted.as_array()?.iter().filter(|it| !contains(found, it));
-    let further = found.as_array()?.iter().filter(|it| !contains(wanted, it));
+    let missing = list(wanted).iter().filter(|it| !contains(found, it));
+    let further = list(found).iter().filter(|it| !contains(wanted, it));
     match (listed(missing, "misses"), listed(further, "has")) {
         (None, None) => None,
         (one, other) => Some(
@@ -666,6 +677,10 @@ fn set_difference(found: &Value, wanted: &Value) -> Option<String> {
                 .join("; "),
         ),
     }
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
 }
 
 /// Whether a list has an item, or a text another one.

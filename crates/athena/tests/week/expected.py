@@ -81,7 +81,17 @@ class Week:
         told = [line for line in self.lines if line["do"] == "event"]
         self.told = told
         self.kept = [line for line in told if "same_as" not in line]
-        self.events = sorted((it for it in self.kept if "occurred_at" not in it), key=lambda it: it["at"])
+        removed = {line["id"]["event"] for line in self.lines if line["do"] == "remove"}
+        there = [self.happened(line) for line in self.kept if line["key"] not in removed]
+        self.events = sorted((it for it in there if it["at"] >= 0), key=lambda it: it["at"])
+
+    @staticmethod
+    def happened(line):
+        """Returns an event at the time at which it happened, which may be long before it was told."""
+        occurred = line.get("occurred_at")
+        if occurred is None:
+            return line
+        return {**line, "at": occurred["at"] if isinstance(occurred, dict) else -1}
 
     def of(self, do):
         return [line for line in self.lines if line["do"] == do and "same_as" not in line]
@@ -218,6 +228,13 @@ class Task:
         self.reason = None
 
 
+def fires(trigger, made):
+    """Whether a trigger has fired by Sunday evening."""
+    if trigger["type"] == "time":
+        return trigger["due_at"]["at"] <= NOW
+    return made[trigger["depends_on"]["task"]].status == "completed"
+
+
 def tasks(week):
     made = {line["key"]: Task(line) for line in week.of("task")}
     ends = {"complete": "completed", "fail": "failed", "advance": "cancelled", "start": "active"}
@@ -247,9 +264,16 @@ def what_is_to_be_done(week):
     late = lambda it: it.due if it.due is not None else float("inf")
     number = {key: place for place, key in enumerate(made)}
 
+    fired = {line["id"]["task"]: fires(line, made) for line in week.of("trigger")}
+    ready = [it for it in open_ones if not is_held_up(it) and goal(it) not in paused and fired.get(it.key, True)]
+    of_goal = lambda it: goals[goal(it)]["priority"] if goal(it) else 0
+    ready.sort(key=lambda it: (not overdue(it), -priority(it), late(it), -of_goal(it), number[it.key]))
+    ask("What can be done now, and in what order?", "task.ready", {"limit": 100},
+        items("is", [it.key for it in ready], "task"))
+    rank = lambda it: 0 if overdue(it) else 1 if fired.get(it.key) else 2
     for hours in (1, 24, 72):
-        due = [it for it in open_ones if it.due is not None and it.due <= NOW + hours * 3_600]
-        due.sort(key=lambda it: (not overdue(it), -priority(it), it.due))
+        due = [it for it in open_ones if fired.get(it.key) or it.due is not None and it.due <= NOW + hours * 3_600]
+        due.sort(key=lambda it: (rank(it), -priority(it), late(it)))
         ask(f"What is due within {hours} hours?", "reminder.due", {"within_hours": hours},
             check("/items/*/task/id", "is", [it.key for it in due], "task"),
             check("/items/*/overdue", "is", [overdue(it) for it in due]))
@@ -257,11 +281,6 @@ def what_is_to_be_done(week):
         check("/items/0/task/id", "is", "task-certificate", "task"),
         check("/items/0/reasons", "includes", ["it is overdue by 3h 10m"]))
 
-    ready = [it for it in open_ones if not is_held_up(it) and goal(it) not in paused]
-    of_goal = lambda it: goals[goal(it)]["priority"] if goal(it) else 0
-    ready.sort(key=lambda it: (not overdue(it), -priority(it), late(it), -of_goal(it), number[it.key]))
-    ask("What can be done now, and in what order?", "task.ready", {"limit": 100},
-        items("is", [it.key for it in ready], "task"))
     for who in ("ines", "coder"):
         ask(f"What can {who} do now?", "task.ready", {"assignee": who, "limit": 100},
             items("is", [it.key for it in ready if it.line.get("assignee", who) == who], "task"))
@@ -335,6 +354,7 @@ def in_what_order(week):
     ask("What do we know of the years before?", "event.list", {"before": moment(0), "order": "oldest"},
         items("is", ["history-founded", "history-first-sale", "history-moved"]),
         check("/items/*/precision", "is", ["year", "month", "day"]))
+    ask("What was removed?", "event.list", {"removed": True}, items("is", ["mistaken-note"]))
     outage = week.where(lambda it: "outage" in it.get("tags", []))
     ask("What was the course of the outage?", "event.list", {"tag": "outage", "order": "oldest"}, items("is", keys(outage)))
 
@@ -428,6 +448,22 @@ def told_twice(week):
     ask("What is known of servers, each once?", "memory.list", {"tag": "server"}, items("set", staging, "memory"))
 
 
+def what_is_known(week):
+    for question, key in [
+        ("What is the staging server called?", "fact-staging"),
+        ("Who takes the payments?", "fact-provider"),
+        ("When does the supplier send its prices?", "fact-supplier"),
+        ("How much tax is there on lamps in Austria?", "fact-vat"),
+        ("How long may a buyer return a lamp?", "fact-returns"),
+        ("When are backups taken, and how long are they kept?", "fact-backup"),
+        ("Who is on call this week?", "fact-oncall"),
+        ("How many requests a minute does Paybird accept?", "fact-limit"),
+        ("Where is the pinned certificate?", "fact-pinning"),
+        ("Which lamp sells best?", "fact-lamps"),
+    ]:
+        ask(question, "memory.recall", {"query": question, "limit": 3}, hits("first", [key]))
+
+
 def who_said_what(week):
     said = week.of("message")
     thread = {"thread": {"thread": "talk"}}
@@ -496,7 +532,7 @@ def main():
     week = Week(sys.argv[1])
     for part in (
         what_failed, what_brought_it_about, what_was_decided, what_was_believed, what_is_to_be_done, in_what_order,
-        how_long, what_changed_since, what_was_learned, which_files, told_twice, who_said_what,
+        how_long, what_changed_since, what_was_learned, which_files, told_twice, what_is_known, who_said_what,
         what_belongs_into_a_prompt, what_the_feed_says,
     ):
         part(week)

@@ -298,6 +298,14 @@ def special(session):
         session.tell("tool_execution", "Formatted the code", key="format-two")
     if name == "thu-11":
         outage(session)
+    if name == "wed-11":
+        session.tell("observation", "The voucher page is in the wrong colour", key="mistaken-note", source="note", file_path="shop/vouchers.py")
+    if name == "sat-10":
+        # Support tells on Saturday what it heard on Thursday, in the middle of the outage.
+        for number, moment in enumerate(["11:52", "12:01"]):
+            add(session.now + number, "event", f"late-mail-{number}", event_type="conversation", session="support",
+                content=f"Payment outage: buyer number {number + 1} wrote that the checkout takes no money", tags=["outage"],
+                occurred_at={"at": at("thu", moment)})
 
 
 def work():
@@ -476,6 +484,14 @@ def plan():
     change("depend", "sat", "12:00", "report", depends_on={"task": "task-profile"})
     change("start", "sun", "10:30", "profile")
     change("complete", "sun", "12:30", "profile", actual_minutes=75, lessons="Half of the check-out is spent in the tax table.")
+    add(at("fri", "09:00"), "remove", "remove-mistaken-note", id={"event": "mistaken-note"})
+
+    def remind(key, day, **fields):
+        add(at(day, "07:55"), "trigger", f"trigger-{key}", id={"task": f"task-{key}"}, **fields)
+
+    remind("plants", "sat", type="time", due_at={"at": NOW - 30 * MINUTE})
+    remind("pictures", "thu", type="time", due_at={"at": NOW + 14 * HOUR})
+    remind("report", "sat", type="dependency", depends_on={"task": "task-profile"})
     add(at("sat", "13:00"), "pause", "pause-app", id={"goal": "goal-app"}, status="paused")
 
 
