@@ -139,7 +139,8 @@ fn is_fix(event: &Event) -> bool {
 
 /// Whether an event changed the software.
 pub(super) fn is_change(event: &Event) -> bool {
-    CHANGES.contains(&event.event_type) || event.git_commit.is_some()
+    let is_commit = event.git_commit.is_some() && COMMITS.contains(&event.event_type);
+    CHANGES.contains(&event.event_type) || is_commit
 }
 
 /// The types of events that change the software.
@@ -149,6 +150,14 @@ pub(super) const CHANGES: [EventType; 5] = [
     EventType::Refactoring,
     EventType::DependencyChange,
     EventType::MergeConflict,
+];
+
+/// The types of events that change the software if they name a commit: the one they made. Others,
+/// such as a run of tests or a deployment, name the commit that they ran on.
+pub(super) const COMMITS: [EventType; 3] = [
+    EventType::Action,
+    EventType::ToolExecution,
+    EventType::Success,
 ];
 
 fn is_pass(event: &Event) -> bool {

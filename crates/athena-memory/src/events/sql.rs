@@ -1,6 +1,6 @@
 //! Statements and rows of events.
 
-use super::{ConsolidationStatus, Event, EventType, Outcome, SURPRISING};
+use super::{ConsolidationStatus, Event, EventType, Outcome, SURPRISING, links};
 use athena_core::{EventId, MemoryId, ProjectId, Result};
 use athena_db::{Dialect, Executor, FromRow, Params, Row, Scalar, params};
 use jiff::Timestamp;
@@ -538,8 +538,10 @@ impl Conditions {
             self.and("e.learned IS NOT NULL");
         }
         if filter.changes {
-            let condition = "(e.event_type IN :changes OR e.git_commit IS NOT NULL)";
-            self.and_value(condition, "changes", Some(names(&super::links::CHANGES)));
+            let condition = "(e.event_type IN :changes
+                              OR e.git_commit IS NOT NULL AND e.event_type IN :commits)";
+            self.and_value(condition, "changes", Some(names(&links::CHANGES)));
+            self.params.push("commits", names(&links::COMMITS));
         }
     }
 

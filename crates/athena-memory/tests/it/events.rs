@@ -438,6 +438,11 @@ story! {
         let one = record(app, change(5)).await;
         let commit = record(app, json!({"content": "Merged", "git_commit": "abc", "occurred_at": "2026-02-06"})).await;
         record(app, json!({"content": "Talked", "event_type": "conversation", "occurred_at": "2026-02-06"})).await;
+        // What names the commit that it ran on has changed nothing.
+        for event_type in ["deployment", "test_run", "code_review"] {
+            let ran = json!({"content": "Ran", "event_type": event_type, "git_commit": "abc", "occurred_at": "2026-02-07"});
+            record(app, ran).await;
+        }
         let passing = app.call("event.changes_since_pass", json!({"test_name": "it works"})).await;
         assert_eq!(passing["first_failure"], json!(null));
         let failure = record(app, run(8, false)).await;
