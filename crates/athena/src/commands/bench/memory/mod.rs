@@ -11,6 +11,7 @@ mod founding;
 mod hooks;
 mod inputs;
 mod made;
+mod own;
 mod reads;
 
 use super::super::{Session, progress};
@@ -26,6 +27,7 @@ use athena_corpus::Corpus;
 use clap::builder::Command;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use fill::Stored;
+use own::OwnDatabase;
 use reads::Read;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -59,6 +61,13 @@ pub(super) fn command() -> Command {
                 .value_name("URL")
                 .conflicts_with("folder")
                 .help("Use this database, which must hold no projects; what is stored there stays"),
+        )
+        .arg(
+            Arg::new("own-database")
+                .long("own-database")
+                .requires("url")
+                .action(ArgAction::SetTrue)
+                .help("Make a database on the server of the URL to measure in, and remove it at the end"),
         )
 }
 
@@ -146,9 +155,12 @@ pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     let is_quick = matches.get_flag("quick");
     let sizes = if is_quick { Sizes::QUICK } else { Sizes::FULL };
     let folder = matches.get_one::<PathBuf>("folder").map(PathBuf::as_path);
-    let url = matches.get_one::<String>("url").map(String::as_str);
+    let url = matches.get_one::<String>("url");
+    let own = url.filter(|_| matches.get_flag("own-database"));
+    let own = own.map(|url| OwnDatabase::beside(url)).transpose()?;
+    let url = own.as_ref().map(|own| &own.url).or(url);
     let machine = gauge::machine();
-    let place = Place::choose(session, sizes.all(), folder, url)?;
+    let place = Place::choose(session, sizes.all(), folder, url.map(String::as_str))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -161,7 +173,11 @@ pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
         sizes,
         is_quick,
     };
-    let measured = Session::finish_long(runtime, "nothing was measured", bench.measure())?;
+    let measured = Session::finish_long(
+        runtime,
+        "nothing was measured",
+        bench.measure_in(own.as_ref()),
+    )?;
     let answer = json!({
         "bench": "memory",
         "version": env!("CARGO_PKG_VERSION"),
@@ -188,6 +204,16 @@ struct Measured {
 }
 
 impl Bench<'_> {
+    async fn measure_in(&self, own: Option<&OwnDatabase>) -> Outcome<Measured> {
+        let Some(own) = own else {
+            return self.measure().await;
+        };
+        own.make().await?;
+        let measured = self.measure().await;
+        own.remove().await?;
+        measured
+    }
+
     async fn measure(&self) -> Outcome<Measured> {
         let mut report = Report::default();
         report_start(&mut report);
@@ -220,7 +246,11 @@ impl Bench<'_> {
     async fn reads(&self, caller: Caller<'_>, stored: &Stored) -> Result<Vec<Read>> {
         let asked = inputs::all(stored);
         let bar = progress(self.session, made::count(asked.len()), "reading");
-        let reads = reads::measure(caller, asked, &bar).await;
+        let most_calls = match self.is_quick {
+            true => reads::LEAST_CALLS,
+            false => reads::MOST_CALLS,
+        };
+        let reads = reads::measure(caller, asked, most_calls, &bar).await;
         bar.finish_and_clear();
         reads
     }

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 /// What an operation that reads may cost, in milliseconds of CPU time.
 pub(super) const MOST_MS: f64 = 5.0;
-/// How long one input is asked at most, and how often.
+/// How long one input is asked, unless it is so slow or so quick that this many calls say more.
 const ENOUGH: Duration = Duration::from_millis(150);
-const LEAST_CALLS: usize = 5;
-const MOST_CALLS: usize = 40;
+pub(super) const LEAST_CALLS: usize = 5;
+pub(super) const MOST_CALLS: usize = 40;
 
 /// An operation that reads, and what its inputs cost, the dearest first.
 #[derive(Debug)]
@@ -81,13 +81,15 @@ impl Read {
 pub(super) async fn measure(
     caller: Caller<'_>,
     asked: Vec<Asked>,
+    most_calls: usize,
     bar: &ProgressBar,
 ) -> Result<Vec<Read>> {
     let mut reads: Vec<Read> = names(caller).map(Read::unmeasured).collect();
-    for Asked { name, what, input } in asked {
+    for asked in asked {
+        let name = asked.name;
         let read = reads.iter_mut().find(|read| read.name == name);
         let unknown = || Error::internal(format!("`{name}` is no operation that reads"));
-        let cost = cost(caller, name, what, &input).await?;
+        let cost = cost(caller, &asked, most_calls).await?;
         read.ok_or_else(unknown)?.inputs.push(cost);
         bar.inc(1);
     }
@@ -118,19 +120,15 @@ fn names(caller: Caller<'_>) -> impl Iterator<Item = &'static str> {
 }
 
 /// Asks again and again; what is read the first time is not counted.
-async fn cost(
-    caller: Caller<'_>,
-    name: &'static str,
-    what: &'static str,
-    input: &Value,
-) -> Result<Cost> {
+async fn cost(caller: Caller<'_>, asked: &Asked, most_calls: usize) -> Result<Cost> {
+    let Asked { name, what, input } = asked;
     let failed = |error: Error| {
         let message = format!("`{name}` with {input}: {}", error.message());
         Error::new(error.code(), message)
     };
     let answer = caller.call(name, input.clone()).await.map_err(failed)?;
     let (mut cpus, mut walls, begun) = (Vec::new(), Vec::new(), Instant::now());
-    while cpus.len() < LEAST_CALLS || begun.elapsed() < ENOUGH && cpus.len() < MOST_CALLS {
+    while cpus.len() < LEAST_CALLS || begun.elapsed() < ENOUGH && cpus.len() < most_calls {
         let input = input.clone();
         let (cpu, started) = (cpu_time(), Instant::now());
         caller.call(name, input).await?;
