@@ -10,6 +10,7 @@
 mod client;
 mod corpus;
 mod db;
+mod memory;
 mod page;
 mod peers;
 mod process;
@@ -43,6 +44,8 @@ pub(crate) enum Bench {
     /// Searching beside pgvector, Qdrant, LanceDB, Chroma, sqlite-vec, FAISS and tantivy, in less than
     /// an hour.
     Peers(peers::Options),
+    /// What each operation costs in a store of 100,000 memories and 100,000 events, in some minutes.
+    Memory(memory::Options),
 }
 
 /// Builds the release, unless there is one already, and runs a benchmark on it.
@@ -55,6 +58,7 @@ pub(crate) fn run(bench: Bench) -> Result<()> {
         Bench::Smoke { json, binary } => smoke(json, binary),
         Bench::Db(options) => db::run(&options),
         Bench::Peers(options) => peers::run(&options),
+        Bench::Memory(options) => memory::run(&options),
     }
 }
 

@@ -76,7 +76,7 @@ impl Backend {
     }
 
     /// The service of the tests that has it, by name.
-    fn service(self) -> Option<&'static str> {
+    pub(super) fn service(self) -> Option<&'static str> {
         match self {
             Backend::Sqlite => None,
             Backend::Postgres => Some("postgres"),

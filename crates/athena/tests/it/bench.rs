@@ -48,6 +48,33 @@ fn searching_is_measured_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn every_operation_that_reads_is_measured_and_nothing_is_left_behind() {
+    let athena = Athena::new();
+    let answer = athena.json(&["bench", "memory", "--quick"]);
+    assert_eq!(answer["memories"], 1_000);
+    for read in answer["reads"].as_array().unwrap() {
+        assert!(read["cpu_ms"].as_f64().unwrap() > 0.0, "{read}");
+    }
+    assert!(answer["reads"].as_array().unwrap().len() > 50);
+    for line in answer["founding"].as_array().unwrap() {
+        assert!(line["met"].is_boolean(), "{line}");
+    }
+    let items = answer["items"].as_array().unwrap();
+    for id in [
+        "events.per_s",
+        "record_16.of_fdatasync",
+        "brief.cpu_ms",
+        "post_tool_alone.wall_ms",
+        "user_prompt_owned.wall_ms",
+    ] {
+        let item = items.iter().find(|item| item["id"] == id);
+        let value = item.unwrap_or_else(|| panic!("`{id}` is missing"))["value"].as_f64();
+        assert!(value.unwrap() > 0.0, "{id}");
+    }
+    assert!(!athena.home().exists(), "nothing is left");
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused_with_the_way_out() {
     let athena = Athena::new();
     for (rows, said) in [("0", "200"), ("1000001", "1000000"), ("many", "many")] {

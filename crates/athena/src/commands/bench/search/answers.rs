@@ -1,7 +1,7 @@
 //! Asking, and how long the answers take.
 
 use super::super::gauge::{cpu_time, milliseconds, real};
-use super::place::PROJECT;
+use super::super::place::PROJECT;
 use athena_core::{Ctx, Error, ProjectId, Registry, Result};
 use athena_corpus::{DEPTH, Labels, Question, percentile};
 use athena_memory::memories::CALLER_MODEL;

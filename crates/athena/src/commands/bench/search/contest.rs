@@ -3,9 +3,9 @@
 //!
 //! `bench/search/contest.py` of the sources speaks the same for the peers.
 
+use super::super::report::Report;
 use super::answers::{Asker, Mode};
 use super::fill::Filled;
-use super::report::Report;
 use super::stages::Bench;
 use super::writes;
 use crate::commands::print;

@@ -1,8 +1,8 @@
 //! Storing what is asked for, and finding out what should be found.
 
+use super::super::place::PROJECT;
 use super::bm25::Bm25;
 use super::gauge::cpu_time;
-use super::place::PROJECT;
 use super::stages::Bench;
 use crate::compose::Store;
 use athena_core::Result;

@@ -8,21 +8,19 @@ mod answers;
 mod bm25;
 mod contest;
 mod fill;
-mod place;
 mod reopen;
-mod report;
 mod stages;
 mod writes;
 
 use super::super::Session;
 use super::gauge;
+use super::place::Place;
+use super::report::Report;
 use crate::outcome::Outcome;
 use athena_core::Error;
 use athena_corpus::{Corpus, QUESTIONS};
 use clap::builder::Command;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
-use place::Place;
-use report::Report;
 use serde_json::json;
 use stages::Bench;
 use std::path::PathBuf;
@@ -104,7 +102,12 @@ pub(super) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
         url: matches.get_one("url").cloned(),
     };
     let machine = gauge::machine();
-    let place = Place::choose(session, &plan)?;
+    let place = Place::choose(
+        session,
+        plan.rows,
+        plan.folder.as_deref(),
+        plan.url.as_deref(),
+    )?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -2,8 +2,8 @@
 //! memory of one that has stored everything says nothing.
 
 use super::super::gauge::{cpu_time, memory, milliseconds};
+use super::super::place::Place;
 use super::answers::{Asker, Mode};
-use super::place::Place;
 use crate::commands::{Session, print};
 use crate::outcome::{Outcome, at_path};
 use athena_core::{Error, Result};

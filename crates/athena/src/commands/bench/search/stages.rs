@@ -1,10 +1,10 @@
 //! The parts of a run, in their order.
 
+use super::super::place::{Place, unreadable};
+use super::super::report::{Report, Target, Target::AtLeast, Target::AtMost};
 use super::Plan;
 use super::answers::{Asker, Mode, Pass};
 use super::fill::{self, Filled};
-use super::place::{Place, unreadable};
-use super::report::{Report, Target, Target::AtLeast, Target::AtMost};
 use super::{gauge, reopen, writes};
 use crate::commands::{Session, progress};
 use crate::outcome::Outcome;

@@ -1,10 +1,10 @@
 //! Storing one by one, and searching while somebody stores.
 
 use super::super::gauge::{self, Syncer};
+use super::super::place::{PROJECT, Place};
+use super::super::report::{Report, Target::AtLeast, Target::AtMost};
 use super::answers::{Asker, Mode, Pass};
 use super::fill::record;
-use super::place::{PROJECT, Place};
-use super::report::{Report, Target::AtLeast, Target::AtMost};
 use super::stages::Bench;
 use crate::outcome::{Outcome, at_path};
 use athena_core::{Error, Result};

@@ -1,6 +1,5 @@
 //! Where the memories are stored that are measured with.
 
-use super::Plan;
 use crate::commands::Session;
 use crate::commands::db::bench::{beside, folder_in};
 use crate::compose::Store;
@@ -17,7 +16,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 /// The key of a store in which there is nothing to protect: the same for every process that opens it.
-const KEY: &str = "b0d5c2a97e4f16830c9d27b45fa1e6382d70f4c9165ae8b3947c0de21f586ab3";
+pub(super) const KEY: &str = "b0d5c2a97e4f16830c9d27b45fa1e6382d70f4c9165ae8b3947c0de21f586ab3";
 /// The project of the memories.
 pub(super) const PROJECT: &str = "bench";
 /// Disk that a row needs at most, while it is written.
@@ -38,15 +37,20 @@ impl Place {
     /// # Errors
     ///
     /// A folder that cannot be written and too little space, each with the way out.
-    pub(super) fn choose(session: &Session, plan: &Plan) -> Result<Self> {
+    pub(super) fn choose(
+        session: &Session,
+        rows: u64,
+        folder: Option<&Path>,
+        url: Option<&str>,
+    ) -> Result<Self> {
         let privacy = privacy();
         let mut settings = DatabaseSettings {
             full_durability: true,
             fall_back_to_sqlite: false,
             ..session.settings.database.clone()
         };
-        if let Some(url) = &plan.url {
-            settings.url = url.clone();
+        if let Some(url) = url {
+            url.clone_into(&mut settings.url);
             return Ok(Self {
                 settings,
                 privacy,
@@ -54,12 +58,12 @@ impl Place {
             });
         }
         let store = session.settings.default_store();
-        let directory = plan.folder.as_deref().unwrap_or_else(|| beside(&store));
+        let directory = folder.unwrap_or_else(|| beside(&store));
         let folder = folder_in(directory).map_err(|error| {
             let message = format!("{error}; name a folder with room by `--folder`");
             Error::new(error.code(), message).with_field("folder")
         })?;
-        check_room(folder.path(), plan.rows)?;
+        check_room(folder.path(), rows)?;
         settings.url = sqlite_url(&folder.path().join("bench.db"));
         Ok(Self {
             settings,
