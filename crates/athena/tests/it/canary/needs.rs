@@ -109,8 +109,11 @@ const FIELDS: &[(&str, &str, Given)] = &[
     ("lease.acquire", "resource", Behind("file:")),
 ];
 
+/// What some fields of an operation are given together.
+type Way = &'static [(&'static str, Given)];
+
 /// Operations that take some of their fields at a time, in turns.
-const WAYS: &[(&str, &[&[(&str, Given)]])] = &[(
+const WAYS: &[(&str, &[Way])] = &[(
     "trigger.create",
     &[
         &[
