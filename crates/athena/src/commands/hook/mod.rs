@@ -17,7 +17,7 @@ mod transcript;
 
 pub(crate) use event::Event;
 
-use super::{Session, print};
+use super::print;
 use crate::cli::{self, global};
 use crate::compose::{self, Store};
 use crate::config::{self, Environment, Settings};
