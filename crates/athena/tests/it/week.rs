@@ -486,23 +486,30 @@ impl<F: Face> Replay<F> {
 
     /// Asks a question, to the last page if that is wanted.
     fn ask(&mut self, question: &Question) -> Value {
-        let mut input = self.resolve(&question.input);
+        let input = self.resolve(&question.input);
         let mut answer = self.face.perform(&question.operation, &input);
+        if question.pages {
+            self.read_on(question, input, &mut answer);
+        }
+        answer
+    }
+
+    /// Adds the items of all further pages to an answer.
+    fn read_on(&mut self, question: &Question, mut input: Value, answer: &mut Value) {
         let mut page = answer.clone();
-        while question.pages {
+        loop {
             // Of a feed one goes on behind its last change, of a list at its cursor.
             let (field, next) = match page.get("after") {
-                Some(after) if *after == page["last"] => break,
+                Some(after) if *after == page["last"] => return,
                 Some(after) => ("after", after.clone()),
-                None if page["next_cursor"].is_null() => break,
+                None if page["next_cursor"].is_null() => return,
                 None => ("cursor", page["next_cursor"].clone()),
             };
             input[field] = next;
             page = self.face.perform(&question.operation, &input);
-            let items = page["items"].as_array().unwrap().clone();
+            let items = list(&page["items"]).to_vec();
             answer["items"].as_array_mut().unwrap().extend(items);
         }
-        answer
     }
 
     fn difference(&self, check: &Check, answer: &Value) -> Option<String> {
