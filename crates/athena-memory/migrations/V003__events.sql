@@ -69,6 +69,8 @@ CREATE INDEX episodic_events_session ON episodic_events (project_id, session_id,
 CREATE INDEX episodic_events_type ON episodic_events (project_id, event_type, occurred_at);
 CREATE INDEX episodic_events_test ON episodic_events (project_id, test_name, occurred_at);
 CREATE INDEX episodic_events_status ON episodic_events (project_id, consolidation_status, occurred_at);
+CREATE INDEX episodic_events_agent ON episodic_events (project_id, agent, occurred_at);
+CREATE INDEX episodic_events_symbol ON episodic_events (project_id, symbol, occurred_at);
 CREATE INDEX episodic_events_cause ON episodic_events (caused_by);
 
 -- The files that an event is about, one row a file: its own and those of its surroundings.

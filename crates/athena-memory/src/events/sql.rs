@@ -478,8 +478,14 @@ struct Conditions {
 
 impl Conditions {
     fn of(dialect: Dialect, project: ProjectId, filter: &Filter) -> Self {
+        // Few events belong to a file or are named one by one. The sign keeps SQLite from going over
+        // all events of the project in the order of time instead.
+        let project_condition = match filter.file.is_some() || filter.ids.is_some() {
+            true => "+e.project_id = :project",
+            false => "e.project_id = :project",
+        };
         let mut all = Self {
-            text: "e.project_id = :project".to_owned(),
+            text: project_condition.to_owned(),
             params: params! { project: project },
         };
         all.and(match filter.removed {
