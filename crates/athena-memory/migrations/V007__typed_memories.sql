@@ -6,3 +6,9 @@ ALTER TABLE memory_vectors ADD COLUMN scope VARCHAR(500);
 
 -- When another one took its place; for rows of earlier versions, when that one was stored.
 ALTER TABLE memory_vectors ADD COLUMN superseded_at TIMESTAMP;
+
+-- Lists are ordered by id: whatever they are narrowed to, the newest must be found without sorting.
+CREATE INDEX memory_vectors_newest ON memory_vectors (project_id, id);
+CREATE INDEX memory_vectors_newest_domain ON memory_vectors (project_id, domain, id);
+CREATE INDEX memory_vectors_newest_session ON memory_vectors (project_id, session_id, id);
+CREATE INDEX memory_vectors_newest_state ON memory_vectors (project_id, consolidation_state, id);
