@@ -22,8 +22,8 @@ pub struct SpanOf {
     /// The project, by name; the surroundings' own unless given.
     #[schemars(length(min = 1, max = 255))]
     pub project: Option<String>,
-    /// Only events that say this, in plain words: the thousand best, as far as their `match` in a
-    /// search is at least `min_score`.
+    /// Only events that say this, in plain words: the thousand best, as far as a search gives them at
+    /// least half the score of its best hit and a `match` of at least `min_score`.
     #[schemars(length(min = 1, max = 10_000), regex(pattern = r"\S"))]
     pub query: Option<String>,
     /// How well an event must answer `query`, 0 to 1.
@@ -60,6 +60,9 @@ pub struct SpanOf {
     #[schemars(range(min = 1, max = 1_000_000))]
     pub hours: Option<u32>,
 }
+
+/// The share of the best hit's score that an event must have to be about the same.
+const AS_GOOD_AS: f64 = 0.5;
 
 /// Below this match, an event is a guess.
 fn answering() -> f64 {
@@ -177,7 +180,10 @@ impl Operation for SpanOf {
                 min_score: self.min_score,
                 limit: BEST,
             };
-            let found = asked.find(ctx, project).await?;
+            let mut found = asked.find(ctx, project).await?;
+            // Who asks how long something took means what says it, not all that shares a word.
+            let best = found.first().map_or(0.0, |(hit, _)| hit.score);
+            found.retain(|(hit, _)| hit.score >= best * AS_GOOD_AS);
             filter.ids = Some(found.into_iter().map(|(_, event)| event.id.0).collect());
         }
         let mut tally = Tally::default();
