@@ -122,7 +122,7 @@ impl Asker<'_> {
                     json!({"query": self.text(3), "mode": "semantic"}),
                 ),
                 ("100 hits", json!({"query": query, "limit": 100})),
-                ("a type", json!({"query": query, "types": ["decision"]})),
+                ("a type", json!({"query": query, "type": ["decision"]})),
                 (
                     "a rare tag",
                     json!({"query": query, "tags": ["thousandth"]}),
