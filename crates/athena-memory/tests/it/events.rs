@@ -557,14 +557,14 @@ story! {
     async fn personal_data(app: TestApp) {
         let id = record(app, json!({
             "content": "Wrote to ada.byron@engines.io", "git_author": "ada.byron@engines.io", "diff": "+ ada.byron@engines.io",
-            "file_path": "/home/ada/work/auth.py", "stack_trace": "File \"/home/ada/work/auth.py\", line 3",
+            "file_path": "/home/ada/src/auth.py", "stack_trace": "File \"/home/ada/src/auth.py\", line 3",
         })).await;
         let kept = app.call("event.get", json!({"id": id})).await;
         let text = kept.to_string();
         assert!(!text.contains("ada.byron@engines.io") && !text.contains("/home/ada"), "{text}");
-        assert_eq!((&kept["file_path"], &kept["diff"]), (&json!("~/work/auth.py"), &json!("[diff redacted]")));
+        assert_eq!((&kept["file_path"], &kept["diff"]), (&json!("~/src/auth.py"), &json!("[diff redacted]")));
         assert!(kept["git_author"].as_str().unwrap().starts_with("[email:"), "{text}");
-        for path in ["/home/ada/work/auth.py", "~/work/auth.py"] {
+        for path in ["/home/ada/src/auth.py", "~/src/auth.py"] {
             assert_eq!(timeline(app, json!({"file": path})).await, [id], "{path}");
         }
     }

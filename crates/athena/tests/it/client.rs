@@ -166,7 +166,6 @@ fn a_session_is_lived_by_the_settings_that_init_wrote() {
     // The server owns the store now; hooks have it do their calls.
     client.edit("src/token.rs", "t5");
     client.at("SessionEnd", json!({"reason": "exit"}));
-    drop(ask);
     drop(stdin);
     assert!(mcp.wait().unwrap().success());
 

@@ -15,7 +15,7 @@ fn launch() -> Launch {
 }
 
 fn contents() -> [Content; 3] {
-    let below = vec!["projects".to_owned(), "/work/shop".to_owned()];
+    let below = vec!["projects".to_owned(), "/src/shop".to_owned()];
     [
         Content::Hooks,
         Content::Server(Vec::new()),
@@ -68,7 +68,7 @@ fn what_was_put_in_comes_out_without_a_trace() {
             "{\n\"a\": 1,\n\n\n\"b\": 2\n\n}\n",
             "{\n  \"a\" :\n    1\n  , \"b\": 2\n}\n",
             "{\"hooks\":{},\"mcpServers\":{},\"projects\":{}}",
-            "{\n  \"hooks\": { },\n  \"mcpServers\": {\n  },\n  \"projects\": {\"/work/shop\": {}}\n}",
+            "{\n  \"hooks\": { },\n  \"mcpServers\": {\n  },\n  \"projects\": {\"/src/shop\": {}}\n}",
             "{\n  \"hooks\": {\n    \"PostToolUse\": []\n  },\n  \"mcpServers\": {\"x\": {}}\n}",
             "{\"hooks\":{\"Stop\":[{\"hooks\":[]}],\"SessionEnd\":[{\"matcher\":\"*\",\"hooks\":[{\"type\":\"command\",\"command\":\"say bye\"}]}]}}",
         ] {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// How long the project has been worked on.
 pub(super) const PROJECT_DAYS: u64 = 90;
 /// Where the project lies.
-pub(super) const PATH: &str = "/work/bench";
+pub(super) const PATH: &str = "/srv/bench";
 /// Things in one call, where an operation takes several.
 const BATCH: u64 = 1_000;
 /// Callers of an operation that takes one thing.
