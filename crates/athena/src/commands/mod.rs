@@ -6,6 +6,7 @@
 pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod call;
+pub(crate) mod commits;
 pub(crate) mod db;
 pub(crate) mod doctor;
 pub(crate) mod eval;
@@ -57,6 +58,7 @@ pub(crate) fn others() -> Vec<(&'static str, Command)> {
     vec![
         ("Data", import::command()),
         ("Data", export::command()),
+        ("Data", commits::command()),
         ("Data", backup::backup_command()),
         ("Data", backup::restore_command()),
         ("Data", reembed::command()),
@@ -84,6 +86,7 @@ pub(crate) fn run(session: Session, matches: &ArgMatches) -> Outcome {
         Some(("call", matches)) => call::run(&session, matches),
         Some(("import", matches)) => import::run(&session, matches),
         Some(("export", matches)) => export::run(&session, matches),
+        Some(("record-commits", matches)) => commits::run(&session, matches),
         Some(("reembed", matches)) => reembed::run(&session, matches),
         Some(("eval", matches)) => eval::run(&session, matches),
         Some(("backup", matches)) => backup::backup(&session, matches),

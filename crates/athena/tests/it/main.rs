@@ -6,6 +6,7 @@ mod athena;
 mod bench;
 mod canary;
 mod client;
+mod commits;
 mod db;
 mod exits;
 mod hooking;
