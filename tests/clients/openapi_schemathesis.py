@@ -14,7 +14,7 @@ import urllib.request
 import athena
 
 SEED = 20261121
-EXAMPLES = 100
+EXAMPLES = 30
 CONFIGURATION = pathlib.Path(__file__).with_name("schemathesis.toml")
 HOOKS = pathlib.Path(__file__).with_name("schemathesis_hooks.py")
 METHODS = {"get", "post", "put", "patch", "delete"}

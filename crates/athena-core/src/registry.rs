@@ -170,6 +170,14 @@ impl Registry {
     ) -> Result<Value> {
         self.perform(entry, ctx, input, idempotency_key)
             .await
+            .inspect_err(|error| {
+                debug_assert!(
+                    entry.error_codes().contains(&error.code()),
+                    "`{}` announces no `{}`",
+                    entry.spec.name,
+                    error.code()
+                );
+            })
             .map_err(|error| match ctx.env().masker() {
                 Some(masker) => error.redacted(|text| masker.redact(text)),
                 None => error,
@@ -304,9 +312,12 @@ impl Entry {
             Code::InvalidInput,
             Code::ContentTooLarge,
             Code::NotFound,
+            // A store whose key is not at hand is in no state to take what must be masked.
+            Code::InvalidState,
             Code::Busy,
             Code::Timeout,
             Code::Unavailable,
+            Code::Unsupported,
             Code::Internal,
         ];
         if self.spec.effect != Effect::Read {

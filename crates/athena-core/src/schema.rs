@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 pub type Components = Map<String, Value>;
 
 const REFERENCE: &str = "#/components/schemas/";
+/// The pattern of text that shows something. Other patterns are what an operation checks by itself.
+const VISIBLE: &str = r"\S";
 /// Values longer than this many characters are not repeated in errors.
 const SHOWN_CHARS: usize = 40;
 
@@ -274,6 +276,7 @@ fn check(schema: &Value, components: &Components, value: &Value, path: &str) -> 
         return Ok(());
     };
     check_branches(object, components, value, path)?;
+    check_exclusions(object, components, value, path)?;
     check_type(object, value, path)?;
     check_choice(object, value, path)?;
     match value {
@@ -320,6 +323,39 @@ fn check_branches(
             .any(|branch| check(branch, components, value, path).is_ok())
         {
             return Err(refuse(path, &none_of(branches)));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses fields that exclude each other: `not` names those that cannot be given together, and may
+/// say of what value; several such sets are its `anyOf`.
+fn check_exclusions(
+    schema: &Map<String, Value>,
+    components: &Components,
+    value: &Value,
+    path: &str,
+) -> Result<()> {
+    let Some(excluded) = schema.get("not") else {
+        return Ok(());
+    };
+    let sets = excluded.get("anyOf").and_then(Value::as_array);
+    for set in sets.map_or(std::slice::from_ref(excluded), Vec::as_slice) {
+        let names = set.get("required").and_then(Value::as_array);
+        let names: Vec<&str> = names
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        if let [others @ .., last] = names.as_slice()
+            && check(set, components, value, path).is_ok()
+        {
+            let others: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
+            let problem = format!(
+                "cannot be given with {}; leave one out",
+                others.join(" and ")
+            );
+            return Err(refuse(&join(path, last), &problem));
         }
     }
     Ok(())
@@ -465,6 +501,9 @@ fn check_length(schema: &Map<String, Value>, text: &str, path: &str) -> Result<(
         ));
     }
     let length = text.chars().count() as u64;
+    if schema.get("pattern") == Some(&json!(VISIBLE)) && text.trim().is_empty() && length > 0 {
+        return Err(refuse(path, "must not be blank"));
+    }
     let bound = |keyword| schema.get(keyword).and_then(Value::as_u64);
     if let Some(minimum) = bound("minLength").filter(|minimum| length < *minimum) {
         let problem = if minimum == 1 {
@@ -728,6 +767,40 @@ mod tests {
             "`x` is not a known field; known: share, state, tags, text",
         );
         check(json!([]), "the input must be an object, not an array");
+    }
+
+    #[test]
+    fn fields_that_exclude_each_other_are_named() {
+        let schema = json!({
+            "type": "object", "properties": {
+                "due": {"type": "string"}, "never": {"type": "boolean"}, "number": {"type": "integer"},
+                "name": {"type": "string"},
+            },
+            "not": {"anyOf": [
+                {"required": ["number", "name"]},
+                {"required": ["due", "never"], "properties": {"never": {"const": true}}},
+            ]},
+        });
+        let check = |value, expected: &str| assert_eq!(refused(schema.clone(), value), expected);
+        check(
+            json!({"number": 1, "name": "one"}),
+            "`name` cannot be given with `number`; leave one out",
+        );
+        check(
+            json!({"due": "now", "never": true}),
+            "`never` cannot be given with `due`; leave one out",
+        );
+        let mut value = json!({"due": "now", "never": false, "name": "one", "number": null});
+        accept(&schema, &Components::new(), &mut value).expect("nothing is said twice");
+    }
+
+    #[test]
+    fn text_that_must_show_something_is_not_blank() {
+        let schema = json!({"type": "object", "properties": {"text": {"type": "string", "pattern": VISIBLE}}});
+        assert_eq!(
+            refused(schema, json!({"text": " \t\u{c}"})),
+            "`text` must not be blank"
+        );
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! How urgent something is.
 
-use athena_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,12 +34,6 @@ impl PriorityName {
 }
 
 /// Returns the priority that a call names, in one way or the other.
-pub(crate) fn chosen(number: Option<i64>, name: Option<PriorityName>) -> Result<Option<i64>> {
-    match (number, name) {
-        (Some(_), Some(_)) => {
-            let problem = "says the same as `priority` in other words; give one of them";
-            Err(Error::invalid("priority_name", problem))
-        }
-        (number, name) => Ok(number.or(name.map(PriorityName::number))),
-    }
+pub(crate) fn chosen(number: Option<i64>, name: Option<PriorityName>) -> Option<i64> {
+    number.or(name.map(PriorityName::number))
 }

@@ -255,12 +255,14 @@ fn request_body(entry: &Entry) -> Option<Value> {
     if body["properties"].as_object().is_none_or(Map::is_empty) {
         return None;
     }
-    let is_required = body["required"]
+    let has_required = body["required"]
         .as_array()
         .is_some_and(|required| !required.is_empty());
-    if !is_required && let Some(body) = body.as_object_mut() {
+    if !has_required && let Some(body) = body.as_object_mut() {
         body.remove("required");
     }
+    // Where one of several fields must be there, no body at all will not do either.
+    let is_required = has_required || body.get("anyOf").is_some();
     Some(json!({"required": is_required, "content": {"application/json": {"schema": body}}}))
 }
 

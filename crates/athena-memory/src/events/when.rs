@@ -119,6 +119,11 @@ impl JsonSchema for When {
         json_schema!({
             "type": "string",
             "format": "date-or-time",
+            "anyOf": [
+                {"format": "date-time"},
+                {"format": "date"},
+                {"pattern": "^[0-9]{4}(-(0[1-9]|1[0-2]))?$"},
+            ],
             "description": "A time of RFC 3339, or a date as `2026-03-05`, `2026-03` or `2026`.",
             "minLength": 4,
             "maxLength": 40,

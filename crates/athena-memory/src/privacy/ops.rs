@@ -132,9 +132,6 @@ impl Operation for Reveal {
             let problem = "is no token; tokens look like `[email:7f3a9c0011223344]`";
             return Err(Error::invalid("token", problem));
         }
-        if self.reason.trim().is_empty() {
-            return Err(Error::invalid("reason", "must not be blank"));
-        }
         // The answer must not be kept: it is the one that holds personal data.
         let ctx = ctx.clone().without_idempotency();
         let project = self.project.clone();

@@ -63,9 +63,6 @@ impl Operation for Create {
 }
 
 async fn store_new(write: &Write<'_>, create: &Create) -> Result<Project> {
-    if create.name.trim().is_empty() {
-        return Err(Error::invalid("name", "must not be blank"));
-    }
     if create.get_or_create
         && let Some(project) = sql::by_name(write.tx(), &create.name).await?
     {

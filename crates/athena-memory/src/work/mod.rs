@@ -118,14 +118,6 @@ fn check_version(what: &str, id: i64, version: i64, expected: Option<i64>) -> Re
     }
 }
 
-/// Refuses text without a visible character.
-fn check_not_blank(field: &str, text: &str) -> Result<()> {
-    match text.trim().is_empty() {
-        true => Err(Error::invalid(field, "must not be blank")),
-        false => Ok(()),
-    }
-}
-
 /// Refuses a description that is longer than what is kept.
 fn check_description(text: Option<&str>) -> Result<()> {
     let length = text.map_or(0, |text| text.chars().count());
@@ -194,8 +186,12 @@ fn after_cursor<T>(
         None => 0,
         Some(cursor) => {
             let last = items.iter().position(|item| key(item) == cursor);
-            let gone = "names an item that has left this list since; start again without a cursor";
-            last.ok_or_else(|| Error::invalid("cursor", gone))? + 1
+            let gone = || {
+                let message =
+                    "`cursor` names an item that has left this list since; start again without one";
+                Error::new(Code::NotFound, message).with_field("cursor")
+            };
+            last.ok_or_else(gone)? + 1
         }
     };
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);

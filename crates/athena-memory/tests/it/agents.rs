@@ -330,10 +330,9 @@ story! {
     /// What is refused, and how it is said.
     async fn bad_input(app: TestApp) {
         for (operation, input, code, field) in [
-            ("queue.put", json!({}), Code::InvalidInput, "title"),
             ("queue.put", json!({"title": "x", "priority": 11}), Code::InvalidInput, "priority"),
             ("queue.put", json!({"payload": {"x": "a".repeat(1024 * 1024)}}), Code::ContentTooLarge, "payload"),
-            ("queue.put_batch", json!({"items": [{"title": "fine"}, {}]}), Code::InvalidInput, "items[1].title"),
+            ("queue.put_batch", json!({"items": [{"title": "fine"}, {}]}), Code::InvalidInput, "items[1]"),
             ("queue.put_batch", json!({"items": []}), Code::InvalidInput, "items"),
             ("queue.get", json!({"id": 7}), Code::NotFound, "id"),
             ("queue.claim", json!({"agent": "nobody", "limit": 101}), Code::InvalidInput, "limit"),
@@ -343,11 +342,13 @@ story! {
             ("agent.register", json!({"agent": " "}), Code::InvalidInput, "agent"),
             ("agent.register", json!({"agent": "a", "max_concurrent": 0}), Code::InvalidInput, "max_concurrent"),
             ("lease.acquire", json!({"resource": "main.rs", "agent": "a"}), Code::InvalidInput, "resource"),
-            ("lease.acquire", json!({"resource": "queue:1", "agent": "a"}), Code::InvalidInput, "resource"),
+            ("lease.acquire", json!({"resource": "queue:1", "agent": "a"}), Code::Denied, "resource"),
         ] {
             let error = app.refused(operation, input).await;
             assert_eq!((error.code(), error.field()), (code, Some(field)), "{operation}: {error}");
         }
+        let error = app.refused("queue.put", json!({})).await.to_string();
+        assert_eq!(error, "the input needs `title` or `payload` or `task_id`");
         register(app, "ada", &[]).await;
         assert_eq!(app.refused("agent.get", json!({"agent": "eve"})).await.code(), Code::NotFound);
         assert_eq!(app.call("queue.list", json!({})).await["items"], json!([]), "nothing was stored");

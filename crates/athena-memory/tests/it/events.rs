@@ -267,10 +267,7 @@ story! {
         let id = record(app, json!({"content": "Then", "timestamp": 1_770_000_000_123_i64})).await;
         assert_eq!(app.call("event.get", json!({"id": id})).await["occurred_at"], "2026-02-02T02:40:00.123Z");
         let both = json!({"content": "Both", "timestamp": 1_770_000_000_000_i64, "occurred_at": "2026-02-02T02:40:00Z"});
-        record(app, both.clone()).await;
-        let mut differing = both;
-        differing["timestamp"] = json!(1);
-        let error = app.refused("event.record", differing).await;
+        let error = app.refused("event.record", both).await;
         assert_eq!((error.code(), error.field()), (Code::InvalidInput, Some("timestamp")));
         for timestamp in [i64::MAX, i64::MIN] {
             let error = app.refused("event.record", json!({"content": "Never", "timestamp": timestamp})).await;

@@ -77,7 +77,7 @@ story! {
         assert_eq!(believed(app, "API listens port", "2026-03-09T09:00:00Z").await, Vec::<String>::new());
         assert_eq!(app.recall("API listens port").await, Vec::<i64>::new());
         let error = app.refused("memory.recall", json!({"query": "x", "as_of": "2026-03-04T00:00:00Z", "state": ["labile"]})).await;
-        assert_eq!(error.field(), Some("as_of"));
+        assert_eq!(error.field(), Some("state"));
     }
 
     /// A rule keeps its priority and the paths that it is about, through changes and moves.

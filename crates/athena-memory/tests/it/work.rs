@@ -112,7 +112,7 @@ story! {
         assert_eq!([ids(&first), ids(&rest)].concat(), [late, critical, soon, medium, low]);
         app.call("task.complete", json!({"id": critical})).await;
         let gone = json!({"limit": 9, "cursor": first["next_cursor"]});
-        refused(app, "task.ready", gone, Code::InvalidInput, "cursor", "start again").await;
+        refused(app, "task.ready", gone, Code::NotFound, "cursor", "start again").await;
     }
 
     /// Completing a task frees what depended on it, and fires what waited for it, at once.
@@ -155,7 +155,7 @@ story! {
         app.call("task.depend", json!({"id": b, "depends_on": c})).await;
         let way = format!("`{a}` → `{b}` → `{c}`");
         refused(app, "task.depend", json!({"id": c, "depends_on": a}), Code::Conflict, "depends_on", &way).await;
-        refused(app, "task.depend", json!({"id": a, "depends_on": a}), Code::InvalidInput, "depends_on", "itself").await;
+        refused(app, "task.depend", json!({"id": a, "depends_on": a}), Code::Conflict, "depends_on", "itself").await;
         refused(app, "task.depend", json!({"id": a, "depends_on": 999_999}), Code::NotFound, "depends_on", "`999999`").await;
         refused(app, "task.create", json!({"title": "x", "depends_on": [a, 999_999]}), Code::NotFound, "depends_on", "`999999`").await;
         app.call("project.create", json!({"name": "other"})).await;
@@ -386,13 +386,17 @@ story! {
             (json!({"type": "time", "schedule": "now and then"}), "schedule", "`daily 09:00`"),
             (json!({"type": "time", "schedule": "daily 25:00"}), "schedule", "`weekly mon 09:00`"),
             (json!({"type": "time", "schedule": "daily 09:00", "time_zone": "Nowhere"}), "time_zone", "Europe/Berlin"),
-            (json!({"type": "dependency", "depends_on": id}), "depends_on", "itself"),
             (json!({"type": "moon"}), "type", "allowed: `time`"),
         ] {
             refused(app, "trigger.create", with(extra), Code::InvalidInput, field, says).await;
         }
         refused(app, "trigger.create", with(json!({"type": "dependency", "depends_on": 999})), Code::NotFound, "depends_on", "`999`").await;
-        refused(app, "trigger.notify", json!({}), Code::InvalidInput, "files", "must be given").await;
+        let itself = with(json!({"type": "dependency", "depends_on": id}));
+        refused(app, "trigger.create", itself, Code::Conflict, "depends_on", "itself").await;
+        for nothing in [json!({}), json!({"files": [], "tags": []})] {
+            let error = app.refused("trigger.notify", nothing).await;
+            assert!(error.to_string().contains("needs `files` or `event_type`"), "{error}");
+        }
         assert_eq!(app.call("trigger.list", json!({})).await["items"], json!([]));
         app.call("task.complete", json!({"id": id})).await;
         let late = with(json!({"type": "time", "schedule": "every 1h"}));

@@ -251,7 +251,8 @@ struct UpdateNote {
 }
 
 impl Operation for UpdateNote {
-    const SPEC: Spec = Spec::change("note.update", "/notes/{id}");
+    const SPEC: Spec =
+        Spec::change("note.update", "/notes/{id}").errors(&[Code::PreconditionFailed]);
     type Output = Note;
 
     async fn call(self, ctx: &Ctx) -> Result<Note> {

@@ -20,7 +20,10 @@ use uuid::Uuid;
 #[schemars(rename = "LeaseAcquire")]
 pub struct Acquire {
     /// What it is: a kind and a name, with a colon between.
-    #[schemars(length(min = 3, max = 551))]
+    #[schemars(
+        length(min = 3, max = 551),
+        regex(pattern = r"^[A-Za-z0-9_.\-]{1,50}:\S[\s\S]{0,499}$")
+    )]
     pub resource: String,
     /// Who wants it; need not be registered.
     #[schemars(length(min = 1, max = 200))]
@@ -49,7 +52,7 @@ impl Operation for Acquire {
     const SPEC: Spec = Spec::create("lease.acquire", "/leases")
         .command(&["lease", "acquire"])
         .positional(&["resource", "agent"])
-        .errors(&[Code::Conflict]);
+        .errors(&[Code::Conflict, Code::Denied]);
     type Output = Acquired;
 
     async fn call(self, ctx: &Ctx) -> Result<Acquired> {
@@ -71,19 +74,20 @@ pub(in crate::agents) fn resource(text: &str) -> Result<(&str, &str)> {
         !kind.is_empty()
             && kind.len() <= 50
             && kind.chars().all(plain)
-            && !name.trim().is_empty()
+            && !name.is_empty()
+            && !name.starts_with(char::is_whitespace)
             && name.chars().count() <= 500
     });
     match parts {
-        Some((QUEUE_RESOURCE, _)) => Err(Error::invalid(
-            "resource",
-            "must not be an item of a queue; claim it with `queue.claim`",
-        )),
+        Some((QUEUE_RESOURCE, _)) => {
+            let message = "`resource` must not be an item of a queue; claim it with `queue.claim`";
+            Err(Error::new(Code::Denied, message).with_field("resource"))
+        }
         Some(parts) => Ok(parts),
         None => Err(Error::invalid(
             "resource",
             "must be a kind of up to 50 letters, digits, `_`, `-` and `.`, a colon and a name of up \
-             to 500 characters, such as `file:src/main.rs`",
+             to 500 characters that begins with a visible one, such as `file:src/main.rs`",
         )),
     }
 }

@@ -20,6 +20,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "QueuePut")]
+#[schemars(extend("anyOf" = [{"required": ["title"]}, {"required": ["payload"]}, {"required": ["task_id"]}]))]
 pub struct Put {
     /// What is to be done, in a line.
     #[schemars(length(min = 1, max = 500))]
@@ -56,6 +57,7 @@ pub struct Put {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "QueueDraftItem")]
+#[schemars(extend("anyOf" = [{"required": ["title"]}, {"required": ["payload"]}, {"required": ["task_id"]}]))]
 pub struct DraftItem {
     /// What is to be done, in a line.
     #[schemars(length(min = 1, max = 500))]
@@ -85,11 +87,6 @@ pub struct DraftItem {
 impl DraftItem {
     /// Checks it and fills in what it leaves out.
     fn prepare(self, queue: Option<&str>) -> Result<NewItem> {
-        if self.title.is_none() && self.payload.is_none() && self.task_id.is_none() {
-            let problem = "is required unless there is a `payload` or a `task_id`: \
-                           an item must say what is to be done";
-            return Err(Error::invalid("title", problem));
-        }
         check_size("payload", self.payload.as_ref())?;
         let queue = self.queue.or_else(|| queue.map(str::to_owned));
         Ok(NewItem {

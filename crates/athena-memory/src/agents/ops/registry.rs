@@ -4,7 +4,7 @@ use super::{project_of, registered, until};
 use crate::agents::sql::{self, NewAgent};
 use crate::agents::{Agent, DEFAULT_LEASE_SECONDS, DEFAULT_MAX_CONCURRENT};
 use crate::{items, projects};
-use athena_core::{AgentId, Ctx, Cursor, Error, Operation, Page, PageRequest, Result, Spec};
+use athena_core::{AgentId, Ctx, Cursor, Operation, Page, PageRequest, Result, Spec};
 use athena_search::ItemRef;
 use athena_store::{Intent, Write, write};
 use jiff::Timestamp;
@@ -50,9 +50,6 @@ impl Operation for Register {
     type Output = Agent;
 
     async fn call(mut self, ctx: &Ctx) -> Result<Agent> {
-        if self.agent.trim().is_empty() {
-            return Err(Error::invalid("agent", "must not be blank"));
-        }
         let mut seen = BTreeSet::new();
         self.capabilities.retain(|it| seen.insert(it.clone()));
         let register = Arc::new(self);

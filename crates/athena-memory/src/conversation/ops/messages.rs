@@ -455,9 +455,6 @@ impl Operation for MessageSearch {
     }
 
     async fn call(self, ctx: &Ctx) -> Result<FoundMessages> {
-        if self.query.trim().is_empty() {
-            return Err(Error::invalid("query", "must not be blank"));
-        }
         let Some(project) = self.searched(ctx).await? else {
             return Ok(FoundMessages { hits: Vec::new() });
         };

@@ -54,22 +54,26 @@ impl Operation for ThreadSummarise {
     const SPEC: Spec = Spec::act("thread.summarise", "/threads/{thread}/summarise")
         .idempotent()
         .command(&["thread", "summarise"])
-        .positional(&["thread"]);
+        .positional(&["thread"])
+        .errors(&[Code::InvalidState]);
     type Output = Summarised;
 
     async fn call(self, ctx: &Ctx) -> Result<Summarised> {
         let thread = existing_thread(ctx.db(), self.thread, ctx.now()).await?;
         let to = self.to_seq.unwrap_or(thread.last_seq);
         if to > thread.last_seq {
-            let problem = format!("is {to}, but the last message is {}", thread.last_seq);
-            return Err(Error::invalid("to_seq", problem));
+            let message = format!(
+                "`to_seq` is {to}, but the last message is {}",
+                thread.last_seq
+            );
+            return Err(Error::new(Code::NotFound, message).with_field("to_seq"));
         }
         if to < thread.summary_to_seq && !self.anew {
-            let problem = format!(
-                "is {to}, but the summary covers {} messages already; pass `anew` to make it anew",
+            let message = format!(
+                "`to_seq` is {to}, but the summary covers {} messages already; pass `anew` to make it anew",
                 thread.summary_to_seq
             );
-            return Err(Error::invalid("to_seq", problem));
+            return Err(Error::new(Code::InvalidState, message).with_field("to_seq"));
         }
         let tokens = i64::from(self.max_tokens.unwrap_or(DEFAULT_SUMMARY_TOKENS));
         extend(ctx, "thread.summarise", &thread, to, tokens, self.anew).await

@@ -206,6 +206,9 @@ impl Operation for ThreadList {
 /// is not given stays.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("not" = {
+    "required": ["keep", "ttl_seconds"], "properties": {"keep": {"const": true}}
+}))]
 pub struct ThreadUpdate {
     /// The thread's id.
     #[schemars(range(min = 1))]
@@ -239,10 +242,6 @@ impl Operation for ThreadUpdate {
     }
 
     async fn call(self, ctx: &Ctx) -> Result<Thread> {
-        if self.keep && self.ttl_seconds.is_some() {
-            let problem = "cannot be given with `keep`: a thread is kept for good or for a time";
-            return Err(Error::invalid("ttl_seconds", problem));
-        }
         let update = self;
         change(ctx, "thread.update", update.thread, move |thread, now| {
             if update.title.is_some() {

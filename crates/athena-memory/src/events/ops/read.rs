@@ -4,7 +4,7 @@ use super::{own_project, there};
 use crate::events::activation::activation;
 use crate::events::sql::{self, Filter, Order, Place};
 use crate::events::{Activation, ConsolidationStatus, Event, EventType, Outcome};
-use athena_core::{Ctx, Cursor, Error, EventId, Operation, Page, ProjectId, Result, Spec};
+use athena_core::{Code, Ctx, Cursor, Error, EventId, Operation, Page, ProjectId, Result, Spec};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -221,10 +221,9 @@ impl Asked<'_> {
 /// Returns the place where a page ended.
 async fn place_of(ctx: &Ctx, project: ProjectId, id: EventId) -> Result<Place> {
     let at = sql::time_of(ctx.db(), project, id).await?.ok_or_else(|| {
-        Error::invalid(
-            "cursor",
-            "ends at an event that is gone or of another project; start again without one",
-        )
+        let message =
+            "`cursor` ends at an event that is gone or of another project; start again without one";
+        Error::new(Code::NotFound, message).with_field("cursor")
     })?;
     Ok(Place { at, id })
 }

@@ -31,6 +31,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "EventRecord")]
+#[schemars(extend("not" = {"required": ["occurred_at", "timestamp"]}))]
 pub struct Record {
     /// What happened, in full sentences that make sense by themselves; at most 1 MiB.
     #[schemars(length(min = 1), regex(pattern = r"\S"))]
@@ -47,6 +48,7 @@ pub struct Record {
     pub occurred_at: Option<When>,
     /// When it happened, in milliseconds since 1970, in place of `occurred_at`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = -62_167_219_200_000_i64, max = 253_402_207_200_000_i64))]
     #[schemars(extend("x-advanced" = true))]
     pub timestamp: Option<i64>,
     /// How long it took, in milliseconds.
@@ -172,7 +174,11 @@ pub struct Record {
     pub stack_trace: Option<String>,
     /// What was measured, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("x-advanced" = true))]
+    #[schemars(extend(
+        "maxProperties" = METRICS,
+        "propertyNames" = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": r"\S"},
+        "x-advanced" = true
+    ))]
     pub metrics: BTreeMap<String, f64>,
     /// Anything else that belongs to it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -704,9 +710,6 @@ impl Draft {
 }
 
 fn check(record: &Record) -> Result<()> {
-    if record.content.trim().is_empty() {
-        return Err(Error::invalid("content", "must not be blank"));
-    }
     if record.content.len() > MAX_CONTENT_BYTES {
         let message = format!(
             "`content` has {} bytes, at most {MAX_CONTENT_BYTES} are allowed; say what happened in \
@@ -746,15 +749,9 @@ fn occurred(ctx: &Ctx, record: &Record) -> Result<When> {
         let time = time.filter(|time| *time >= FIRST);
         time.ok_or_else(|| Error::invalid("timestamp", problem))
     });
-    match (record.occurred_at, timestamp.transpose()?) {
-        (Some(when), Some(time)) if when != When::exactly(time) => {
-            let problem = format!("says {time}, but `occurred_at` says {when}; give one of them");
-            Err(Error::invalid("timestamp", problem))
-        }
-        (Some(when), _) => Ok(when),
-        (None, Some(time)) => Ok(When::exactly(time)),
-        (None, None) => Ok(When::exactly(ctx.now())),
-    }
+    let timestamp = timestamp.transpose()?.map(When::exactly);
+    let now = || When::exactly(ctx.now());
+    Ok(record.occurred_at.or(timestamp).unwrap_or_else(now))
 }
 
 /// The beginning of the year 0: no earlier time can be written as text.

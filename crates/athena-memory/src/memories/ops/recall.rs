@@ -22,6 +22,9 @@ use uuid::Uuid;
 /// `score`, relative to this question's best hit, and a `match`, how well it answers by itself.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("not" = {
+    "required": ["as_of", "state"], "properties": {"state": {"minItems": 1}}
+}))]
 pub struct Recall {
     /// What to look for, in plain words. Words `"in quotes"` must stand next to each other (where
     /// nothing has them so, they are words, and `notes` says it), `-word` leaves out what has the word,
@@ -260,11 +263,6 @@ impl Operation for Recall {
 impl Recall {
     /// Recalls: what the operation does, for others of this crate.
     pub(crate) async fn answer(self, ctx: &Ctx) -> Result<Recalled> {
-        if self.as_of.is_some() && !self.state.is_empty() {
-            let problem =
-                "says what was believed at a time whatever its state; leave one of the two out";
-            return Err(Error::invalid("as_of", problem));
-        }
         let explain = self.explain;
         let found = find(ctx, &self).await?;
         ctx.part::<Retrievals>()

@@ -175,7 +175,7 @@ impl Operation for Remember {
         .positional(&["content"])
         .short(&[("type", 't')])
         .stdin("content")
-        .errors(&[Code::EmbeddingMismatch]);
+        .errors(&[Code::Conflict, Code::EmbeddingMismatch]);
     type Output = Remembered;
 
     async fn call(self, ctx: &Ctx) -> Result<Remembered> {
@@ -224,8 +224,8 @@ pub struct RememberedBatch {
 }
 
 impl Operation for RememberBatch {
-    const SPEC: Spec =
-        Spec::create("memory.remember_batch", "/memories/batch").errors(&[Code::EmbeddingMismatch]);
+    const SPEC: Spec = Spec::create("memory.remember_batch", "/memories/batch")
+        .errors(&[Code::Conflict, Code::EmbeddingMismatch]);
     type Output = RememberedBatch;
 
     async fn call(self, ctx: &Ctx) -> Result<RememberedBatch> {

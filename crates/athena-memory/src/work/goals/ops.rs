@@ -6,8 +6,8 @@ use crate::items::ItemText;
 use crate::priority::{DEFAULT_PRIORITY, PriorityName, chosen};
 use crate::projects;
 use crate::work::{
-    GOAL, check_description, check_not_blank, check_version, lock_project, missing, own_project,
-    purge_answers, whole_microseconds,
+    GOAL, check_description, check_version, lock_project, missing, own_project, purge_answers,
+    whole_microseconds,
 };
 use athena_core::{Code, Ctx, Cursor, Error, GoalId, Operation, Page, ProjectId, Result, Spec};
 use athena_db::{BoxFuture, Executor};
@@ -25,6 +25,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "GoalCreate")]
+#[schemars(extend("not" = {"required": ["priority", "priority_name"]}))]
 pub struct Create {
     /// What is to be reached, in one line.
     #[schemars(length(min = 1, max = 500), regex(pattern = r"\S"))]
@@ -72,8 +73,7 @@ impl Operation for Create {
     type Output = Goal;
 
     async fn call(mut self, ctx: &Ctx) -> Result<Goal> {
-        self.priority = chosen(self.priority, self.priority_name.take())?;
-        check_not_blank("name", &self.name)?;
+        self.priority = chosen(self.priority, self.priority_name);
         check_description(self.description.as_deref())?;
         let now = ctx.now();
         let goal = Goal {
@@ -273,6 +273,13 @@ impl Operation for List {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "GoalUpdate")]
+#[schemars(extend("not" = {"anyOf": [
+    {"required": ["priority", "priority_name"]},
+    {
+        "required": ["completion_percentage", "derive_completion"],
+        "properties": {"derive_completion": {"const": true}}
+    }
+]}))]
 pub struct Update {
     /// The goal's id.
     #[schemars(range(min = 1))]
@@ -328,15 +335,8 @@ impl Operation for Update {
     }
 
     async fn call(mut self, ctx: &Ctx) -> Result<Goal> {
-        self.priority = chosen(self.priority, self.priority_name.take())?;
-        if let Some(name) = &self.name {
-            check_not_blank("name", name)?;
-        }
+        self.priority = chosen(self.priority, self.priority_name);
         check_description(self.description.as_deref())?;
-        if self.derive_completion && self.completion_percentage.is_some() {
-            let problem = "cannot be given with `completion_percentage`; choose one";
-            return Err(Error::invalid("derive_completion", problem));
-        }
         let text = match self.name.is_some() || self.description.is_some() {
             true => Some(self.text(ctx).await?),
             false => None,

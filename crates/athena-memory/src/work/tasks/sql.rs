@@ -362,11 +362,13 @@ pub(in crate::work) struct ReadyKey {
     pub(in crate::work) goal_priority: i64,
 }
 
-/// Returns the tasks of a project that nothing is in the way of, in any order.
+/// Returns the tasks of a project that nothing is in the way of, in any order. A trigger whose time
+/// has come is in nobody's way, whether or not it was seen to fire.
 pub(super) async fn ready(
     db: &impl Executor,
     project: ProjectId,
     assignee: Option<&str>,
+    now: Timestamp,
 ) -> Result<Vec<ReadyKey>> {
     Ok(db
         .fetch_all(
@@ -381,7 +383,8 @@ pub(super) async fn ready(
                    AND (g.id IS NULL OR g.status <> 'paused')
                    AND (NOT EXISTS (SELECT 1 FROM task_triggers r WHERE r.task_id = t.id)
                         OR EXISTS (SELECT 1 FROM task_triggers r
-                                   WHERE r.task_id = t.id AND r.fired_count > 0))
+                                   WHERE r.task_id = t.id
+                                     AND (r.fired_count > 0 OR r.next_due_at <= :now)))
                    AND ",
                 unfinished!(),
                 " = 0"
@@ -390,6 +393,7 @@ pub(super) async fn ready(
                 project: project,
                 any_assignee: assignee.is_none(),
                 assignee: assignee.unwrap_or_default(),
+                now: now,
             },
         )
         .await?)

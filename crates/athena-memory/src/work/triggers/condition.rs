@@ -21,12 +21,6 @@ pub(crate) struct Happening<'a> {
 }
 
 impl Happening<'_> {
-    /// Whether it says anything at all.
-    pub(crate) fn is_nothing(&self) -> bool {
-        let texts = [self.event_type, self.outcome, self.content, self.location];
-        texts.iter().all(Option::is_none) && self.files.is_empty() && self.tags.is_empty()
-    }
-
     /// Returns the types of triggers that it may fire.
     pub(super) fn types(&self) -> Vec<String> {
         let is_event =

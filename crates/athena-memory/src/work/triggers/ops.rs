@@ -25,6 +25,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TriggerCreate")]
+#[schemars(extend("not" = {"required": ["due_at", "schedule"]}))]
 pub struct Create {
     /// The task that it reminds of.
     #[schemars(range(min = 1))]
@@ -73,7 +74,8 @@ pub struct Create {
 impl Operation for Create {
     const SPEC: Spec = Spec::create("trigger.create", "/tasks/{id}/triggers")
         .command(&["trigger", "add"])
-        .positional(&["id", "type"]);
+        .positional(&["id", "type"])
+        .errors(&[Code::Conflict, Code::InvalidState]);
     type Output = Trigger;
 
     fn home<'a>(ctx: &'a Ctx, input: &'a Value) -> BoxFuture<'a, Result<Option<String>>> {
@@ -134,10 +136,6 @@ impl Create {
             let problem = format!("is `{}`, which needs {}", own.as_str(), names.join(" or "));
             return Err(Error::invalid("type", problem));
         }
-        if self.due_at.is_some() && self.schedule.is_some() {
-            let problem = "cannot be given with `due_at`; choose one";
-            return Err(Error::invalid("schedule", problem));
-        }
         Ok(())
     }
 
@@ -165,8 +163,8 @@ impl Create {
             return Ok(None);
         };
         if id == self.id {
-            let problem = "is the task itself, which cannot wait for itself";
-            return Err(Error::invalid("depends_on", problem));
+            let message = "`depends_on` is the task itself, which cannot wait for itself";
+            return Err(Error::new(Code::Conflict, message).with_field("depends_on"));
         }
         let awaited = tasks::by_id(write.tx(), TaskId(id)).await?;
         let awaited = awaited.filter(|it| it.project_id == project && it.removed_at.is_none());
@@ -301,6 +299,14 @@ impl Operation for Remove {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TriggerNotify")]
+#[schemars(extend("anyOf" = [
+    {"required": ["files"], "properties": {"files": {"minItems": 1}}},
+    {"required": ["event_type"]},
+    {"required": ["outcome"]},
+    {"required": ["content"]},
+    {"required": ["location"]},
+    {"required": ["tags"], "properties": {"tags": {"minItems": 1}}}
+]))]
 pub struct Notify {
     /// The files that were opened or changed.
     #[serde(default)]
@@ -341,11 +347,6 @@ impl Operation for Notify {
     type Output = Notified;
 
     async fn call(self, ctx: &Ctx) -> Result<Notified> {
-        if self.happening().is_nothing() {
-            let problem =
-                "or `event_type`, `outcome`, `content`, `location` or `tags` must be given";
-            return Err(Error::invalid("files", problem));
-        }
         let this = Arc::new(self);
         write(ctx, Intent::new("trigger.notify"), move |write| {
             let this = Arc::clone(&this);

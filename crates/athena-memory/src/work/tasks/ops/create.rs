@@ -5,7 +5,7 @@ use crate::items::ItemText;
 use crate::priority::{DEFAULT_PRIORITY, PriorityName, chosen};
 use crate::projects;
 use crate::work::tasks::{AskedStatus, Phase, Task, TaskKind, TaskStatus, sql};
-use crate::work::{check_description, check_not_blank, whole_microseconds};
+use crate::work::{check_description, whole_microseconds};
 use athena_core::{Ctx, Error, GoalId, Operation, ProjectId, Result, Spec, TaskId};
 use athena_store::{Intent, Write, write};
 use jiff::Timestamp;
@@ -21,6 +21,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TaskCreate")]
+#[schemars(extend("not" = {"required": ["priority", "priority_name"]}))]
 pub struct Create {
     /// What is to be done, in one line.
     #[schemars(length(min = 1, max = 500), regex(pattern = r"\S"))]
@@ -105,8 +106,7 @@ impl Operation for Create {
     type Output = Task;
 
     async fn call(mut self, ctx: &Ctx) -> Result<Task> {
-        self.priority = chosen(self.priority, self.priority_name.take())?;
-        check_not_blank("title", &self.title)?;
+        self.priority = chosen(self.priority, self.priority_name);
         check_description(self.description.as_deref())?;
         let task = self.task(ctx)?;
         let text = ItemText::prepare(ctx, task.text());

@@ -48,8 +48,8 @@ impl Operation for Depend {
 
     async fn call(self, ctx: &Ctx) -> Result<Dependencies> {
         if self.id == self.depends_on {
-            let problem = "is the task itself, which cannot wait for itself";
-            return Err(Error::invalid("depends_on", problem));
+            let message = "`depends_on` is the task itself, which cannot wait for itself";
+            return Err(Error::new(Code::Conflict, message).with_field("depends_on"));
         }
         write(ctx, Intent::new("task.depend"), move |write| {
             Box::pin(async move { depend(write, self).await })

@@ -5,7 +5,7 @@ use crate::items::{Find, TASK as TASK_KIND};
 use crate::work::tasks::sql::{self, ListFilter};
 use crate::work::tasks::{AskedPhase, AskedStatus, Attempt, Health, Phase, Task, TaskBrief};
 use crate::work::{own_project, triggers};
-use athena_core::{Ctx, Cursor, Error, Operation, Page, Result, Spec};
+use athena_core::{Ctx, Cursor, Operation, Page, Result, Spec};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -179,7 +179,7 @@ impl Operation for ReadHealth {
 #[schemars(rename = "TaskSearch")]
 pub struct Search {
     /// What to look for, in plain words.
-    #[schemars(length(min = 1, max = 10_000))]
+    #[schemars(length(min = 1, max = 10_000), regex(pattern = r"\S"))]
     pub query: String,
     /// The project, by name; the surroundings' own unless given.
     #[schemars(length(min = 1, max = 255))]
@@ -227,9 +227,6 @@ impl Operation for Search {
     type Output = FoundTasks;
 
     async fn call(self, ctx: &Ctx) -> Result<FoundTasks> {
-        if self.query.trim().is_empty() {
-            return Err(Error::invalid("query", "must not be blank"));
-        }
         let Some(project) = own_project(ctx, self.project.as_deref()).await? else {
             return Ok(FoundTasks { hits: Vec::new() });
         };

@@ -44,7 +44,9 @@ impl Operation for Ready {
     async fn call(self, ctx: &Ctx) -> Result<Page<Task>> {
         let cursor = self.cursor.as_deref().map(Cursor::parse).transpose()?;
         let mut ready = match own_project(ctx, self.project.as_deref()).await? {
-            Some(project) => sql::ready(ctx.db(), project, self.assignee.as_deref()).await?,
+            Some(project) => {
+                sql::ready(ctx.db(), project, self.assignee.as_deref(), ctx.now()).await?
+            }
             None => Vec::new(),
         };
         let now = ctx.now();

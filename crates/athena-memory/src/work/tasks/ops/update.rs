@@ -4,7 +4,7 @@ use super::{check_goal, current, locked, store};
 use crate::items::ItemText;
 use crate::priority::{PriorityName, chosen};
 use crate::work::tasks::{Task, TaskKind};
-use crate::work::{TASK, check_description, check_not_blank, check_version, whole_microseconds};
+use crate::work::{TASK, check_description, check_version, whole_microseconds};
 use athena_core::{Code, Ctx, Error, GoalId, Operation, Result, Spec};
 use athena_db::BoxFuture;
 use athena_store::{Intent, Write, write};
@@ -19,6 +19,10 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TaskUpdate")]
+#[schemars(extend("not" = {"anyOf": [
+    {"required": ["priority", "priority_name"]},
+    {"required": ["due_at", "no_due_at"], "properties": {"no_due_at": {"const": true}}}
+]}))]
 pub struct Update {
     /// The task's id.
     #[schemars(range(min = 1))]
@@ -103,15 +107,8 @@ impl Operation for Update {
     }
 
     async fn call(mut self, ctx: &Ctx) -> Result<Task> {
-        self.priority = chosen(self.priority, self.priority_name.take())?;
-        if let Some(title) = &self.title {
-            check_not_blank("title", title)?;
-        }
+        self.priority = chosen(self.priority, self.priority_name);
         check_description(self.description.as_deref())?;
-        if self.no_due_at && self.due_at.is_some() {
-            let problem = "cannot be given with `due_at`; choose one";
-            return Err(Error::invalid("no_due_at", problem));
-        }
         // The text is split and embedded before the transaction, from what the task says now.
         let text = match self.title.is_some() || self.description.is_some() {
             true => {
