@@ -1,16 +1,22 @@
 //! Having a call done by the owner.
 
-use super::protocol::{self, Request, Response};
-use super::{likeness, socket};
+use super::likeness;
+use super::protocol::{self, Request, Response, SIGN_OF_LIFE};
 use crate::config::Settings;
 use athena_core::Error;
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, socket};
 use serde_json::Value;
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long an owner may take to take a call; one that does not is left alone.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long an owner at work may say nothing before it counts as gone.
+const SILENCE: Duration = SIGN_OF_LIFE.saturating_mul(5);
 
 /// What came of asking the owner.
 #[derive(Debug)]
@@ -32,10 +38,10 @@ pub(crate) fn ask(
     input: &Value,
     idempotency_key: Option<&str>,
 ) -> Reply {
-    let Some(path) = socket(settings) else {
+    let Some(path) = super::socket(settings) else {
         return Reply::Nobody;
     };
-    let Ok(stream) = UnixStream::connect(path) else {
+    let Ok(stream) = connect(&path) else {
         return Reply::Nobody;
     };
     let request = Request {
@@ -63,7 +69,7 @@ pub(crate) fn ask(
             message,
             field,
         }) => Reply::Done(Err(protocol::error(&code, message, field))),
-        Ok(Response::Accepted | Response::Unlike) => Reply::Lost,
+        Ok(Response::Accepted | Response::Working | Response::Unlike) => Reply::Lost,
         Err(error) => {
             tracing::debug!(%error, "the owner went away");
             Reply::Lost
@@ -78,7 +84,23 @@ fn take(stream: &UnixStream, request: &Request) -> io::Result<Response> {
     protocol::read(stream)
 }
 
+/// Connects at once or not at all: an owner that stands still leaves callers waiting at its door.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(true)?;
+    rustix::net::connect(&stream, &SocketAddrUnix::new(path)?)?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
 fn answer(stream: &UnixStream) -> io::Result<Response> {
-    stream.set_read_timeout(None)?;
-    protocol::read(stream)
+    stream.set_read_timeout(Some(SILENCE))?;
+    loop {
+        match protocol::read(stream)? {
+            Response::Working => {}
+            response => return Ok(response),
+        }
+    }
 }

@@ -4,7 +4,10 @@ use athena_core::{Code, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
+/// How often an owner that is at work says so.
+pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 /// The longest frame, in bytes: beyond the largest input that an operation takes.
 const MOST_BYTES: u32 = 256 << 20;
 
@@ -31,6 +34,8 @@ pub(super) struct Request {
 pub(super) enum Response {
     /// It takes the call.
     Accepted,
+    /// It is still at it; said again and again.
+    Working,
     /// It would do something else than the caller.
     Unlike,
     /// What the operation answered.

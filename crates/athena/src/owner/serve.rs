@@ -1,6 +1,6 @@
 //! Doing the calls of others.
 
-use super::protocol::{Request, Response, frame, length_of};
+use super::protocol::{Request, Response, SIGN_OF_LIFE, frame, length_of};
 use super::{Claim, likeness};
 use crate::config::Settings;
 use athena_core::{Ctx, Env, Error, Registry, Result};
@@ -103,8 +103,14 @@ impl Desk {
             return stream.write_all(&frame(&Response::Unlike)?).await;
         }
         stream.write_all(&frame(&Response::Accepted)?).await?;
-        let response = Response::of(self.perform(request).await);
-        stream.write_all(&frame(&response)?).await
+        let working = frame(&Response::Working)?;
+        let mut work = std::pin::pin!(self.perform(request));
+        loop {
+            match tokio::time::timeout(SIGN_OF_LIFE, &mut work).await {
+                Ok(result) => return stream.write_all(&frame(&Response::of(result))?).await,
+                Err(_) => stream.write_all(&working).await?,
+            }
+        }
     }
 
     /// Performs a call in a task of its own: a caller that goes away does not stop it half-way, and a

@@ -173,6 +173,10 @@ fn a_wrong_command_line_ends_well() {
         silent(&ran);
     }
     assert_eq!(log(&athena).lines().count(), 5, "{}", log(&athena));
+    for options in [&["-v"][..], &["--project", "shop"], &["--json"]] {
+        let ran = athena.run(&[options, &["hook", "post-tool", "--nonsense"]].concat());
+        assert_eq!((ran.status, ran.out.as_str()), (0, ""), "{options:?}");
+    }
     let ran = athena.run(&["hook", "nonsense", "-v"]);
     assert_eq!((ran.status, ran.out.as_str()), (0, ""));
     assert!(
@@ -236,6 +240,27 @@ fn what_a_locked_store_cannot_take_is_kept_masked() {
     assert!(text.contains("[email:"), "{text}");
     assert!(!log(&athena).contains("lovelace"), "{}", log(&athena));
     holder.execute_batch("ROLLBACK").unwrap();
+}
+
+#[test]
+fn a_session_whose_beginning_was_kept_is_ended() {
+    let athena = Athena::new();
+    athena.json(&["remember", "x"]);
+    let holder = rusqlite::Connection::open(athena.home().join("athena.db")).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let impatient = ["hook", "session-start", "--timeout-ms", "3000"];
+    silent(&athena.piped(&impatient, &edit(1)));
+    assert_eq!(
+        kept(&athena)[0]["operation"],
+        "session.start",
+        "{}",
+        log(&athena)
+    );
+    holder.execute_batch("ROLLBACK").unwrap();
+    silent(&hook(&athena, "session-end", &edit(1)));
+    assert!(files(&athena).is_empty(), "{}", log(&athena));
+    let sessions = athena.json(&["session", "list"]);
+    assert!(sessions["items"][0]["ended_at"].is_string(), "{sessions}");
 }
 
 #[test]

@@ -86,8 +86,13 @@ pub(crate) fn is_asked_for(arguments: &[OsString]) -> bool {
     if arguments.get(1).is_some_and(is_hook) {
         return true;
     }
+    // Only the options before it are looked at: whatever follows is the hook's own business.
+    let probe = Command::new("athena")
+        .args(cli::global_arguments())
+        .allow_external_subcommands(true)
+        .ignore_errors(true);
     arguments.iter().any(is_hook)
-        && own_command()
+        && probe
             .try_get_matches_from(arguments)
             .is_ok_and(|matches| matches.subcommand_name() == Some(NAME))
 }
@@ -275,7 +280,11 @@ fn perform(
     let hands = Hands::new(settings);
     runtime.block_on(async {
         let call = async |call: &Call| hands.make(call).await;
+        let mut plan = plan;
+        // What was kept goes first: a session that began in a file must not end before that.
+        let waiting = catch_up(&spool, &mut plan, &call, until).await;
         let left = make_calls(plan, event, &call, until, &mut say).await;
+        let left = [waiting, left].concat();
         if !left.is_empty() {
             keep(&spool, settings, hands.registry(), left, at);
         }
@@ -293,6 +302,30 @@ fn perform(
     // A statement that a thread still runs must not hold the process.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Hands in what was kept before, in half of the time. If something is left, the plan's calls wait
+/// behind it: those that are worth keeping are taken out of the plan and returned.
+async fn catch_up(
+    spool: &Spool,
+    plan: &mut Plan,
+    call: &impl AsyncFn(&Call) -> Result<Option<Value>>,
+    until: Instant,
+) -> Vec<Call> {
+    if spool.is_empty() || !plan.before.iter().chain(&plan.after).any(Call::is_kept) {
+        return Vec::new();
+    }
+    let now = Instant::now();
+    spool
+        .hand_in(call, now + until.saturating_duration_since(now) / 2)
+        .await;
+    if spool.is_empty() {
+        return Vec::new();
+    }
+    [&mut plan.before, &mut plan.after]
+        .into_iter()
+        .flat_map(|calls| calls.extract_if(.., |call| call.is_kept()))
+        .collect()
 }
 
 /// Prints what the agent is to read.

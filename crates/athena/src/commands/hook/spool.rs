@@ -249,10 +249,16 @@ impl Spool {
 
     /// Makes a file that nobody else writes.
     fn new_file(&self) -> io::Result<File> {
-        let name = format!("{}-{}.jsonl", self.store, Uuid::now_v7());
-        let file = options().create_new(true).open(self.folder.join(name))?;
-        file.lock()?;
-        Ok(file)
+        loop {
+            let name = format!("{}-{}.jsonl", self.store, Uuid::now_v7());
+            let path = self.folder.join(name);
+            let file = options().create_new(true).open(&path)?;
+            file.lock()?;
+            // Whoever hands in may have found it before it was locked, and removed it as empty.
+            if is_at(&file, &path) {
+                return Ok(file);
+            }
+        }
     }
 }
 
@@ -566,6 +572,38 @@ mod tests {
         handed_in(&spool(place.path()), count);
         assert_eq!(total.into_inner(), 90);
         assert!(spool(place.path()).is_empty());
+    }
+
+    #[test]
+    fn files_beside_that_of_the_day_lose_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let total = RefCell::new(0);
+        let count = |call: &Call| {
+            *total.borrow_mut() += call.input["events"].as_array().unwrap().len();
+            Ok(Some(Value::Null))
+        };
+        spool(place.path()).keep(&[], DAY).unwrap();
+        let day = spool(place.path()).file_of(DAY).unwrap();
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..4)
+                .map(|writer| {
+                    let spool = spool(place.path());
+                    scope.spawn(move || {
+                        for number in 0..200 {
+                            let line = event(&format!("{writer}-{number}"), "shop");
+                            let line = serde_json::to_string(&line).unwrap();
+                            append(&mut spool.new_file().unwrap(), &format!("{line}\n")).unwrap();
+                        }
+                    })
+                })
+                .collect();
+            while !writers.iter().all(|writer| writer.is_finished()) {
+                handed_in(&spool(place.path()), count);
+            }
+        });
+        drop(day);
+        handed_in(&spool(place.path()), count);
+        assert_eq!(total.into_inner(), 800);
     }
 
     #[test]

@@ -11,8 +11,10 @@ const PATIENCE_SECONDS: u32 = 5;
 const HOOKS: &str = "hooks";
 /// The member that holds MCP servers.
 const SERVERS: &str = "mcpServers";
-/// The name of the server.
+/// The name of the server, and of the program.
 const SERVER: &str = "athena";
+/// The options that [`Launch`] may name.
+pub(super) const OPTIONS: [&str; 3] = ["--home", "--config", "--project"];
 
 /// What a file is to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,12 +121,20 @@ impl Launch {
     }
 
     fn server(&self) -> Json {
-        let arguments = std::iter::once("mcp").chain(self.options.iter().map(String::as_str));
-        let arguments = arguments.map(|word| Json::Text(word.to_owned())).collect();
         object(vec![
             ("command", Json::Text(self.program.clone())),
-            ("args", Json::Array(arguments)),
+            ("args", self.arguments_json()),
         ])
+    }
+
+    /// Returns the arguments of the server.
+    fn arguments(&self) -> Vec<String> {
+        let options = self.options.iter().cloned();
+        std::iter::once("mcp".to_owned()).chain(options).collect()
+    }
+
+    fn arguments_json(&self) -> Json {
+        Json::Array(self.arguments().into_iter().map(Json::Text).collect())
     }
 }
 
@@ -166,10 +176,11 @@ fn put_hook(
     };
     if let Some(command) = elements.iter().find_map(|group| own_command(group, event)) {
         let line = launch.hook_line(event);
-        return Ok(match command.text() {
-            Some(known) if known == line => text.to_owned(),
-            _ => json.with_text(command, &line),
-        });
+        if command.text() == Some(&line) {
+            return Ok(text.to_owned());
+        }
+        traces.entries.push(owned(&path));
+        return Ok(json.with_text(command, &line));
     }
     if elements.is_empty() {
         let space = json.space_in(groups).to_owned();
@@ -188,19 +199,57 @@ fn own_command(group: &Node, event: Event) -> Option<&Node> {
         .find(|command| command.text().and_then(hooked) == Some(event))
 }
 
-/// Returns the event of a line that runs a hook of Athena's.
+/// Returns the event of a line that runs a hook of Athena's and does nothing else: a line with more
+/// in it is somebody's own.
 fn hooked(line: &str) -> Option<Event> {
-    let (program, rest) = line.split_once(" hook ")?;
-    if !is_program(program.trim().trim_matches(['\'', '"'])) {
+    let words = shell_words(line)?;
+    let [program, hook, event, options @ ..] = words.as_slice() else {
         return None;
+    };
+    let own = is_program(program)
+        && hook == "hook"
+        && options.len().is_multiple_of(2)
+        && options.iter().step_by(2).all(|option| is_option(option));
+    own.then(|| Event::named(event)).flatten()
+}
+
+/// Whether a hook of Athena's may have an option: one of ours, or one that somebody added to it.
+fn is_option(word: &str) -> bool {
+    OPTIONS.contains(&word) || word == "--timeout-ms"
+}
+
+/// Returns the words of a line, if a shell makes nothing of it but words: in the form that
+/// [`shell_word`](crate::commands::quickstart::shell_word) writes, or between double quotes.
+fn shell_words(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut rest = line.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            ' ' | '\t' => words.extend(word.take()),
+            '\'' | '"' => loop {
+                let text = word.get_or_insert_default();
+                match rest.next()? {
+                    end if end == c => break,
+                    '$' | '`' | '\\' if c == '"' => return None,
+                    plain => text.push(plain),
+                }
+            },
+            '\\' => word.get_or_insert_default().push(rest.next()?),
+            plain if plain.is_alphanumeric() || "/._-:+@%=,".contains(plain) => {
+                word.get_or_insert_default().push(plain);
+            }
+            _ => return None,
+        }
     }
-    Event::named(rest.split_whitespace().next()?)
+    words.extend(word);
+    Some(words)
 }
 
 fn is_program(program: &str) -> bool {
     Path::new(program)
         .file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with("athena"))
+        .is_some_and(|name| name == SERVER)
 }
 
 fn put_server(
@@ -225,11 +274,23 @@ fn put_server(
         let wanted = "a server that runs `athena mcp`; rename or remove it";
         return Err(json.wrong_kind(server, &names, wanted));
     }
-    Ok(match server.get("command") {
-        Some(command) if command.text() != Some(&launch.program) => {
-            json.with_text(command, &launch.program)
-        }
-        _ => text.to_owned(),
+    let (Some(command), Some(known)) = (server.get("command"), server.get("args")) else {
+        return Ok(text.to_owned());
+    };
+    let known_arguments = known.elements().unwrap_or(&[]).iter().map(Node::text);
+    let arguments = launch.arguments();
+    let is_same = known_arguments.eq(arguments.iter().map(|word| Some(word.as_str())));
+    if is_same && command.text() == Some(&launch.program) {
+        return Ok(text.to_owned());
+    }
+    traces.entries.push(path.clone());
+    let text = json.with_value(known, &launch.arguments_json());
+    let json = JsonText::parse(&text)?;
+    let steps: Vec<Step<'_>> = names.iter().copied().map(Step::Name).collect();
+    let command = json.at(&steps).and_then(|server| server.get("command"));
+    Ok(match command {
+        Some(command) => json.with_text(command, &launch.program),
+        None => text.clone(),
     })
 }
 

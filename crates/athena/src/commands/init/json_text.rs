@@ -243,6 +243,13 @@ impl<'t> JsonText<'t> {
         self.replaced(node.range.clone(), &quoted(value))
     }
 
+    /// Returns the text with a value made here in place of one.
+    pub(super) fn with_value(&self, node: &Node, value: &Json) -> String {
+        let indent = self.layout.unit.map(|_| self.line_indent(node.range.start));
+        let written = self.layout.written(None, value, indent);
+        self.replaced(node.range.clone(), &written)
+    }
+
     /// Returns what stands between the brackets of a container.
     pub(super) fn space_in(&self, container: &Node) -> &'t str {
         &self.text[container.interior()]

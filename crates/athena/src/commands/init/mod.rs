@@ -19,7 +19,7 @@ use crate::outcome::{Outcome, at_path};
 use crate::terminal::{Style, printable};
 use athena_core::{Code, Error, Result};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use entries::{Content, Launch};
+use entries::{Content, Launch, OPTIONS};
 use files::{Found, refused};
 use ledger::{Ledger, Traces};
 use serde_json::{Value, json};
@@ -68,6 +68,9 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     let home = absolute(&session.settings.home);
     let mut ledger = Ledger::read(&home)?;
     let uninstall = matches.get_flag(UNINSTALL);
+    if !uninstall {
+        check_database(&session.settings)?;
+    }
     let launch = Launch::of(&session.settings);
     let changes = scope
         .targets(&places)
@@ -221,7 +224,7 @@ impl Places {
 }
 
 impl Launch {
-    /// An agent has neither this command line nor all of this environment, so another home is named.
+    /// An agent has neither this command line nor all of this environment, so what they say is named.
     fn of(settings: &Settings) -> Self {
         let own = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("athena"));
         let program = if is_on_path(&own) {
@@ -229,13 +232,41 @@ impl Launch {
         } else {
             own.display().to_string()
         };
-        let mut options = Vec::new();
-        if *settings.source("home") != Source::Default {
-            let home = absolute(&settings.home).display().to_string();
-            options.extend(["--home".to_owned(), home]);
-        }
+        let path = |path: &Path| absolute(path).display().to_string();
+        let home = (*settings.source("home") != Source::Default).then(|| path(&settings.home));
+        let usual = settings.home.join("config.toml");
+        let config = settings.file.as_deref().filter(|file| *file != usual);
+        let project = is_of_this_call(settings, "project").then(|| settings.project.clone());
+        let options = OPTIONS
+            .into_iter()
+            .zip([home, config.map(path), project.flatten()])
+            .filter_map(|(option, value)| Some([option.to_owned(), value?]))
+            .flatten()
+            .collect();
         Self { program, options }
     }
+}
+
+/// Whether a setting comes from the command line or the environment, which an agent does not have.
+fn is_of_this_call(settings: &Settings, key: &str) -> bool {
+    matches!(
+        settings.source(key),
+        Source::Flag(_) | Source::Environment(_)
+    )
+}
+
+/// Refuses a database that an agent would not find: its URL may hold a password, which does not belong
+/// into files that are shared.
+fn check_database(settings: &Settings) -> Result<()> {
+    if !is_of_this_call(settings, "database.url") {
+        return Ok(());
+    }
+    let message = format!(
+        "`database.url` is set by {}, which an agent does not have; put it into the configuration file `{}`",
+        settings.source("database.url"),
+        settings.home.join("config.toml").display()
+    );
+    Err(Error::new(Code::InvalidInput, message).with_field("database.url"))
 }
 
 /// Whether the name `athena` finds this program.
@@ -278,7 +309,9 @@ impl Change {
         let (after, traces) = match (&found.text, uninstall) {
             (None, true) => (None, Traces::default()),
             (Some(text), true) => {
+                // Earlier versions wrote nothing down of what they had changed.
                 let traces = ledger.of(&found.path);
+                let traces = traces.filter(|traces| !traces.entries.is_empty());
                 let rest = target.content.take_out(text, traces).map_err(failed)?;
                 let made = traces.is_some_and(|traces| traces.file);
                 let empty = rest.trim() == "{}" && rest != *text;

@@ -117,6 +117,60 @@ fn what_others_added_since_stays() {
 }
 
 #[test]
+fn lines_of_others_are_not_ours() {
+    for line in [
+        "/opt/athenaeum/athena-ctl hook session-start --foo",
+        "cd /srv && ATHENA_HOME=/srv/a athena hook session-start",
+        "athena hook session-start || true",
+        "\"$HOME/athena\" hook session-start",
+    ] {
+        let before = serde_json::json!({"hooks": {"SessionStart": [{"hooks": [{"type": "command", "command": line}]}]}});
+        let before = format!("{before:#}");
+        let (installed, traces) = Content::Hooks.put(&before, &launch()).unwrap();
+        assert_eq!(
+            Content::Hooks.take_out(&installed, Some(&traces)).unwrap(),
+            before
+        );
+        assert!(
+            installed.contains(&serde_json::to_string(line).unwrap()),
+            "{installed}"
+        );
+        assert_eq!(Content::Hooks.take_out(&before, None).unwrap(), before);
+    }
+}
+
+#[test]
+fn a_server_that_only_looks_like_ours_is_refused() {
+    let before = r#"{"mcpServers": {"athena": {"command": "athena-proxy", "args": ["mcp"]}}}"#;
+    let error = Content::Server(Vec::new())
+        .put(before, &launch())
+        .unwrap_err();
+    assert!(
+        error.message.contains("rename or remove it"),
+        "{}",
+        error.message
+    );
+}
+
+#[test]
+fn another_home_takes_the_place_of_one() {
+    let other = Launch {
+        program: "athena".into(),
+        options: vec!["--home".into(), "/other".into()],
+    };
+    for content in contents() {
+        let (installed, _) = content.put("{}\n", &launch()).unwrap();
+        let (moved, traces) = content.put(&installed, &other).unwrap();
+        assert!(
+            moved.contains("/other") && !moved.contains("my tools"),
+            "{moved}"
+        );
+        let rest = content.take_out(&moved, Some(&traces)).unwrap();
+        assert!(!rest.contains("/other"), "{rest}");
+    }
+}
+
+#[test]
 fn what_was_there_before_is_not_taken_out() {
     let own = r#"{"hooks":{"SessionEnd":[{"hooks":[{"type":"command","command":"athena hook session-end"}]}]}}"#;
     let launch = Launch {
@@ -140,7 +194,9 @@ fn a_program_that_moved_is_followed() {
     };
     let (after, traces) = Content::Hooks.put(&installed, &moved).unwrap();
     assert_eq!(after, Content::Hooks.put("{}", &moved).unwrap().0);
-    assert_eq!(traces, Traces::default());
+    // They are this one's from now on, and what is around them stays.
+    assert_eq!(traces.entries.len(), Event::ALL.len());
+    assert_eq!(traces.containers, Vec::<Vec<String>>::new());
 }
 
 #[test]
