@@ -64,7 +64,9 @@ CREATE TABLE episodic_events (
     UNIQUE (project_id, content_hash, time_bucket, told_by, live_key)
 );
 
-CREATE INDEX episodic_events_time ON episodic_events (project_id, occurred_at, id);
+-- With what is often asked about all events, so that their rows need not be read for it.
+CREATE INDEX episodic_events_time ON episodic_events
+    (project_id, occurred_at, id, live_key, time_precision, duration_ms, event_type, outcome, surprise_score, language);
 CREATE INDEX episodic_events_session ON episodic_events (project_id, session_id, occurred_at);
 CREATE INDEX episodic_events_type ON episodic_events (project_id, event_type, occurred_at);
 CREATE INDEX episodic_events_test ON episodic_events (project_id, test_name, occurred_at);

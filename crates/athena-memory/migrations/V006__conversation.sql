@@ -43,6 +43,8 @@ CREATE TABLE threads (
     UNIQUE (project_id, uid)
 );
 
+-- Lists are ordered by id: the newest must be found without sorting.
+CREATE INDEX threads_newest ON threads (project_id, id);
 CREATE INDEX threads_session ON threads (project_id, session_id);
 CREATE INDEX threads_last ON threads (project_id, last_message_at);
 CREATE INDEX threads_expiry ON threads (expires_at);

@@ -8,7 +8,12 @@ ALTER TABLE memory_vectors ADD COLUMN scope VARCHAR(500);
 ALTER TABLE memory_vectors ADD COLUMN superseded_at TIMESTAMP;
 
 -- Lists are ordered by id: whatever they are narrowed to, the newest must be found without sorting.
-CREATE INDEX memory_vectors_newest ON memory_vectors (project_id, id);
+-- This one also holds what a list of all is narrowed to, so that rows need not be read for it.
+CREATE INDEX memory_vectors_newest ON memory_vectors
+    (project_id, id, forgotten_at, consolidation_state, occurred_at, created_at);
 CREATE INDEX memory_vectors_newest_domain ON memory_vectors (project_id, domain, id);
 CREATE INDEX memory_vectors_newest_session ON memory_vectors (project_id, session_id, id);
 CREATE INDEX memory_vectors_newest_state ON memory_vectors (project_id, consolidation_state, id);
+
+-- Current ones are counted with every look at a project.
+CREATE INDEX memory_vectors_live ON memory_vectors (project_id, live_key);

@@ -2,6 +2,7 @@
 
 use crate::segments::sql::{self, Head};
 use crate::segments::{is_unreadable, rebuild};
+use crate::store::Store;
 use athena_core::{Ctx, Error, ProjectId, Result};
 use athena_db::TxOptions;
 use athena_search::segment::Segment;
@@ -144,6 +145,11 @@ impl Cached {
         }
         let news = self.readable_news(ctx, *head, *replaced).await?;
         *replaced = news.head.replaced;
+        // A process that ended early left it so, and perhaps nobody writes here any more.
+        let store = ctx.part::<Store>();
+        if news.rows.len() as u64 >= store.seal_at.unsigned_abs() {
+            store.want_sealed(head.project_id);
+        }
         let mut fresh = Index::new();
         let mut guard = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let index = if news.afresh { &mut fresh } else { &mut *guard };

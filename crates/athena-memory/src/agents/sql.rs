@@ -435,7 +435,9 @@ pub(super) async fn renew_leases_of(
 ) -> Result<u64> {
     Ok(db
         .execute(
-            "UPDATE leases SET heartbeat_at = :now,
+            // A lease that ends later keeps its length, which the two times tell. In this order:
+            // MySQL takes the new value of a column in what follows.
+            "UPDATE leases SET heartbeat_at = CASE WHEN expires_at > :until THEN heartbeat_at ELSE :now END,
                                expires_at = CASE WHEN expires_at > :until THEN expires_at ELSE :until END
              WHERE project_id = :project AND agent_id = :name AND live_key = 1
                AND expires_at > :now",

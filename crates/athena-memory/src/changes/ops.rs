@@ -75,12 +75,14 @@ impl List {
         let changes = athena_store::changes(ctx.db(), project, self.after, self.limit).await?;
         let missed = match changes.first() {
             Some(first) => first.seq > self.after + 1,
-            None => last > self.after,
+            // Beyond the last one, the store went back to an earlier state: what came since has
+            // numbers that seem to be known.
+            None => last != self.after,
         };
         let items: Vec<Change> = changes.into_iter().map(change).collect();
         let newest = items.last().map(|item| item.seq);
         Ok(Changes {
-            after: newest.unwrap_or_else(|| self.after.max(last)),
+            after: newest.unwrap_or(last),
             last: newest.unwrap_or(0).max(last),
             items,
             missed,

@@ -1,8 +1,9 @@
 //! Agents, the queue that they share, and leases.
 
-use athena_core::Code;
+use athena_core::{Clock, Code};
 use athena_db::{Executor, Scalar, params};
 use athena_testkit::{TestApp, json, story};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -236,6 +237,18 @@ story! {
         assert_eq!((&bob["load"], &bob["alive"]), (&json!(0), &json!(false)));
         assert_eq!(app.call("agent.route", json!({})).await["agents"], json!([]), "one is full, one is silent");
         assert_eq!(app.call("agent.route", json!({"silent": true})).await["agents"][0]["agent"], "bob");
+    }
+
+    /// A heartbeat that promises less than a lease has left does not make it shorter the next time.
+    async fn a_heartbeat_keeps_the_length_of_leases(app: TestApp) {
+        register(app, "ada", &[]).await;
+        let lease = json!({"resource": "file:a", "agent": "ada", "lease_seconds": 40});
+        let lease = app.call("lease.acquire", lease).await;
+        app.clock.advance(15);
+        app.call("agent.heartbeat", json!({"agent": "ada", "renew_seconds": 5})).await;
+        let renewed = app.call("lease.renew", json!({"token": lease["token"]})).await;
+        let until: Timestamp = renewed["expires_at"].as_str().unwrap().parse().unwrap();
+        assert_eq!(until.duration_since(Clock::now(&*app.clock)).as_secs(), 40);
     }
 
     /// Registering again says everything anew and keeps what was achieved; removing can be undone.

@@ -124,7 +124,12 @@ impl Follower {
 fn events(answer: &Value) -> String {
     let mut events = String::new();
     if answer["missed"] == true {
-        events.push_str("event: missed\ndata: {}\n\n");
+        // Whoever comes back goes on from where the list goes on, items or not.
+        events.push_str("event: missed\n");
+        if answer["items"].as_array().is_none_or(Vec::is_empty) {
+            events.push_str(&format!("id: {}\n", answer["after"]));
+        }
+        events.push_str("data: {}\n\n");
     }
     for item in answer["items"].as_array().into_iter().flatten() {
         let kind = item["kind"].as_str().unwrap_or("message");

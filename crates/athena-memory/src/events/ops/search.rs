@@ -4,7 +4,7 @@ use crate::events::searched::{SESSION, TYPE};
 use crate::events::{Event, EventType, sql};
 use crate::items::{self, Find};
 use crate::projects;
-use athena_core::{Ctx, Operation, ProjectId, Result, Spec};
+use athena_core::{Ctx, EventId, Operation, ProjectId, Result, Spec};
 use athena_search::Hit;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -111,7 +111,39 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Returns the hits with their events, best first.
     pub(super) async fn find(&self, ctx: &Ctx, project: ProjectId) -> Result<Vec<(Hit, Event)>> {
+        let read = |ids| async move {
+            let events = sql::by_ids(ctx.db(), project, ids).await?;
+            let events = events.into_iter().map(|event| (event.id.0, event));
+            Ok(events.collect())
+        };
+        self.rows(ctx, project, read).await
+    }
+
+    /// Returns the hits with the ids of their events, best first.
+    pub(super) async fn find_ids(
+        &self,
+        ctx: &Ctx,
+        project: ProjectId,
+    ) -> Result<Vec<(Hit, EventId)>> {
+        let read = |ids: Vec<i64>| async move {
+            let ids: Vec<EventId> = ids.into_iter().map(EventId).collect();
+            let there = sql::in_project(ctx.db(), project, &ids).await?;
+            Ok(there.into_iter().map(|id| (id.0, id)).collect())
+        };
+        self.rows(ctx, project, read).await
+    }
+
+    async fn rows<T, F>(
+        &self,
+        ctx: &Ctx,
+        project: ProjectId,
+        read: impl Fn(Vec<i64>) -> F,
+    ) -> Result<Vec<(Hit, T)>>
+    where
+        F: Future<Output = Result<Vec<(i64, T)>>>,
+    {
         let mut labels = Vec::new();
         labels.extend(self.session.map(|session| (SESSION, session)));
         labels.extend(
@@ -127,15 +159,7 @@ impl Asked<'_> {
             before: self.before,
             limit: self.limit,
         };
-        let mut found = find
-            .rows(ctx, |ids| async move {
-                let events = sql::by_ids(ctx.db(), project, ids).await?;
-                Ok(events
-                    .into_iter()
-                    .map(|event| (event.id.0, event))
-                    .collect())
-            })
-            .await?;
+        let mut found = find.rows(ctx, read).await?;
         found.retain(|(hit, _)| hit.match_score >= self.min_score);
         Ok(found)
     }

@@ -180,11 +180,11 @@ impl Operation for SpanOf {
                 min_score: self.min_score,
                 limit: BEST,
             };
-            let mut found = asked.find(ctx, project).await?;
+            let mut found = asked.find_ids(ctx, project).await?;
             // Who asks how long something took means what says it, not all that shares a word.
             let best = found.first().map_or(0.0, |(hit, _)| hit.score);
             found.retain(|(hit, _)| hit.score >= best * AS_GOOD_AS);
-            filter.ids = Some(found.into_iter().map(|(_, event)| event.id.0).collect());
+            filter.ids = Some(found.into_iter().map(|(_, id)| id.0).collect());
         }
         let mut tally = Tally::default();
         sql::each_moment(ctx.db(), project, &filter, |moment| tally.add(moment)).await?;
