@@ -560,16 +560,21 @@ async fn fire_triggers(
             .map(|index| {
                 let draft = &drafts[*index];
                 let event = &draft.event;
+                let when = When {
+                    at: event.occurred_at,
+                    precision: event.precision,
+                };
                 Happening {
                     event_type: Some(event.event_type.as_str()),
                     outcome: event.outcome.map(Outcome::as_str),
                     content: Some(&event.content),
                     files: &draft.files,
-                    location: event
-                        .context_branch
-                        .as_deref()
-                        .or(event.context_cwd.as_deref()),
+                    locations: [
+                        event.context_branch.as_deref(),
+                        event.context_cwd.as_deref(),
+                    ],
                     tags: &event.tags,
+                    at: Some(when.end()),
                 }
             })
             .collect();

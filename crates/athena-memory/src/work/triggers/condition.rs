@@ -2,6 +2,7 @@
 
 use super::{Trigger, TriggerType};
 use crate::glob::matches_path;
+use jiff::Timestamp;
 
 /// Something that happens in a project, as far as anybody said.
 #[derive(Debug, Clone, Copy, Default)]
@@ -14,10 +15,12 @@ pub(crate) struct Happening<'a> {
     pub(crate) content: Option<&'a str>,
     /// The files that were opened or changed.
     pub(crate) files: &'a [String],
-    /// Where somebody is, such as a branch or a folder.
-    pub(crate) location: Option<&'a str>,
+    /// Where somebody is, such as a branch and a folder.
+    pub(crate) locations: [Option<&'a str>; 2],
     /// What it is about.
     pub(crate) tags: &'a [String],
+    /// The last moment at which it may have happened; now unless given.
+    pub(crate) at: Option<Timestamp>,
 }
 
 impl Happening<'_> {
@@ -25,7 +28,8 @@ impl Happening<'_> {
     pub(super) fn types(&self) -> Vec<String> {
         let is_event =
             self.event_type.is_some() || self.outcome.is_some() || self.content.is_some();
-        let is_context = self.location.is_some() || !self.files.is_empty() || !self.tags.is_empty();
+        let is_somewhere = self.locations.iter().any(Option::is_some);
+        let is_context = is_somewhere || !self.files.is_empty() || !self.tags.is_empty();
         let types = [
             (is_event, TriggerType::Event),
             (is_context, TriggerType::Context),
@@ -54,9 +58,9 @@ impl Trigger {
     }
 
     /// Says why it fires at something, if it does: when all holds that it names. Of several tags,
-    /// one is enough.
+    /// one is enough. What happened before it was made fires nothing.
     pub(super) fn answers(&self, happening: &Happening<'_>) -> Option<String> {
-        if self.is_empty() {
+        if self.is_empty() || happening.at.is_some_and(|at| at < self.created_at) {
             return None;
         }
         let mut reasons = Vec::new();
@@ -80,7 +84,8 @@ impl Trigger {
             reasons.push(format!("the file `{file}` was opened or changed"));
         }
         if let Some(wanted) = &self.location {
-            same(wanted, happening.location).then_some(())?;
+            let mut locations = happening.locations.iter();
+            locations.any(|is| same(wanted, *is)).then_some(())?;
             reasons.push(format!("you are at `{wanted}`"));
         }
         if !self.tags.is_empty() {

@@ -368,8 +368,9 @@ impl Notify {
             outcome: self.outcome.as_deref(),
             content: self.content.as_deref(),
             files: &self.files,
-            location: self.location.as_deref(),
+            locations: [self.location.as_deref(), None],
             tags: &self.tags,
+            at: None,
         }
     }
 }
