@@ -59,6 +59,8 @@ CREATE TABLE prospective_tasks (
     acceptance JSON NOT NULL,
     plan JSON,
     attempts INTEGER NOT NULL,
+    -- The attempts up to this one no longer count as failures: the task was reopened since.
+    failures_from INTEGER NOT NULL,
     max_cycles INTEGER NOT NULL,
     principal VARCHAR(200) NOT NULL,
     created_at TIMESTAMP NOT NULL,
@@ -142,7 +144,8 @@ CREATE TABLE reminders (
     reason TEXT NOT NULL,
     snoozed_until TIMESTAMP,
     acknowledged_at TIMESTAMP,
-    -- 1 until it is acknowledged, NULL afterwards: a trigger has one open reminder at most.
+    -- 1 until it is acknowledged or its task ends, NULL afterwards: a trigger has one open reminder at
+    -- most.
     open_key INTEGER,
     UNIQUE (trigger_id, open_key)
 );

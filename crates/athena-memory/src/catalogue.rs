@@ -600,6 +600,7 @@ pub const COLUMN_CLASSES: &[TableClasses] = &[
             ("acceptance", Tokenised),
             ("plan", Tokenised),
             ("attempts", Plain),
+            ("failures_from", Plain),
             ("max_cycles", Plain),
             ("principal", Plain),
             ("created_at", Plain),

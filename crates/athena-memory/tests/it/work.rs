@@ -27,6 +27,22 @@ fn ids(page: &Value) -> Vec<i64> {
         .collect()
 }
 
+/// Adds a task with a trigger that waits for another one.
+async fn awaiting(app: &TestApp, title: &str, on: i64) -> i64 {
+    let id = task(app, title).await;
+    let trigger = json!({"id": id, "type": "dependency", "depends_on": on});
+    app.call("trigger.create", trigger).await;
+    id
+}
+
+/// The ids of the tasks that are due.
+fn ids_of_tasks(due: &Value) -> Vec<i64> {
+    let items = due["items"].as_array().unwrap().iter();
+    items
+        .map(|item| item["task"]["id"].as_i64().unwrap())
+        .collect()
+}
+
 async fn ready(app: &TestApp) -> Vec<i64> {
     ids(&app.call("task.ready", json!({})).await)
 }
@@ -260,6 +276,13 @@ story! {
         let view = app.call("task.get", json!({"id": id})).await;
         assert_eq!(view["last_attempts"].as_array().unwrap().len(), 7);
         assert_eq!(view["last_attempts"][0]["number"], 7);
+        app.call("task.reopen", json!({"id": id})).await;
+        for left in [2, 1] {
+            let again = app.call("task.attempt", json!({"id": id, "outcome": "failure"})).await;
+            assert_eq!((&again["failures_left"], &again["task"]["phase"]), (&json!(left), &json!("planning")));
+        }
+        let last = app.call("task.attempt", json!({"id": id, "outcome": "failure"})).await;
+        assert_eq!((&last["failures_left"], &last["task"]["status"]), (&json!(0), &json!("failed")));
     }
 
     /// What fell due while nothing ran is made up for once, and counted; a clock that goes back fires
@@ -363,6 +386,57 @@ story! {
         let trigger = app.call("trigger.list", json!({"task_id": file})).await["items"][0]["id"].clone();
         app.call("trigger.remove", json!({"id": trigger})).await;
         assert!(notify(json!({"files": ["src/auth.rs"]})).await.is_empty());
+    }
+
+    /// A reminder that keeps quiet does so when its trigger fires again, and is gone once its task ends.
+    async fn reminders_that_are_answered(app: TestApp) {
+        let id = task(app, "Rename the login").await;
+        app.call("trigger.create", json!({"id": id, "type": "file", "path": "auth.rs"})).await;
+        let opened = json!({"files": ["src/auth.rs"]});
+        let reminder = app.call("trigger.notify", opened.clone()).await["reminders"][0]["id"].clone();
+        app.call("reminder.snooze", json!({"id": reminder, "until": "2026-03-01T13:00:00Z"})).await;
+        let again = app.call("trigger.notify", opened.clone()).await["reminders"][0].clone();
+        assert_eq!((&again["id"], &again["missed"]), (&reminder, &json!(1)));
+        assert_eq!(app.call("reminder.due", json!({})).await["items"], json!([]));
+        app.clock.advance(3_600);
+        assert_eq!(ids_of_tasks(&app.call("reminder.due", json!({})).await), [id]);
+
+        app.call("task.remove", json!({"id": id})).await;
+        app.call("task.restore", json!({"id": id})).await;
+        assert_eq!(ids_of_tasks(&app.call("reminder.due", json!({})).await), [id]);
+        for end in [("task.complete", json!({"id": id})), ("task.fail", json!({"id": id, "reason": "x"})), ("task.advance", json!({"id": id, "phase": "abandoned"}))] {
+            app.call("trigger.notify", opened.clone()).await;
+            assert_eq!(ids_of_tasks(&app.call("reminder.due", json!({})).await), [id]);
+            app.call(end.0, end.1).await;
+            app.call("task.reopen", json!({"id": id})).await;
+            assert_eq!(app.call("reminder.due", json!({})).await["items"], json!([]), "{}", end.0);
+        }
+    }
+
+    /// What happened before a trigger was made fires nothing; the branch and the folder are both where
+    /// an event happened.
+    async fn events_of_the_past(app: TestApp) {
+        let create = async |title: &str, mut trigger: Value| {
+            let id = task(app, title).await;
+            trigger["id"] = json!(id);
+            app.call("trigger.create", trigger).await;
+            id
+        };
+        let event = create("Look into CI", json!({"type": "event", "event_type": "test_run"})).await;
+        let branch = create("Rebase", json!({"type": "context", "location": "topic"})).await;
+        let folder = create("Tidy up", json!({"type": "context", "location": "/srv/shop"})).await;
+        let due = async || ids_of_tasks(&app.call("reminder.due", json!({})).await);
+        let told = |content: &str, at: &str| json!({
+            "content": content, "event_type": "test_run", "occurred_at": at,
+            "context_branch": "topic", "context_cwd": "/srv/shop",
+        });
+        let past = [told("one", "2026-03-01T11:59:59Z"), told("two", "2026-02-28"), told("three", "2025")];
+        app.call("event.record_batch", json!({"events": past})).await;
+        assert_eq!(due().await, Vec::<i64>::new());
+        app.call("event.record", json!({"content": "four", "event_type": "test_run", "occurred_at": "2026-03-01"})).await;
+        assert_eq!(due().await, [event], "it may have been later that day");
+        app.call("event.record", told("five", "2026-03-01T12:00:00Z")).await;
+        assert_eq!(due().await, [event, branch, folder]);
     }
 
     /// Conditions that are empty or make no sense are refused.

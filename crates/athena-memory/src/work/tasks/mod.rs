@@ -184,7 +184,7 @@ pub struct Task {
     pub attempts: i64,
     /// How many of them failed.
     pub failed_attempts: i64,
-    /// How many attempts may fail before it fails, unless it is planned anew.
+    /// How many attempts may fail before it fails, unless it is planned anew or reopened.
     pub max_cycles: i64,
     /// Who made it.
     pub principal: String,

@@ -117,14 +117,14 @@ pub(super) async fn insert(db: &impl Executor, task: &Task) -> Result<TaskId> {
                  phase_started_at, phase_minutes, blocked_reason, failure_reason, priority, goal_id,
                  parent_task_id, assignee, estimated_minutes, actual_minutes, due_at,
                  related_memory_ids, related_code_ids, completion_percentage, lessons, acceptance,
-                 plan, attempts, max_cycles, principal, created_at, updated_at, started_at,
+                 plan, attempts, failures_from, max_cycles, principal, created_at, updated_at, started_at,
                  completed_at, live_key)
              VALUES (
                  :project_id, :uid, 1, :title, :description, :active_form, :kind, :phase,
                  :created_at, :phase_minutes, :blocked_reason, :failure_reason, :priority, :goal_id,
                  :parent_task_id, :assignee, :estimated_minutes, :actual_minutes, :due_at,
                  :related_memory_ids, :related_code_ids, :completion_percentage, :lessons, :acceptance,
-                 :plan, 0, :max_cycles, :principal, :created_at, :created_at, :started_at,
+                 :plan, 0, 0, :max_cycles, :principal, :created_at, :created_at, :started_at,
                  :completed_at, 1)
              RETURNING id",
             params! {
@@ -566,14 +566,25 @@ pub(super) async fn add_attempt(
     Ok(())
 }
 
-/// Returns how many attempts at a task failed since it was planned anew last.
+/// Counts the failures of a task that was reopened anew.
+pub(super) async fn count_failures_anew(db: &impl Executor, id: TaskId) -> Result<()> {
+    db.execute(
+        "UPDATE prospective_tasks SET failures_from = attempts WHERE id = :id",
+        params! { id: id },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Returns how many attempts at a task failed since it was planned anew, or reopened, last.
 pub(super) async fn failures_since_plan(db: &impl Executor, id: TaskId) -> Result<i64> {
     let Scalar(failures) = db
         .fetch_one(
             "SELECT COUNT(*) FROM task_attempts
              WHERE task_id = :id AND outcome = :failure
                AND number > (SELECT COALESCE(MAX(number), 0) FROM task_attempts
-                             WHERE task_id = :id AND replan_reason IS NOT NULL)",
+                             WHERE task_id = :id AND replan_reason IS NOT NULL)
+               AND number > (SELECT failures_from FROM prospective_tasks WHERE id = :id)",
             params! { id: id, failure: AttemptOutcome::Failure },
         )
         .await?;

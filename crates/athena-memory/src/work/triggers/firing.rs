@@ -141,6 +141,12 @@ pub(super) async fn fire_completed(write: &Write<'_>, trigger: &Trigger, id: Tas
     Ok(())
 }
 
+/// Lets no trigger of a task that has ended fall due, and closes its reminders.
+pub(in crate::work) async fn end(write: &Write<'_>, id: TaskId) -> Result<()> {
+    rest(write, id).await?;
+    sql::close(write.tx(), id, write.now()).await
+}
+
 /// Lets no trigger of a task fall due: the task has ended, or was removed.
 pub(in crate::work) async fn rest(write: &Write<'_>, id: TaskId) -> Result<()> {
     sql::rest(write.tx(), id).await

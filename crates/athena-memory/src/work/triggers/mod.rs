@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use firing::FireDue;
-pub(super) use firing::{fire_for_completed, rest, resume};
+pub(super) use firing::{end, fire_for_completed, rest, resume};
 pub use ops::{
     Acknowledge, Create, DueNow, DueTask, List, Notified, Notify, Remove, Snooze, TriggerRemoved,
 };
@@ -139,7 +139,7 @@ pub struct Reminder {
     /// Until when it keeps quiet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snoozed_until: Option<Timestamp>,
-    /// When somebody took note of it.
+    /// When somebody took note of it, or its task ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acknowledged_at: Option<Timestamp>,
 }

@@ -549,7 +549,7 @@ async fn changed(write: &Write<'_>, id: i64) -> Result<Reminder> {
     Ok(reminder)
 }
 
-/// Keeps a reminder quiet until a time.
+/// Keeps a reminder quiet until a time, whether or not its trigger fires again before.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ReminderSnooze")]

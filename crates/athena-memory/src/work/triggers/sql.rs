@@ -243,6 +243,17 @@ pub(super) async fn rest(db: &impl Executor, id: TaskId) -> Result<()> {
     Ok(())
 }
 
+/// Closes the reminders of a task.
+pub(super) async fn close(db: &impl Executor, id: TaskId, now: Timestamp) -> Result<()> {
+    db.execute(
+        "UPDATE reminders SET acknowledged_at = :now, open_key = NULL
+         WHERE task_id = :id AND open_key = 1",
+        params! { now: now, id: id },
+    )
+    .await?;
+    Ok(())
+}
+
 /// Counts that a trigger fired.
 pub(super) async fn count_fired(db: &impl Executor, id: TriggerId, now: Timestamp) -> Result<()> {
     db.execute(
@@ -253,7 +264,8 @@ pub(super) async fn count_fired(db: &impl Executor, id: TriggerId, now: Timestam
     Ok(())
 }
 
-/// Makes the reminder of a trigger, or brings the open one that it has up to date.
+/// Makes the reminder of a trigger, or brings the open one that it has up to date: one that keeps quiet
+/// does so all the same.
 pub(super) async fn remind(
     db: &impl Executor,
     trigger: &Trigger,
@@ -269,7 +281,7 @@ pub(super) async fn remind(
              VALUES (:project, :task, :trigger, :due, :now, :missed, :reason, 1)
              ON CONFLICT (trigger_id, open_key) DO UPDATE
              SET due_at = :due, fired_at = :now, missed = reminders.missed + 1 + :missed,
-                 reason = :reason, snoozed_until = NULL
+                 reason = :reason
              RETURNING id",
             params! {
                 project: trigger.project_id,

@@ -73,11 +73,13 @@ async fn store(write: &Write<'_>, task: &mut Task, before: Phase) -> Result<()> 
     task.updated_at = write.now();
     task.status = TaskStatus::of(task.phase, task.is_blocked());
     sql::update(write.tx(), task).await?;
-    if before.is_final() != task.phase.is_final() {
-        match task.phase.is_final() {
-            true => triggers::rest(write, task.id).await?,
-            false => triggers::resume(write, task.id).await?,
+    match (before.is_final(), task.phase.is_final()) {
+        (false, true) => triggers::end(write, task.id).await?,
+        (true, false) => {
+            sql::count_failures_anew(write.tx(), task.id).await?;
+            triggers::resume(write, task.id).await?;
         }
+        _ => {}
     }
     if task.phase == Phase::Completed && before != Phase::Completed {
         free_dependents(write, task).await?;

@@ -286,8 +286,8 @@ impl Operation for Unblock {
     }
 }
 
-/// Takes up again a task that was completed, failed or abandoned: it goes back to planning. Tasks
-/// that depend on it wait for it again.
+/// Takes up again a task that was completed, failed or abandoned: it goes back to planning, and
+/// failures are counted from 0. Tasks that depend on it wait for it again.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TaskReopen")]
