@@ -134,6 +134,7 @@ fn what_is_overdue_comes_before_what_is_urgent() {
         id,
         due_at: due.map(at),
         priority,
+        goal_id: None,
         goal_priority,
     };
     let mut keys = [

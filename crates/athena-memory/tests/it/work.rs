@@ -123,6 +123,16 @@ story! {
         app.call("goal.update", json!({"id": urgent, "status": "paused"})).await;
         assert_eq!(ready(app).await, [late, critical, soon, medium, low]);
 
+        app.call("goal.update", json!({"id": urgent, "status": "cancelled"})).await;
+        assert_eq!(ready(app).await, [late, critical, soon, medium, low]);
+        let above = goal(app, json!({"name": "Be content", "status": "paused"})).await;
+        let between = goal(app, json!({"name": "Live", "parent_goal_id": above})).await;
+        app.call("goal.update", json!({"id": urgent, "status": "active", "parent_goal_id": between})).await;
+        assert_eq!(ready(app).await, [late, critical, soon, medium, low], "a goal above is paused");
+        app.call("goal.update", json!({"id": above, "status": "active"})).await;
+        assert_eq!(ready(app).await, [late, critical, soon, serving, medium, low]);
+        app.call("goal.update", json!({"id": between, "status": "cancelled"})).await;
+
         let first = app.call("task.ready", json!({"limit": 2})).await;
         let rest = app.call("task.ready", json!({"limit": 9, "cursor": first["next_cursor"]})).await;
         assert_eq!([ids(&first), ids(&rest)].concat(), [late, critical, soon, medium, low]);

@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub use ops::{
     Create, Get, GoalPurged, GoalRemoved, GoalView, List, Purge, Remove, Restore, Update,
 };
-pub(super) use sql::{active, by_ids, in_project};
+pub(super) use sql::{active, by_ids, in_project, set_aside};
 
 /// What part a goal plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]

@@ -83,6 +83,27 @@ impl Progress {
     }
 }
 
+/// Returns some goals with all that serve them, however far below.
+pub(super) fn with_those_below(
+    parents: impl Iterator<Item = (i64, Option<i64>)>,
+    top: Vec<i64>,
+) -> HashSet<i64> {
+    let mut children: HashMap<i64, Vec<i64>> = HashMap::new();
+    for (id, parent) in parents {
+        if let Some(parent) = parent {
+            children.entry(parent).or_default().push(id);
+        }
+    }
+    let mut found = HashSet::new();
+    let mut waiting = top;
+    while let Some(id) = waiting.pop() {
+        if found.insert(id) {
+            waiting.extend(children.get(&id).into_iter().flatten());
+        }
+    }
+    found
+}
+
 /// Returns a count as a number to divide by.
 fn count_of(count: i64) -> f64 {
     f64::from(i32::try_from(count).unwrap_or(i32::MAX))

@@ -1,10 +1,11 @@
 //! Statements and rows of goals.
 
-use super::progress::{Progress, Standing};
+use super::progress::{Progress, Standing, with_those_below};
 use super::{Goal, GoalStatus};
 use crate::work::ids_from;
 use athena_core::{GoalId, ProjectId, Result};
 use athena_db::{Executor, FromRow, Row, Scalar, params};
+use std::collections::HashSet;
 
 /// Goals that are read at once for a new search log.
 const PORTION: i64 = 500;
@@ -300,6 +301,26 @@ pub(super) async fn progress(db: &impl Executor, project: ProjectId) -> Result<P
         (id, standing)
     });
     Ok(Progress::of(standings))
+}
+
+/// Returns the ids of the goals of a project that are paused or cancelled, and of all that serve them.
+pub(in crate::work) async fn set_aside(
+    db: &impl Executor,
+    project: ProjectId,
+) -> Result<HashSet<i64>> {
+    let goals: Vec<(i64, Option<i64>, GoalStatus)> = db
+        .fetch_all(
+            "SELECT id, parent_goal_id, status FROM prospective_goals
+             WHERE project_id = :project AND live_key = 1",
+            params! { project: project },
+        )
+        .await?;
+    let is_aside =
+        |status: GoalStatus| matches!(status, GoalStatus::Paused | GoalStatus::Cancelled);
+    let aside = goals.iter().filter(|(_, _, status)| is_aside(*status));
+    let aside: Vec<i64> = aside.map(|(id, _, _)| *id).collect();
+    let parents = goals.iter().map(|(id, parent, _)| (*id, *parent));
+    Ok(with_those_below(parents, aside))
 }
 
 /// Returns how many tasks a goal has in each phase, removed ones left out.

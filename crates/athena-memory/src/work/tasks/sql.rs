@@ -78,6 +78,15 @@ macro_rules! unfinished {
     };
 }
 
+/// Whether a trigger `r` can still hold its task up: one that waits for a task which was removed
+/// does not.
+macro_rules! can_hold_up {
+    () => {
+        "(r.depends_on IS NULL
+          OR EXISTS (SELECT 1 FROM prospective_tasks o WHERE o.id = r.depends_on AND o.live_key = 1))"
+    };
+}
+
 /// Everything a [`Task`] is read from, of any project; further clauses follow.
 macro_rules! select_anywhere {
     ($($rest:expr),+) => {
@@ -90,7 +99,8 @@ macro_rules! select_anywhere {
                     t.attempts, t.max_cycles, t.principal, t.created_at, t.updated_at, t.started_at,
                     t.completed_at, t.removed_at,
                     ", unfinished!(), " AS unfinished,
-                    (SELECT COUNT(*) FROM task_triggers r WHERE r.task_id = t.id) AS triggers,
+                    (SELECT COUNT(*) FROM task_triggers r
+                     WHERE r.task_id = t.id AND ", can_hold_up!(), ") AS triggers,
                     (SELECT COUNT(*) FROM task_triggers r
                      WHERE r.task_id = t.id AND r.fired_count > 0) AS fired_triggers,
                     (SELECT COUNT(*) FROM task_attempts a
@@ -359,11 +369,12 @@ pub(in crate::work) struct ReadyKey {
     pub(in crate::work) id: i64,
     pub(in crate::work) due_at: Option<Timestamp>,
     pub(in crate::work) priority: i64,
+    pub(in crate::work) goal_id: Option<i64>,
     pub(in crate::work) goal_priority: i64,
 }
 
-/// Returns the tasks of a project that nothing is in the way of, in any order. A trigger whose time
-/// has come is in nobody's way, whether or not it was seen to fire.
+/// Returns the tasks of a project that nothing is in the way of, in any order, whatever becomes of
+/// their goals. A trigger whose time has come is in nobody's way, whether or not it was seen to fire.
 pub(super) async fn ready(
     db: &impl Executor,
     project: ProjectId,
@@ -373,15 +384,18 @@ pub(super) async fn ready(
     Ok(db
         .fetch_all(
             concat!(
-                "SELECT t.id, t.due_at, t.priority, COALESCE(g.priority, 0) AS goal_priority
+                "SELECT t.id, t.due_at, t.priority, g.id AS goal_id,
+                        COALESCE(g.priority, 0) AS goal_priority
                  FROM prospective_tasks t
                  LEFT JOIN prospective_goals g ON g.id = t.goal_id AND g.live_key = 1
                  WHERE t.project_id = :project AND t.live_key = 1
                    AND t.phase IN ('planning', 'plan_ready', 'executing', 'verifying')
                    AND t.blocked_reason IS NULL
                    AND (:any_assignee OR t.assignee IS NULL OR t.assignee = :assignee)
-                   AND (g.id IS NULL OR g.status <> 'paused')
-                   AND (NOT EXISTS (SELECT 1 FROM task_triggers r WHERE r.task_id = t.id)
+                   AND (NOT EXISTS (SELECT 1 FROM task_triggers r
+                                    WHERE r.task_id = t.id AND ",
+                can_hold_up!(),
+                ")
                         OR EXISTS (SELECT 1 FROM task_triggers r
                                    WHERE r.task_id = t.id
                                      AND (r.fired_count > 0 OR r.next_due_at <= :now)))

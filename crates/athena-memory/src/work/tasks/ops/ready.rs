@@ -2,16 +2,17 @@
 
 use crate::work::tasks::Task;
 use crate::work::tasks::sql::{self, ReadyKey};
-use crate::work::{after_cursor, own_project};
-use athena_core::{Ctx, Cursor, Operation, Page, Result, Spec};
+use crate::work::{after_cursor, goals, own_project};
+use athena_core::{Ctx, Cursor, Operation, Page, ProjectId, Result, Spec};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::cmp::Reverse;
 
 /// Lists what can be done now, what to do first first: tasks that no unfinished dependency, no named
-/// reason, no trigger that is still to fire and no paused goal holds up. Overdue ones come first, then
-/// the most urgent, of these the one that is due first, then the one with the most urgent goal.
+/// reason and no trigger that is still to fire holds up, and whose goal is not paused or cancelled, nor
+/// one that it serves. Overdue ones come first, then the most urgent, of these the one that is due
+/// first, then the one with the most urgent goal.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TaskReady")]
@@ -44,9 +45,7 @@ impl Operation for Ready {
     async fn call(self, ctx: &Ctx) -> Result<Page<Task>> {
         let cursor = self.cursor.as_deref().map(Cursor::parse).transpose()?;
         let mut ready = match own_project(ctx, self.project.as_deref()).await? {
-            Some(project) => {
-                sql::ready(ctx.db(), project, self.assignee.as_deref(), ctx.now()).await?
-            }
+            Some(project) => self.ready(ctx, project).await?,
             None => Vec::new(),
         };
         let now = ctx.now();
@@ -59,6 +58,19 @@ impl Operation for Ready {
             items: tasks,
             next_cursor: page.next_cursor,
         })
+    }
+}
+
+impl Ready {
+    /// Returns what is ready, in any order.
+    async fn ready(&self, ctx: &Ctx, project: ProjectId) -> Result<Vec<ReadyKey>> {
+        let assignee = self.assignee.as_deref();
+        let mut ready = sql::ready(ctx.db(), project, assignee, ctx.now()).await?;
+        if ready.iter().any(|task| task.goal_id.is_some()) {
+            let aside = goals::set_aside(ctx.db(), project).await?;
+            ready.retain(|task| task.goal_id.is_none_or(|goal| !aside.contains(&goal)));
+        }
+        Ok(ready)
     }
 }
 
