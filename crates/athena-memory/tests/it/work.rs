@@ -173,6 +173,107 @@ story! {
         assert_eq!(status(app, second).await, "blocked");
     }
 
+    /// What a task waits for may happen while it is away: it is made up for when it is back.
+    async fn completed_while_away(app: TestApp) {
+        let (wanted, other) = (task(app, "Design").await, task(app, "Measure").await);
+        let (removed, failed) = (awaiting(app, "Build", wanted).await, awaiting(app, "Compare", other).await);
+        app.call("task.remove", json!({"id": removed})).await;
+        app.call("task.fail", json!({"id": failed, "reason": "No ruler"})).await;
+        for id in [wanted, other] {
+            app.call("task.complete", json!({"id": id})).await;
+        }
+        assert!(ready(app).await.is_empty());
+        app.call("task.restore", json!({"id": removed})).await;
+        assert_eq!(ready(app).await, [removed]);
+        app.call("task.reopen", json!({"id": failed})).await;
+        assert_eq!(ready(app).await, [removed, failed]);
+        let due = app.call("reminder.due", json!({})).await;
+        assert_eq!(due["items"][1]["reasons"], json!([format!("task `{other}` is completed")]));
+        app.call("task.remove", json!({"id": removed})).await;
+        app.call("task.restore", json!({"id": removed})).await;
+        let trigger = &app.call("trigger.list", json!({"task_id": removed})).await["items"][0];
+        assert_eq!(trigger["fired_count"], 1, "once is enough");
+    }
+
+    /// A task that was removed is waited for by nobody, and again once it is restored.
+    async fn what_is_awaited_goes(app: TestApp) {
+        let wanted = task(app, "Design").await;
+        let waits = awaiting(app, "Build", wanted).await;
+        let depends = add(app, json!({"title": "Sell", "depends_on": [wanted]})).await;
+        assert_eq!(ready(app).await, [wanted]);
+        let changed = async |operation: &'static str| {
+            let last = app.call("change.list", json!({"after": 0, "limit": 1})).await["last"].clone();
+            app.call(operation, json!({"id": wanted})).await;
+            let told = app.call("change.list", json!({"after": last})).await;
+            let items = told["items"].as_array().unwrap().iter().filter(|it| it["kind"] == "task");
+            items.map(|it| it["id"].as_i64().unwrap()).collect::<Vec<i64>>()
+        };
+        assert_eq!(changed("task.remove").await, [wanted, waits, depends]);
+        assert_eq!(ready(app).await, [waits, depends]);
+        assert_eq!(app.call("task.get", json!({"id": waits})).await["awaits_trigger"], false);
+        assert_eq!(changed("task.restore").await, [wanted, waits, depends]);
+        assert_eq!(ready(app).await, [wanted]);
+        assert_eq!(changed("task.complete").await, [wanted, waits, depends]);
+        assert_eq!(changed("task.reopen").await, [wanted, depends]);
+        let late = awaiting(app, "Praise", wanted).await;
+        assert_eq!(ready(app).await, [wanted, waits]);
+
+        // What has fired stays; what never will goes.
+        assert_eq!(changed("task.purge").await, [wanted, depends, late]);
+        assert_eq!(ready(app).await, [waits, depends, late]);
+        let due = app.call("reminder.due", json!({})).await;
+        assert_eq!((ids_of_tasks(&due), &due["items"][0]["reminders"][0]["missed"]), (vec![waits], &json!(0)));
+        let left = app.call("trigger.list", json!({})).await;
+        assert_eq!((&left["items"][0]["task_id"], &left["items"][0]["depends_on"]), (&json!(waits), &json!(null)));
+        assert_eq!(left["items"].as_array().unwrap().len(), 1);
+    }
+
+    /// Triggers that would wait for each other, be it through dependencies, are refused.
+    async fn circles_of_triggers(app: TestApp) {
+        let (a, b, c) = (task(app, "a").await, task(app, "b").await, task(app, "c").await);
+        app.call("trigger.create", json!({"id": b, "type": "dependency", "depends_on": a})).await;
+        app.call("task.depend", json!({"id": c, "depends_on": b})).await;
+        let way = format!("`{c}` → `{b}` → `{a}`");
+        let closing = json!({"id": a, "type": "dependency", "depends_on": c});
+        refused(app, "trigger.create", closing.clone(), Code::Conflict, "depends_on", &way).await;
+        let depend = json!({"id": a, "depends_on": b});
+        refused(app, "task.depend", depend, Code::Conflict, "depends_on", &format!("`{b}` → `{a}`")).await;
+        app.call("task.complete", json!({"id": a})).await;
+        app.call("task.reopen", json!({"id": a})).await;
+        app.call("trigger.create", closing).await;
+        assert_eq!(ready(app).await, [b], "its trigger has fired");
+    }
+
+    /// Of a task that is completed while a trigger for it is made, and of a goal that is purged while a
+    /// task is added to it, each sees the other.
+    async fn changes_made_at_once(app: TestApp) {
+        let (_env, other) = app.another().await;
+        for round in 0..5 {
+            let (a, b) = (task(app, &format!("a{round}")).await, task(app, &format!("b{round}")).await);
+            let (wanted, waits) = if round % 2 == 0 { (a, b) } else { (b, a) };
+            let trigger = json!({"id": waits, "type": "dependency", "depends_on": wanted});
+            let (made, done) = tokio::join!(
+                app.try_call("trigger.create", trigger),
+                app.registry.call("task.complete", &other, json!({"id": wanted}), None),
+            );
+            made.unwrap();
+            done.unwrap();
+            assert_eq!(app.call("task.get", json!({"id": waits})).await["awaits_trigger"], false);
+
+            let aim = goal(app, json!({"name": "Soon gone"})).await;
+            let (made, purged) = tokio::join!(
+                app.try_call("task.create", json!({"title": "x", "goal_id": aim})),
+                app.registry.call("goal.purge", &other, json!({"id": aim}), None),
+            );
+            purged.unwrap();
+            match made {
+                Ok(made) => assert_eq!(app.call("task.get", json!({"id": made["id"]})).await["goal_id"], json!(null)),
+                Err(error) => assert_eq!((error.code(), error.field()), (Code::NotFound, Some("goal_id"))),
+            }
+        }
+        other.db().close().await.unwrap();
+    }
+
     /// A circle is refused, and named; so are tasks that are not there.
     async fn circles_of_tasks(app: TestApp) {
         let (a, b, c) = (task(app, "a").await, task(app, "b").await, task(app, "c").await);
@@ -510,8 +611,13 @@ story! {
         );
         assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1);
         assert_eq!(one.err().or(two.err()).unwrap().code(), Code::PreconditionFailed);
+        app.call("task.complete", json!({"id": id})).await;
+        let further = json!({"id": id, "completion_percentage": 40});
+        refused(app, "task.update", further, Code::InvalidState, "completion_percentage", "reopen it").await;
+        app.call("task.update", json!({"id": id, "lessons": "x"})).await;
+        app.call("task.reopen", json!({"id": id})).await;
         let stale = json!({"id": id, "expected_version": 1});
-        refused(app, "task.start", stale, Code::PreconditionFailed, "expected_version", "version 2").await;
+        refused(app, "task.start", stale, Code::PreconditionFailed, "expected_version", "version 5").await;
         for operation in ["task.get", "task.start", "task.remove", "task.purge", "task.knowledge", "task.health"] {
             refused(app, operation, json!({"id": 999_999}), Code::NotFound, "id", "`999999`").await;
         }

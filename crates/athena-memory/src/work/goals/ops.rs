@@ -113,6 +113,7 @@ impl Operation for Create {
                     ..goal.clone()
                 };
                 if let Some(parent) = goal.parent_goal_id {
+                    lock_project(write, project).await?;
                     check_parent(write.tx(), project, parent).await?;
                 }
                 goal.id = sql::insert(write.tx(), &goal).await?;
@@ -124,7 +125,7 @@ impl Operation for Create {
     }
 }
 
-/// Refuses a parent that is not there.
+/// Refuses a parent that is not there. It is not purged before the commit if the project is locked.
 async fn check_parent(db: &impl Executor, project: ProjectId, parent: GoalId) -> Result<()> {
     if sql::in_project(db, project, parent.0).await? {
         return Ok(());

@@ -22,7 +22,7 @@ use uuid::Uuid;
 pub use health::{Health, HealthLevel};
 pub use ops::*;
 pub use phase::{AskedPhase, AskedStatus, Phase, TaskStatus};
-pub(super) use sql::{briefs, by_id, by_ids, due_or_reminded, open_ids};
+pub(super) use sql::{briefs, by_id, by_ids, due_or_reminded, lock, open_ids};
 #[cfg(test)]
 pub(super) use {health::level, health::score, ops::order, ops::way, sql::ReadyKey};
 
@@ -134,7 +134,7 @@ pub struct Task {
     pub blocked_reason: Option<String>,
     /// How many tasks that it depends on are not completed.
     pub unfinished_dependencies: i64,
-    /// Whether it has triggers, none of which has fired.
+    /// Whether it has triggers, none of which has fired; one whose task was removed does not count.
     pub awaits_trigger: bool,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]

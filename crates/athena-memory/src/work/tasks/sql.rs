@@ -514,7 +514,8 @@ pub(super) async fn undepend(db: &impl Executor, id: TaskId, on: i64) -> Result<
     Ok(())
 }
 
-/// Returns every dependency of a project: who depends, and on what.
+/// Returns who waits for what in a project: every dependency, and every trigger that waits for a task
+/// and has not fired.
 pub(super) async fn dependencies(
     db: &impl Executor,
     project: ProjectId,
@@ -523,7 +524,11 @@ pub(super) async fn dependencies(
         .fetch_all(
             "SELECT d.task_id, d.depends_on FROM task_dependencies d
              JOIN prospective_tasks t ON t.id = d.task_id
-             WHERE t.project_id = :project ORDER BY d.task_id, d.depends_on",
+             WHERE t.project_id = :project
+             UNION
+             SELECT r.task_id, r.depends_on FROM task_triggers r
+             WHERE r.project_id = :project AND r.depends_on IS NOT NULL AND r.fired_count = 0
+             ORDER BY task_id, depends_on",
             params! { project: project },
         )
         .await?)
@@ -545,6 +550,20 @@ pub(super) async fn dependents(db: &impl Executor, id: TaskId) -> Result<Vec<i64
     let ids: Vec<Scalar<i64>> = db
         .fetch_all(
             "SELECT task_id FROM task_dependencies WHERE depends_on = :id ORDER BY task_id",
+            params! { id: id },
+        )
+        .await?;
+    Ok(ids.into_iter().map(|Scalar(id)| id).collect())
+}
+
+/// Returns the ids of the tasks that wait for a task: those that depend on it, and those with a
+/// trigger that fires when it is completed.
+pub(super) async fn waiting(db: &impl Executor, id: TaskId) -> Result<Vec<i64>> {
+    let ids: Vec<Scalar<i64>> = db
+        .fetch_all(
+            "SELECT task_id FROM task_dependencies WHERE depends_on = :id
+             UNION
+             SELECT task_id FROM task_triggers WHERE depends_on = :id AND fired_count = 0",
             params! { id: id },
         )
         .await?;
@@ -661,7 +680,8 @@ pub(super) struct PurgedRows {
     pub(super) reminders: u64,
 }
 
-/// Removes a task for good, with all that hangs on it; its parts stay and belong to none.
+/// Removes a task for good, with all that hangs on it; its parts stay and belong to none. Triggers of
+/// other tasks that wait for it go too, for they can never fire; those that have fired stay.
 pub(super) async fn purge(db: &impl Executor, id: TaskId) -> Result<PurgedRows> {
     let by_id = || params! { id: id };
     db.execute(
@@ -670,10 +690,15 @@ pub(super) async fn purge(db: &impl Executor, id: TaskId) -> Result<PurgedRows> 
         by_id(),
     )
     .await?;
-    let on_triggers = "DELETE FROM reminders WHERE task_id = :id
-                       OR trigger_id IN (SELECT id FROM task_triggers WHERE depends_on = :id)";
+    db.execute(
+        "UPDATE task_triggers SET depends_on = NULL WHERE depends_on = :id AND fired_count > 0",
+        by_id(),
+    )
+    .await?;
     let rows = PurgedRows {
-        reminders: db.execute(on_triggers, by_id()).await?,
+        reminders: db
+            .execute("DELETE FROM reminders WHERE task_id = :id", by_id())
+            .await?,
         triggers: db
             .execute(
                 "DELETE FROM task_triggers WHERE task_id = :id OR depends_on = :id",

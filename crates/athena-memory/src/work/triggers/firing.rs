@@ -5,6 +5,7 @@ use super::schedule::Schedule;
 use super::{Reminder, Trigger, TriggerType, sql};
 use crate::items;
 use crate::work::item;
+use crate::work::tasks::{self, Phase};
 use athena_core::{Ctx, Env, ProjectId, Result, TaskId};
 use athena_db::BoxFuture;
 use athena_store::{Chore, Intent, Write, write};
@@ -152,15 +153,34 @@ pub(in crate::work) async fn rest(write: &Write<'_>, id: TaskId) -> Result<()> {
     sql::rest(write.tx(), id).await
 }
 
-/// Lets the triggers of a task fall due again, from now on.
+/// Lets the triggers of a task fall due again, from now on, and fires those whose task was completed
+/// meanwhile.
 pub(in crate::work) async fn resume(write: &Write<'_>, id: TaskId) -> Result<()> {
     for trigger in sql::of_task(write.tx(), id).await? {
-        if trigger.trigger_type == TriggerType::Time {
-            let next = first_due(&trigger, write.now())?;
-            sql::set_next(write.tx(), trigger.id, next).await?;
+        match (trigger.trigger_type, trigger.depends_on) {
+            (TriggerType::Time, _) => {
+                let next = first_due(&trigger, write.now())?;
+                sql::set_next(write.tx(), trigger.id, next).await?;
+            }
+            (TriggerType::Dependency, Some(awaited)) if trigger.fired_count == 0 => {
+                fire_if_completed(write, &trigger, awaited).await?;
+            }
+            _ => {}
         }
     }
     Ok(())
+}
+
+/// Fires a trigger if the task that it waits for is completed, removed since or not.
+async fn fire_if_completed(write: &Write<'_>, trigger: &Trigger, awaited: TaskId) -> Result<()> {
+    // Who completes it now finds the trigger, or is found here.
+    tasks::lock(write.tx(), awaited).await?;
+    match tasks::by_id(write.tx(), awaited).await? {
+        Some(task) if task.phase == Phase::Completed => {
+            fire_completed(write, trigger, awaited).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns when a trigger is due first, or again after it rested: one with a single time only if it

@@ -5,7 +5,9 @@ use super::{Happening, Reminder, Trigger, TriggerType, fire_for_events, sql};
 use crate::items;
 use crate::projects;
 use crate::work::tasks::{self, Phase, Task};
-use crate::work::{TASK, after_cursor, item, missing, own_project, whole_microseconds};
+use crate::work::{
+    TASK, after_cursor, item, lock_project, missing, own_project, whole_microseconds,
+};
 use athena_core::{
     Code, Ctx, Cursor, Error, Operation, Page, ProjectId, Result, Spec, TaskId, TriggerId,
 };
@@ -136,20 +138,31 @@ impl Create {
             let problem = format!("is `{}`, which needs {}", own.as_str(), names.join(" or "));
             return Err(Error::invalid("type", problem));
         }
+        if self.depends_on == Some(self.id) {
+            let message = "`depends_on` is the task itself, which cannot wait for itself";
+            return Err(Error::new(Code::Conflict, message).with_field("depends_on"));
+        }
         Ok(())
     }
 
     async fn store(&self, write: &Write<'_>) -> Result<Trigger> {
+        if let Some(on) = self.depends_on {
+            self.lock_with(write, on).await?;
+        }
         let task = tasks::locked(write, self.id).await?;
         if task.phase.is_final() {
             let message = format!("task `{}` has ended; reopen it first", task.id);
             return Err(Error::new(Code::InvalidState, message).with_field("id"));
         }
         let awaited = self.awaited(write, task.project_id).await?;
+        let is_completed = |awaited: &Task| awaited.phase == Phase::Completed;
+        if let Some(awaited) = awaited.as_ref().filter(|awaited| !is_completed(awaited)) {
+            tasks::check_circle(write, task.project_id, self.id, awaited.id.0).await?;
+        }
         let mut trigger = self.trigger(write, &task);
         trigger.next_due_at = first_due(&trigger, write.now())?;
         trigger.id = sql::insert(write.tx(), &trigger).await?;
-        if let Some(awaited) = awaited.filter(|awaited| awaited.phase == Phase::Completed) {
+        if let Some(awaited) = awaited.filter(is_completed) {
             firing::fire_completed(write, &trigger, awaited.id).await?;
         }
         firing::tell(write, &trigger);
@@ -157,15 +170,23 @@ impl Create {
         existing(write.tx(), trigger.id.0).await
     }
 
+    /// Locks the task and the one that it is to wait for, the older one first: who completes that one
+    /// now finds the trigger, or is found by it. The project is locked before, as for all that could
+    /// close a circle.
+    async fn lock_with(&self, write: &Write<'_>, on: i64) -> Result<()> {
+        let project = tasks::current(write.tx(), self.id).await?.project_id;
+        lock_project(write, project).await?;
+        for id in [self.id.min(on), self.id.max(on)] {
+            tasks::lock(write.tx(), TaskId(id)).await?;
+        }
+        Ok(())
+    }
+
     /// Returns the task that it waits for, if it waits for one.
     async fn awaited(&self, write: &Write<'_>, project: ProjectId) -> Result<Option<Task>> {
         let Some(id) = self.depends_on else {
             return Ok(None);
         };
-        if id == self.id {
-            let message = "`depends_on` is the task itself, which cannot wait for itself";
-            return Err(Error::new(Code::Conflict, message).with_field("depends_on"));
-        }
         let awaited = tasks::by_id(write.tx(), TaskId(id)).await?;
         let awaited = awaited.filter(|it| it.project_id == project && it.removed_at.is_none());
         let unknown = || {

@@ -5,7 +5,7 @@ use crate::items::ItemText;
 use crate::priority::{DEFAULT_PRIORITY, PriorityName, chosen};
 use crate::projects;
 use crate::work::tasks::{AskedStatus, Phase, Task, TaskKind, TaskStatus, sql};
-use crate::work::{check_description, whole_microseconds};
+use crate::work::{check_description, lock_project, whole_microseconds};
 use athena_core::{Ctx, Error, GoalId, Operation, ProjectId, Result, Spec, TaskId};
 use athena_store::{Intent, Write, write};
 use jiff::Timestamp;
@@ -120,6 +120,11 @@ impl Operation for Create {
 }
 
 impl Create {
+    /// Whether it names a goal or other tasks.
+    fn names_others(&self) -> bool {
+        self.goal_id.is_some() || self.parent_task_id.is_some() || !self.depends_on.is_empty()
+    }
+
     /// Makes the task that it asks for, but for its ids.
     fn task(&self, ctx: &Ctx) -> Result<Task> {
         let now = ctx.now();
@@ -195,6 +200,9 @@ async fn store_new(
         project_id: project,
         ..task.clone()
     };
+    if create.names_others() {
+        lock_project(write, project).await?;
+    }
     if let Some(goal) = create.goal_id {
         check_goal(write.tx(), project, goal).await?;
     }

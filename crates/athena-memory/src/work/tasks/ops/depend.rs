@@ -3,7 +3,7 @@
 use super::{check_tasks, current};
 use crate::work::tasks::{TaskBrief, sql};
 use crate::work::{TASK, lock_project};
-use athena_core::{Code, Ctx, Error, Operation, Result, Spec, TaskId};
+use athena_core::{Code, Ctx, Error, Operation, ProjectId, Result, Spec, TaskId};
 use athena_db::BoxFuture;
 use athena_store::{Intent, Write, write};
 use schemars::JsonSchema;
@@ -62,21 +62,31 @@ async fn depend(write: &Write<'_>, input: Depend) -> Result<Dependencies> {
     let project = current(write.tx(), input.id).await?.project_id;
     lock_project(write, project).await?;
     check_tasks(write.tx(), project, &[input.depends_on], "depends_on").await?;
-    let edges = sql::dependencies(write.tx(), project).await?;
-    if let Some(way) = way(&edges, input.depends_on, input.id) {
-        let way: Vec<String> = way.iter().map(|id| format!("`{id}`")).collect();
-        let message = format!(
-            "task `{}` cannot wait for `{}`, which waits for it: {}; take one of these dependencies away first",
-            input.id,
-            input.depends_on,
-            way.join(" → ")
-        );
-        return Err(Error::new(Code::Conflict, message).with_field("depends_on"));
-    }
+    check_circle(write, project, input.id, input.depends_on).await?;
     let principal = &write.ctx().caller().principal;
     let on = [input.depends_on];
     sql::depend(write.tx(), TaskId(input.id), &on, principal, write.now()).await?;
     answer(write, input.id).await
+}
+
+/// Refuses to let a task wait for another one that waits for it, be it through further tasks, and names
+/// the way. The project must be locked.
+pub(in crate::work) async fn check_circle(
+    write: &Write<'_>,
+    project: ProjectId,
+    id: i64,
+    on: i64,
+) -> Result<()> {
+    let edges = sql::dependencies(write.tx(), project).await?;
+    let Some(way) = way(&edges, on, id) else {
+        return Ok(());
+    };
+    let way: Vec<String> = way.iter().map(|id| format!("`{id}`")).collect();
+    let message = format!(
+        "task `{id}` cannot wait for `{on}`, which waits for it: {}; take one of these dependencies or triggers away first",
+        way.join(" → ")
+    );
+    Err(Error::new(Code::Conflict, message).with_field("depends_on"))
 }
 
 /// Returns the shortest way along dependencies from one task to another, ends included.

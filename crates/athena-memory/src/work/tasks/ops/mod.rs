@@ -12,6 +12,7 @@ mod update;
 
 pub use attempts::{AttemptRecorded, RecordAttempt};
 pub use create::Create;
+pub(in crate::work) use depend::check_circle;
 pub use depend::{Depend, Dependencies, Undepend};
 pub use knowledge::{Knowledge, KnownForTask, RelatedKnowledge, WhyKnown};
 pub use phases::{Advance, Block, Complete, Fail, Reopen, Start, Unblock};
@@ -81,22 +82,27 @@ async fn store(write: &Write<'_>, task: &mut Task, before: Phase) -> Result<()> 
         }
         _ => {}
     }
-    if task.phase == Phase::Completed && before != Phase::Completed {
-        free_dependents(write, task).await?;
+    let is_completed = task.phase == Phase::Completed;
+    if is_completed != (before == Phase::Completed) {
+        tell_waiting(write, task).await?;
+    }
+    if is_completed && before != Phase::Completed {
+        triggers::fire_for_completed(write, task.project_id, task.id).await?;
     }
     Ok(())
 }
 
-/// Tells of the tasks that a completed one held up, and fires the triggers that waited for it.
-async fn free_dependents(write: &Write<'_>, task: &Task) -> Result<()> {
-    for id in sql::dependents(write.tx(), task.id).await? {
-        let freed = super::item(crate::items::TASK, id);
-        write.note(task.project_id, freed);
+/// Tells those who follow what changes of the tasks that wait for one: it holds them up now, or no
+/// longer does.
+async fn tell_waiting(write: &Write<'_>, task: &Task) -> Result<()> {
+    for id in sql::waiting(write.tx(), task.id).await? {
+        write.note(task.project_id, super::item(crate::items::TASK, id));
     }
-    triggers::fire_for_completed(write, task.project_id, task.id).await
+    Ok(())
 }
 
-/// Refuses tasks that are not there, and names the first.
+/// Refuses tasks that are not there, and names the first. None of them is purged before the commit if
+/// the project is locked.
 async fn check_tasks(
     db: &impl Executor,
     project: ProjectId,
@@ -116,7 +122,7 @@ async fn check_tasks(
     }
 }
 
-/// Refuses a goal that is not there.
+/// Refuses a goal that is not there. It is not purged before the commit if the project is locked.
 async fn check_goal(db: &impl Executor, project: ProjectId, goal: i64) -> Result<()> {
     if crate::work::goals::in_project(db, project, goal).await? {
         return Ok(());

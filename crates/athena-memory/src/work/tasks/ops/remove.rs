@@ -1,6 +1,6 @@
 //! Taking tasks away, for a while or for good.
 
-use super::existing;
+use super::{existing, tell_waiting};
 use crate::projects;
 use crate::work::tasks::{Task, sql};
 use crate::work::{lock_project, purge_answers, triggers};
@@ -49,6 +49,7 @@ impl Operation for Remove {
                     task.removed_at = Some(removed_at);
                     store_changed(write, &mut task).await?;
                     triggers::rest(write, task.id).await?;
+                    tell_waiting(write, &task).await?;
                 }
                 Ok(TaskRemoved {
                     id: task.id,
@@ -97,6 +98,7 @@ impl Operation for Restore {
                     if !task.phase.is_final() {
                         triggers::resume(write, task.id).await?;
                     }
+                    tell_waiting(write, &task).await?;
                 }
                 Ok(task)
             })
@@ -106,7 +108,7 @@ impl Operation for Restore {
 }
 
 /// Removes a task for good, with its attempts, dependencies, triggers, reminders and every trace in
-/// the search index. This cannot be undone.
+/// the search index. Triggers of other tasks that still wait for it go too. This cannot be undone.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TaskPurge")]
@@ -169,6 +171,7 @@ async fn purge(write: &Write<'_>, id: i64) -> Result<TaskPurged> {
     let tokens: BTreeSet<String> = texts.iter().flat_map(|text| tokens_in(text)).collect();
     let name = projects::name(write.tx(), project).await?;
     let search_records = remove_item(write, project, task.item()).await?;
+    tell_waiting(write, &task).await?;
     let rows = sql::purge(write.tx(), task.id).await?;
     Ok(TaskPurged {
         uid: task.uid,

@@ -3,8 +3,8 @@
 use super::{check_goal, current, locked, store};
 use crate::items::ItemText;
 use crate::priority::{PriorityName, chosen};
-use crate::work::tasks::{Task, TaskKind};
-use crate::work::{TASK, check_description, check_version, whole_microseconds};
+use crate::work::tasks::{Phase, Task, TaskKind};
+use crate::work::{TASK, check_description, check_version, lock_project, whole_microseconds};
 use athena_core::{Code, Ctx, Error, GoalId, Operation, Result, Spec};
 use athena_db::BoxFuture;
 use athena_store::{Intent, Write, write};
@@ -56,7 +56,7 @@ pub struct Update {
     #[schemars(range(min = 0, max = 5_256_000))]
     #[schemars(extend("x-advanced" = true))]
     pub actual_minutes: Option<f64>,
-    /// How far it is, 0 to 100.
+    /// How far it is, 0 to 100; not of a task that is completed.
     #[schemars(range(min = 0, max = 100))]
     pub completion_percentage: Option<f64>,
     /// What sort of thing it is.
@@ -99,7 +99,7 @@ impl Operation for Update {
     const SPEC: Spec = Spec::change("task.update", "/tasks/{id}")
         .command(&["task", "update"])
         .positional(&["id"])
-        .errors(&[Code::PreconditionFailed]);
+        .errors(&[Code::InvalidState, Code::PreconditionFailed]);
     type Output = Task;
 
     fn home<'a>(ctx: &'a Ctx, input: &'a Value) -> BoxFuture<'a, Result<Option<String>>> {
@@ -138,11 +138,16 @@ impl Update {
     }
 
     async fn perform(&self, write: &Write<'_>, text: Option<&(String, ItemText)>) -> Result<Task> {
+        let goal = self.goal_id.filter(|goal| *goal != 0);
+        if goal.is_some() {
+            lock_project(write, current(write.tx(), self.id).await?.project_id).await?;
+        }
         let mut task = locked(write, self.id).await?;
         check_version("task", self.id, task.version, self.expected_version)?;
-        if let Some(goal) = self.goal_id.filter(|goal| *goal != 0) {
+        if let Some(goal) = goal {
             check_goal(write.tx(), task.project_id, goal).await?;
         }
+        self.check_percentage(&task)?;
         let phase = task.phase;
         self.apply(&mut task);
         store(write, &mut task, phase).await?;
@@ -155,6 +160,18 @@ impl Update {
             None => task.tell(write),
         }
         Ok(task)
+    }
+
+    /// Refuses to say of a completed task how far it is.
+    fn check_percentage(&self, task: &Task) -> Result<()> {
+        if self.completion_percentage.is_none() || task.phase != Phase::Completed {
+            return Ok(());
+        }
+        let message = format!(
+            "task `{}` is completed, which is 100; reopen it before saying otherwise",
+            task.id
+        );
+        Err(Error::new(Code::InvalidState, message).with_field("completion_percentage"))
     }
 
     fn apply(&self, task: &mut Task) {
