@@ -173,6 +173,12 @@ fn minutes_between(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64().max(0.0) / 60.0
 }
 
+/// Says that the item that a page ended with is no longer there.
+fn left_since() -> Error {
+    let message = "`cursor` names an item that has left this list since; start again without one";
+    Error::new(Code::NotFound, message).with_field("cursor")
+}
+
 /// Returns what follows the item that a page ended with, and whether more follows.
 ///
 /// For lists whose order cannot be told from a row alone: all of their keys are at hand, in order.
@@ -186,12 +192,7 @@ fn after_cursor<T>(
         None => 0,
         Some(cursor) => {
             let last = items.iter().position(|item| key(item) == cursor);
-            let gone = || {
-                let message =
-                    "`cursor` names an item that has left this list since; start again without one";
-                Error::new(Code::NotFound, message).with_field("cursor")
-            };
-            last.ok_or_else(gone)? + 1
+            last.ok_or_else(left_since)? + 1
         }
     };
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -352,12 +352,20 @@ story! {
 
         app.call("goal.remove", json!({"id": sub})).await;
         assert_eq!(app.refused("goal.get", json!({"id": sub})).await.code(), Code::NotFound);
-        assert_eq!(ids(&app.call("goal.list", json!({"removed": true})).await), [sub]);
+        let removed = app.call("goal.list", json!({"removed": true})).await;
+        assert_eq!((ids(&removed), &removed["items"][0]["completion_percentage"]), (vec![sub], &json!(100.0)));
         app.call("goal.update", json!({"id": top, "parent_goal_id": low})).await;
         let restored = app.call("goal.restore", json!({"id": sub})).await;
         assert_eq!(restored["parent_goal_id"], top);
+        let ask = json!({"query": "Proofread", "goal_id": sub});
+        assert_eq!(app.call("task.search", ask.clone()).await["hits"][0]["title"], "Proofread");
         let receipt = app.call("goal.purge", json!({"id": sub})).await;
         assert_eq!(receipt["tasks_freed"], 3);
+        assert_eq!(app.call("task.search", ask).await["hits"], json!([]));
+        let first = app.call("goal.list", json!({"limit": 1})).await;
+        app.call("goal.purge", json!({"id": top})).await;
+        let gone = json!({"cursor": first["next_cursor"]});
+        refused(app, "goal.list", gone, Code::NotFound, "cursor", "start again").await;
         assert!(receipt["search_records"].as_u64().unwrap() >= 1);
         assert_eq!(app.call("task.get", json!({"id": done})).await["goal_id"], json!(null));
     }
@@ -644,6 +652,11 @@ story! {
             input["cursor"] = page["next_cursor"].clone();
         }
         assert_eq!(seen, wanted);
+        let extra = add(app, json!({"title": "soon gone", "priority": 10})).await;
+        let page = app.call("task.list", json!({"limit": 1})).await;
+        app.call("task.purge", json!({"id": extra})).await;
+        let gone = json!({"cursor": page["next_cursor"]});
+        refused(app, "task.list", gone, Code::NotFound, "cursor", "start again").await;
         let bo = app.call("task.list", json!({"assignee": "bo"})).await;
         assert_eq!(ids(&bo), [wanted[0], wanted[3], wanted[6]]);
         let due = app.call("task.list", json!({"due_before": "2026-03-03T00:00:00Z", "status": "pending"})).await;

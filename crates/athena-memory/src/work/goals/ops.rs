@@ -262,8 +262,12 @@ impl Operation for List {
         };
         let mut goals = sql::list(ctx.db(), project, filter, self.limit).await?;
         let progress = sql::progress(ctx.db(), project).await?;
-        for goal in goals.iter_mut().filter(|goal| goal.removed_at.is_none()) {
-            goal.completion_percentage = progress.percentage(goal.id.0);
+        for goal in &mut goals {
+            goal.completion_percentage = match (goal.removed_at, goal.status) {
+                (None, _) => progress.percentage(goal.id.0),
+                (Some(_), GoalStatus::Completed) => 100.0,
+                (Some(_), _) => goal.completion_percentage,
+            };
         }
         Ok(Page::from_overfetch(goals, self.limit, |goal| goal.id.0))
     }

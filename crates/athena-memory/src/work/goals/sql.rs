@@ -2,7 +2,7 @@
 
 use super::progress::{Progress, Standing, with_those_below};
 use super::{Goal, GoalStatus};
-use crate::work::ids_from;
+use crate::work::{ids_from, left_since};
 use athena_core::{GoalId, ProjectId, Result};
 use athena_db::{Executor, FromRow, Row, Scalar, params};
 use std::collections::HashSet;
@@ -216,7 +216,7 @@ pub(super) async fn list(
     filter: ListFilter,
     limit: u32,
 ) -> Result<Vec<Goal>> {
-    let after: Option<Scalar<i64>> = match filter.cursor {
+    let priority: Option<Scalar<i64>> = match filter.cursor {
         Some(id) => {
             db.fetch_opt(
                 "SELECT priority FROM prospective_goals WHERE id = :id",
@@ -224,8 +224,9 @@ pub(super) async fn list(
             )
             .await?
         }
-        None => None,
+        None => Some(Scalar(i64::MAX)),
     };
+    let Scalar(priority) = priority.ok_or_else(left_since)?;
     Ok(db
         .fetch_all(
             select!(
@@ -244,7 +245,7 @@ pub(super) async fn list(
                 status: filter.status.unwrap_or_default(),
                 any_parent: filter.parent.is_none(),
                 parent: filter.parent.unwrap_or_default(),
-                priority: after.map_or(i64::MAX, |Scalar(priority)| priority),
+                priority: priority,
                 after: filter.cursor.unwrap_or_default(),
                 limit: i64::from(limit) + 1,
             },

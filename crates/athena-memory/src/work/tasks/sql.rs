@@ -1,7 +1,7 @@
 //! Statements and rows of tasks, dependencies and attempts.
 
 use super::{Attempt, AttemptOutcome, Phase, Task, TaskBrief, TaskStatus};
-use crate::work::ids_from;
+use crate::work::{ids_from, left_since};
 use athena_core::{ProjectId, Result, TaskId};
 use athena_db::{Executor, FromRow, Row, Scalar, params};
 use jiff::Timestamp;
@@ -309,9 +309,9 @@ pub(super) async fn list(
             )
             .await?
         }
-        None => None,
+        None => Some((i64::MAX, None)),
     };
-    let (priority, due) = after.unwrap_or((i64::MAX, None));
+    let (priority, due) = after.ok_or_else(left_since)?;
     let never = never();
     let phases = filter.phases.iter().map(|phase| phase.as_str().to_owned());
     Ok(db

@@ -5,7 +5,7 @@ use crate::items::{Find, TASK as TASK_KIND};
 use crate::work::tasks::sql::{self, ListFilter};
 use crate::work::tasks::{AskedPhase, AskedStatus, Attempt, Health, Phase, Task, TaskBrief};
 use crate::work::{own_project, triggers};
-use athena_core::{Ctx, Cursor, Operation, Page, Result, Spec};
+use athena_core::{Ctx, Cursor, GoalId, Operation, Page, Result, Spec};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -230,8 +230,8 @@ impl Operation for Search {
         let Some(project) = own_project(ctx, self.project.as_deref()).await? else {
             return Ok(FoundTasks { hits: Vec::new() });
         };
-        let goal = self.goal_id.map(|goal| goal.to_string());
-        let labels: Vec<(&str, &str)> = goal.iter().map(|goal| ("goal", goal.as_str())).collect();
+        let label = self.goal_id.map(|goal| goal.to_string());
+        let labels: Vec<(&str, &str)> = label.iter().map(|goal| ("goal", goal.as_str())).collect();
         let find = Find {
             kind: TASK_KIND,
             project,
@@ -242,9 +242,12 @@ impl Operation for Search {
             limit: self.limit,
         };
         let wanted = self.status.map(AskedStatus::phases);
+        // The goal that a task was found by may have been purged since.
+        let goal = self.goal_id.map(GoalId);
         let found = find
             .rows(ctx, |ids| async move {
                 let tasks = sql::by_ids(ctx.db(), &ids).await?.into_iter();
+                let tasks = tasks.filter(|task| goal.is_none() || task.goal_id == goal);
                 let tasks = tasks.filter(|task| stands_so(task, wanted));
                 Ok(tasks.map(|task| (task.id.0, task)).collect())
             })
