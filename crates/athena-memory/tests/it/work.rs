@@ -570,9 +570,12 @@ story! {
         };
         for (extra, field, says) in [
             (json!({"type": "event"}), "type", "`event_type` or `outcome`"),
-            (json!({"type": "event", "content": "  "}), "type", "needs"),
+            (json!({"type": "event", "content": "  "}), "content", "blank"),
+            (json!({"type": "event", "outcome": " "}), "outcome", "blank"),
+            (json!({"type": "context", "tags": ["a", " "]}), "tags[1]", "blank"),
             (json!({"type": "time"}), "type", "`due_at` or `schedule`"),
             (json!({"type": "time", "time_zone": "UTC"}), "type", "`schedule`"),
+            (json!({"type": "time", "time_zone": "UTC", "due_at": "2026-03-01T13:00:00Z"}), "time_zone", "with `due_at`"),
             (json!({"type": "context", "tags": []}), "type", "`location`"),
             (json!({"type": "file"}), "type", "`path`"),
             (json!({"type": "file", "path": "x", "schedule": "every 1d"}), "schedule", "does not belong"),

@@ -27,7 +27,10 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "TriggerCreate")]
-#[schemars(extend("not" = {"required": ["due_at", "schedule"]}))]
+#[schemars(extend("not" = {"anyOf": [
+    {"required": ["due_at", "schedule"]},
+    {"required": ["due_at", "time_zone"]}
+]}))]
 pub struct Create {
     /// The task that it reminds of.
     #[schemars(range(min = 1))]
@@ -43,30 +46,33 @@ pub struct Create {
     /// `every 1d`.
     #[schemars(length(min = 1, max = 100))]
     pub schedule: Option<String>,
-    /// The time zone of the schedule, such as `Europe/Berlin`; UTC unless given. Where clocks change,
+    /// The time zone of a `schedule`, such as `Europe/Berlin`; UTC unless given. Where clocks change,
     /// times of day are kept.
     #[schemars(length(min = 1, max = 100))]
     pub time_zone: Option<String>,
     /// The type of event, such as `test_run`.
-    #[schemars(length(min = 1, max = 50))]
+    #[schemars(length(min = 1, max = 50), regex(pattern = r"\S"))]
     pub event_type: Option<String>,
     /// The outcome of the event, such as `failure`.
-    #[schemars(length(min = 1, max = 50))]
+    #[schemars(length(min = 1, max = 50), regex(pattern = r"\S"))]
     pub outcome: Option<String>,
     /// What the event's text contains; letters of both cases are the same.
-    #[schemars(length(min = 1, max = 1_000))]
+    #[schemars(length(min = 1, max = 1_000), regex(pattern = r"\S"))]
     pub content: Option<String>,
     /// The file, or a pattern: `src/auth.rs`, `src/**/*.rs`. Without a root it is looked for in any
     /// folder.
-    #[schemars(length(min = 1, max = 1_000))]
+    #[schemars(length(min = 1, max = 1_000), regex(pattern = r"\S"))]
     #[schemars(extend("x-text" = "path"))]
     pub path: Option<String>,
     /// Where you are, such as a branch or a machine.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"\S"))]
     pub location: Option<String>,
     /// What you are about: one of these is enough.
     #[serde(default)]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 100)))]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 100), regex(pattern = r"\S"))
+    )]
     pub tags: Vec<String>,
     /// The task that is completed, of the same project.
     #[schemars(range(min = 1))]
@@ -126,11 +132,7 @@ impl Create {
             .iter()
             .filter(|(field, _, types)| *field != "time_zone" && types.contains(&own));
         let needed: Vec<(&str, bool)> = needed.map(|(field, given, _)| (*field, *given)).collect();
-        let blank = [&self.content, &self.path, &self.location, &self.event_type];
-        let is_blank = blank
-            .iter()
-            .any(|it| it.as_ref().is_some_and(|it| it.trim().is_empty()));
-        if is_blank || !needed.iter().any(|(_, given)| *given) {
+        if !needed.iter().any(|(_, given)| *given) {
             let names: Vec<String> = needed
                 .iter()
                 .map(|(field, _)| format!("`{field}`"))
