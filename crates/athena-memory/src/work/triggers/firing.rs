@@ -10,7 +10,6 @@ use athena_core::{Ctx, Env, ProjectId, Result, TaskId};
 use athena_db::BoxFuture;
 use athena_store::{Chore, Intent, Write, write};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Triggers that fire in one transaction.
@@ -107,11 +106,13 @@ pub(crate) async fn fire_for_events(
     project: ProjectId,
     happenings: &[Happening<'_>],
 ) -> Result<Vec<Reminder>> {
-    let types: BTreeSet<String> = happenings.iter().flat_map(Happening::types).collect();
-    if types.is_empty() {
+    if happenings
+        .iter()
+        .all(|happening| happening.types().is_empty())
+    {
         return Ok(Vec::new());
     }
-    let waiting = sql::of_types(write.tx(), project, types.into_iter().collect()).await?;
+    let waiting = sql::of_happenings(write.tx(), project, happenings).await?;
     let mut reminders = Vec::new();
     for trigger in waiting {
         // Of several at once, the last one is what people are reminded of.

@@ -1,9 +1,11 @@
 //! Statements and rows of triggers and reminders.
 
+use super::condition::Happening;
 use super::{Reminder, Trigger};
 use athena_core::{ProjectId, Result, TaskId, TriggerId};
 use athena_db::{Executor, FromRow, Row, Scalar, params};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 impl FromRow for Trigger {
     fn from_row(row: &Row) -> athena_db::Result<Self> {
@@ -140,22 +142,59 @@ pub(super) async fn list(
         .await?)
 }
 
-/// Returns the triggers of open tasks of a project that are of one of these types, oldest first.
-pub(super) async fn of_types(
+/// The most names of files that triggers are looked up by; with more, all that wait for files are read.
+const NAMES: usize = 20;
+
+/// Returns the triggers of open tasks of a project that some of what happens may fire, oldest first.
+/// Most are told to wait for something else by the database, and need not be read.
+pub(super) async fn of_happenings(
     db: &impl Executor,
     project: ProjectId,
-    types: Vec<String>,
+    happenings: &[Happening<'_>],
 ) -> Result<Vec<Trigger>> {
-    Ok(db
-        .fetch_all(
-            select!(
-                "WHERE r.project_id = :project AND r.trigger_type IN :types AND t.live_key = 1
-                   AND t.phase IN ('planning', 'plan_ready', 'executing', 'verifying')
-                 ORDER BY r.id"
-            ),
-            params! { project: project, types: types },
+    let set = |values: &mut dyn Iterator<Item = &str>| -> Vec<String> {
+        let values: BTreeSet<String> = values.map(str::to_owned).collect();
+        values.into_iter().collect()
+    };
+    let all = || happenings.iter();
+    let types: BTreeSet<String> = all().flat_map(Happening::types).collect();
+    let names = set(&mut all().flat_map(|it| it.files).map(|file| file_name(file)));
+    let mut params = params! {
+        project: project,
+        types: types.into_iter().collect::<Vec<_>>(),
+        event_types: set(&mut all().filter_map(|it| it.event_type)),
+        outcomes: set(&mut all().filter_map(|it| it.outcome)),
+    };
+    let path = match names.len() {
+        0 => "r.path IS NULL".to_owned(),
+        1..=NAMES => {
+            let mut path = "(r.path IS NULL OR r.path LIKE '%*%' OR r.path LIKE '%?%'".to_owned();
+            for (number, name) in names.iter().enumerate() {
+                let parameter = format!("name_{number}");
+                path.push_str(" OR r.path LIKE :");
+                path.push_str(&parameter);
+                params.push(parameter, format!("%{name}"));
+            }
+            path + ")"
+        }
+        _ => "TRUE".to_owned(),
+    };
+    let text = format!(
+        "{} AND {path} ORDER BY r.id",
+        select!(
+            "WHERE r.project_id = :project AND r.trigger_type IN :types AND t.live_key = 1
+               AND t.phase IN ('planning', 'plan_ready', 'executing', 'verifying')
+               AND (r.event_type IS NULL OR r.event_type IN :event_types)
+               AND (r.outcome IS NULL OR r.outcome IN :outcomes)"
         )
-        .await?)
+    );
+    Ok(db.fetch_all(text, params).await?)
+}
+
+/// Returns the last part of a path: that of a pattern is the same or has a wildcard. What `LIKE` takes
+/// for a wildcard in it finds too many, never too few.
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
 /// Returns the triggers of open tasks that wait for a task, oldest first.
