@@ -3,14 +3,14 @@
 //! Values are read as their schema asks; whether they are allowed is checked by the schema itself,
 //! once, for every face.
 
-use super::generate::{Field, Form, INPUT_JSON, fields};
+use super::generate::{Field, Form, INPUT_JSON, fields, options};
 use super::global;
+use crate::dates;
 use crate::outcome::at_path;
 use athena_core::schema::{self, Components};
 use athena_core::{Code, Entry, Error, Result};
 use clap::ArgMatches;
-use jiff::civil;
-use jiff::tz::TimeZone;
+use jiff::Zoned;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::io::{IsTerminal, Read};
@@ -73,7 +73,7 @@ fn read_text(reader: impl Read, name: &str) -> Result<String> {
 ///
 /// # Errors
 ///
-/// [`Code::InvalidInput`] for JSON that is none; files and standard input fail as they do.
+/// [`Code::InvalidInput`] for JSON and times that are none; files and standard input fail as they do.
 pub(crate) fn input(
     entry: &Entry,
     components: &Components,
@@ -130,14 +130,20 @@ fn value(
         Form::On => matches.get_flag(&id).then_some(Value::Bool(true)),
         Form::Off => matches.get_flag(&id).then_some(Value::Bool(false)),
         Form::OnOrOff => one().map(|text| Value::Bool(text == "true")),
-        Form::One => one().map(|text| scalar(field.schema, components, text)),
+        Form::One => one()
+            .map(|text| scalar(field, field.schema, components, text))
+            .transpose()?,
         Form::Many => {
             let item = schema::resolve(field.schema, components)
                 .get("items")
                 .unwrap_or(&Value::Null);
             matches
                 .get_many::<String>(&id)
-                .map(|all| all.map(|text| scalar(item, components, text)).collect())
+                .map(|all| {
+                    all.map(|text| scalar(field, item, components, text))
+                        .collect()
+                })
+                .transpose()?
         }
         Form::Json => match one() {
             Some(text) => Some(json(&id, text, stdin)?),
@@ -146,26 +152,61 @@ fn value(
     })
 }
 
-/// Reads one value as its schema asks.
-fn scalar(schema: &Value, components: &Components, text: &str) -> Value {
-    if schema::resolve(schema, components)["format"] == "date-time" {
-        return Value::String(time(text, &TimeZone::system()).unwrap_or_else(|| text.to_owned()));
-    }
-    schema::from_text(schema, components, text)
+/// Reads one value as its schema asks: times in any form that people type.
+///
+/// # Errors
+///
+/// [`Code::InvalidInput`] for what should be a time and is none.
+fn scalar(field: &Field<'_>, schema: &Value, components: &Components, text: &str) -> Result<Value> {
+    let Some(is_date_enough) = takes_time(schema, components) else {
+        return Ok(schema::from_text(schema, components, text));
+    };
+    let way = field.way();
+    let typed = dates::typed(text, way, &Zoned::now()).ok_or_else(|| {
+        let (given, examples) = (schema::shown_name(text), way.examples());
+        let problem = format!("is `{given}`, which is no time; write one as {examples}");
+        Error::invalid(&field.id(), problem)
+    })?;
+    let date = typed.date.filter(|_| is_date_enough);
+    Ok(date.unwrap_or(typed.time).into())
 }
 
-/// Reads a date or a local time, for those who do not type offsets.
-///
-/// Times with an offset are left as they are.
-fn time(text: &str, zone: &TimeZone) -> Option<String> {
-    if text.parse::<jiff::Timestamp>().is_ok() {
-        return None;
+/// Whether a schema asks for a time, and if it does, whether a date is taken for what it is: a time
+/// that is not known better.
+pub(crate) fn takes_time(schema: &Value, components: &Components) -> Option<bool> {
+    match schema::resolve(schema, components)["format"].as_str() {
+        Some("date-time") => Some(false),
+        Some("date-or-time") => Some(true),
+        _ => None,
     }
-    let local = text
-        .parse::<civil::DateTime>()
-        .or_else(|_| text.parse::<civil::Date>().map(|date| date.at(0, 0, 0, 0)))
-        .ok()?;
-    Some(local.to_zoned(zone.clone()).ok()?.timestamp().to_string())
+}
+
+/// Names the fields in an error by their options: `--tag` for `tags[0]`. Those that are given by
+/// position keep their names.
+pub(crate) fn as_typed(error: Error, entry: &Entry, components: &Components) -> Error {
+    let Some(path) = error.field().map(str::to_owned) else {
+        return error;
+    };
+    let is_in = |id: &str| {
+        let rest = path.strip_prefix(id);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['[', '.']))
+    };
+    let names = options(entry, components);
+    let Some((_, option)) = names.iter().rfind(|(id, _)| is_in(id)) else {
+        return error;
+    };
+    let mut message = error
+        .message()
+        .replacen(&format!("`{path}`"), &format!("`{option}`"), 1);
+    for (id, option) in &names {
+        message = message.replace(
+            &format!("given with `{id}`"),
+            &format!("given with `{option}`"),
+        );
+    }
+    Error::new(error.code(), message)
+        .with_field(path)
+        .with_source(error)
 }
 
 /// Reads JSON that was typed, or from `@file`, or from standard input.
@@ -244,21 +285,6 @@ fn fill_from_stdin(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_and_local_times_get_an_offset() {
-        let zone = TimeZone::fixed(jiff::tz::offset(2));
-        assert_eq!(
-            time("2024-03-15", &zone).as_deref(),
-            Some("2024-03-14T22:00:00Z")
-        );
-        assert_eq!(
-            time("2024-03-15 12:30", &zone).as_deref(),
-            Some("2024-03-15T10:30:00Z")
-        );
-        assert_eq!(time("2024-03-15T12:30:00Z", &zone), None);
-        assert_eq!(time("soon", &zone), None);
-    }
 
     #[test]
     fn invalid_utf8_is_refused_with_its_place() {

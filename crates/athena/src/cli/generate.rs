@@ -2,14 +2,17 @@
 //!
 //! The rules, so that every command is alike:
 //! - a field that the operation names positional is given by position, every other as `--field`;
-//! - a list is a repeated option in the singular, `--tag a --tag b`;
+//! - a list is a repeated option in the singular, `--tag a --tag b`, but for the few that are no
+//!   plurals, such as `--replaces`;
 //! - an object is flattened one level, `--source-file`; a map, a deeper object or a list of objects
 //!   is `--field-json`, which takes JSON, `@file` or `-`;
 //! - a yes/no field is `--field`, or `--no-field` when yes is the default;
 //! - the field `project` is the option that every command takes;
 //! - limits and defaults are stated in the help. They are checked by the schema, in one place.
 
+use super::arguments::takes_time;
 use super::{RESERVED, help};
+use crate::dates::Way;
 use athena_core::schema::{self, Components};
 use athena_core::{Effect, Entry};
 use clap::builder::{PossibleValue, PossibleValuesParser};
@@ -20,6 +23,9 @@ use serde_json::Value;
 pub(crate) const INPUT_JSON: &str = "@input-json";
 /// Id of the option that answers the question before a removal for good.
 pub(crate) const YES: &str = "@yes";
+
+/// Lists whose names are verbs: in the singular they would say something else. Both are taken.
+const VERBS: &[&str] = &["replaces", "requires"];
 
 /// One field of an input, or of an object in it, as the command line takes it.
 #[derive(Debug)]
@@ -54,6 +60,22 @@ impl Field<'_> {
     /// Returns the id of the argument.
     pub(crate) fn id(&self) -> String {
         self.path.join(".")
+    }
+
+    /// Returns the name that its argument is made of.
+    fn name(&self) -> String {
+        self.path.join("-").replace('_', "-")
+    }
+
+    /// Returns which way a length of time leads in it.
+    pub(crate) fn way(&self) -> Way {
+        Way::of(self.path.last().copied().unwrap_or_default())
+    }
+
+    /// Returns its place among the positionals of an operation.
+    fn place(&self, entry: &Entry) -> Option<usize> {
+        let mut positional = entry.spec.cli.positional.iter();
+        positional.position(|positional| self.path == [*positional])
     }
 }
 
@@ -140,10 +162,11 @@ pub(crate) fn summary(entry: &Entry) -> Command {
     Command::new(name).about(help::short(&entry.summary))
 }
 
-/// Makes the command of an operation.
-pub(crate) fn command(entry: &Entry, components: &Components) -> Command {
-    let command =
-        arguments(summary(entry), entry, components).long_about(help::reflow(&entry.description));
+/// Makes the command of an operation. `may_be_whole` says whether the input may be given as a whole,
+/// so that nothing else is required.
+pub(crate) fn command(entry: &Entry, components: &Components, may_be_whole: bool) -> Command {
+    let command = arguments(summary(entry), entry, components, may_be_whole)
+        .long_about(help::reflow(&entry.description));
     let command = command.arg(
         Arg::new(INPUT_JSON)
             .long("input-json")
@@ -165,32 +188,47 @@ pub(crate) fn command(entry: &Entry, components: &Components) -> Command {
 }
 
 /// Adds the arguments of an operation to a command.
-fn arguments(mut command: Command, entry: &Entry, components: &Components) -> Command {
+fn arguments(
+    mut command: Command,
+    entry: &Entry,
+    components: &Components,
+    may_be_whole: bool,
+) -> Command {
     let fields = fields(entry, components);
-    let names: Vec<String> = fields
-        .iter()
-        .map(|field| field.path.join("-").replace('_', "-"))
-        .collect();
+    let names: Vec<String> = fields.iter().map(Field::name).collect();
     for field in &fields {
-        command = command.arg(argument(entry, components, field, &names));
+        let arg = argument(entry, components, field, &names);
+        let is_required = field.required && entry.spec.cli.stdin != Some(field.path[0]);
+        command = command.arg(match (is_required, may_be_whole) {
+            (false, _) => arg,
+            (true, true) => arg.required_unless_present(INPUT_JSON),
+            (true, false) => arg.required(true),
+        });
     }
     command
 }
 
+/// Returns the option of each field that has one, by the field's id: `--tag` for `tags`.
+pub(crate) fn options(entry: &Entry, components: &Components) -> Vec<(String, String)> {
+    let fields = fields(entry, components);
+    let names: Vec<String> = fields.iter().map(Field::name).collect();
+    let with_options = fields.iter().filter(|field| field.place(entry).is_none());
+    with_options
+        .map(|field| (field.id(), format!("--{}", option(field, &names).0)))
+        .collect()
+}
+
 fn argument(entry: &Entry, components: &Components, field: &Field<'_>, names: &[String]) -> Arg {
-    let name = field.path.join("-").replace('_', "-");
+    let name = field.name();
     let cli = &entry.spec.cli;
-    let place = cli
-        .positional
-        .iter()
-        .position(|positional| field.path == [*positional]);
+    let place = field.place(entry);
     let mut arg = Arg::new(field.id());
-    arg = match (place, &field.form) {
-        (Some(place), _) => arg.index(place + 1).value_name(name.to_uppercase()),
-        (None, Form::Off) => arg.long(format!("no-{name}")),
-        (None, Form::Many) => named_list(arg, &name, names),
-        (None, Form::Json) => arg.long(format!("{name}-json")),
-        (None, _) => arg.long(option_name(&name)),
+    arg = match place {
+        Some(place) => arg.index(place + 1).value_name(name.to_uppercase()),
+        None => {
+            let (long, alias) = option(field, names);
+            arg.long(long).aliases(alias)
+        }
     };
     if let Some((_, short)) = cli.short.iter().find(|(short, _)| field.path == [*short])
         && place.is_none()
@@ -213,19 +251,25 @@ fn argument(entry: &Entry, components: &Components, field: &Field<'_>, names: &[
     }
     arg = with_values(arg, field, components)
         .allow_negative_numbers(!matches!(field.form, Form::On | Form::Off));
-    if field.required && cli.stdin != Some(field.path[0]) {
-        arg = arg.required_unless_present(INPUT_JSON);
-    }
     with_help(arg, field, components)
 }
 
-/// Names the option of a list in the singular, with the plural as a silent alias.
-fn named_list(arg: Arg, name: &str, names: &[String]) -> Arg {
-    match singular(name) {
-        Some(one) if !names.contains(&one) && !RESERVED.contains(&one.as_str()) => {
-            arg.long(one).alias(name.to_owned())
-        }
-        _ => arg.long(option_name(name)),
+/// Returns the option of a field, and a silent alias: that of a list is named in the singular, with
+/// the plural as the alias.
+fn option(field: &Field<'_>, names: &[String]) -> (String, Option<String>) {
+    let name = field.name();
+    match field.form {
+        Form::Off => (format!("no-{name}"), None),
+        Form::Json => (format!("{name}-json"), None),
+        Form::Many => match singular(&name) {
+            Some(one) if names.contains(&one) || RESERVED.contains(&one.as_str()) => {
+                (option_name(&name), None)
+            }
+            Some(one) if VERBS.contains(&name.as_str()) => (name, Some(one)),
+            Some(one) => (one, Some(name)),
+            None => (option_name(&name), None),
+        },
+        Form::One | Form::On | Form::OnOrOff => (option_name(&name), None),
     }
 }
 
@@ -265,9 +309,9 @@ fn value_name(field: &Field<'_>, components: &Components, name: &str) -> String 
     match (schema["type"].as_str(), schema["format"].as_str()) {
         (Some("integer"), _) => "N".into(),
         (Some("number"), _) => "NUMBER".into(),
-        (_, Some("date-time")) => "TIME".into(),
+        (_, Some("date-time" | "date-or-time")) => "TIME".into(),
         _ => singular(name)
-            .filter(|_| field.form == Form::Many)
+            .filter(|_| field.form == Form::Many && !VERBS.contains(&name))
             .unwrap_or_else(|| name.to_owned())
             .rsplit('-')
             .next()
@@ -332,7 +376,10 @@ fn with_help(arg: Arg, field: &Field<'_>, components: &Components) -> Arg {
         .or_else(|| resolved.get("description"))
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let limits = limits(field, resolved);
+    let mut limits = limits(field, resolved);
+    if takes_time(field.schema, components).is_some() {
+        limits.push_str(&format!(" [{}]", field.way().examples()));
+    }
     let first = format!("{}{limits}", help::short(&help::first_sentence(text)));
     let whole = help::reflow(text);
     if help::first_sentence(text) == whole.split_whitespace().collect::<Vec<_>>().join(" ") {

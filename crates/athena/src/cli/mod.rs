@@ -71,6 +71,18 @@ impl Needed {
         })
     }
 
+    /// Whether the input of an operation may be given as a whole.
+    fn whole_input(&self) -> bool {
+        self.0.as_ref().is_none_or(|typed| {
+            typed.iter().any(|word| {
+                let option = word
+                    .split_once('=')
+                    .map_or(word.as_str(), |(option, _)| option);
+                option == "--input-json"
+            })
+        })
+    }
+
     /// Whether the list of all commands may be shown.
     fn list(&self) -> bool {
         let asks = |word: &String| matches!(word.as_str(), "-h" | "--help" | "help");
@@ -110,7 +122,7 @@ pub(crate) fn command(
             continue;
         }
         let command = if needed.command(words) {
-            generate::command(entry, registry.components())
+            generate::command(entry, registry.components(), needed.whole_input())
         } else {
             generate::summary(entry)
         };

@@ -5,7 +5,7 @@ use crate::cli::arguments::{self, ProcessStdin};
 use crate::cli::generate::{INPUT_JSON, YES};
 use crate::cli::{global, render};
 use crate::config::nearest;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Stop};
 use crate::owner::{Reply, ask};
 use crate::project;
 use athena_core::{Code, Effect, Entry, Error, schema};
@@ -56,8 +56,17 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     perform(session, entry, Value::Object(input))
 }
 
-/// Runs the command of an operation.
+/// Runs the command of an operation. People read of options where programs read of fields.
 pub(crate) fn run_entry(session: &Session, entry: &Entry, matches: &ArgMatches) -> Outcome {
+    run_typed(session, entry, matches).map_err(|stop| match stop {
+        Stop::Failed(error) if !session.as_json => {
+            arguments::as_typed(error, entry, session.registry.components()).into()
+        }
+        stop => stop,
+    })
+}
+
+fn run_typed(session: &Session, entry: &Entry, matches: &ArgMatches) -> Outcome {
     let components = session.registry.components();
     let input = arguments::input(entry, components, matches, &mut ProcessStdin)?;
     if entry.spec.effect == Effect::Destructive && !matches.get_flag(YES) {

@@ -33,7 +33,7 @@ fn failures_have_a_status_and_a_line() {
         &athena,
         &["recall", "x", "--limit", "0"],
         2,
-        "`limit` must be at least 1, is 0",
+        "`--limit` must be at least 1, is 0",
     );
     check(&athena, &["remember", "y", "--type", "facts"], 2, "fact");
     check(
