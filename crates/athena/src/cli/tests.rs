@@ -1,9 +1,11 @@
 //! The whole command line: arguments to JSON to schema, and the help of every command.
 
-use super::arguments::{Stdin, input};
-use super::{Needed, help, selected};
+use super::arguments::{Stdin, as_typed, input};
+use super::{Needed, help, render, selected};
 use crate::commands;
-use athena_core::{Ctx, Operation, Registry, Result, Spec, schema};
+use crate::terminal::Style;
+use athena_core::schema::{self, Components};
+use athena_core::{Ctx, Effect, Operation, Registry, Result, Spec};
 use clap::Command;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,12 @@ struct Paint {
     parts: Vec<Origin>,
     /// When it has to be ready.
     due_at: Option<jiff::Timestamp>,
+    /// When the subject was seen.
+    occurred_at: Option<athena_memory::events::When>,
+    /// Pictures that it takes the place of.
+    #[schemars(inner(range(min = 1)))]
+    #[serde(default)]
+    replaces: Vec<i64>,
     /// The project.
     project: Option<String>,
     /// A field that would collide with an option of every command.
@@ -356,6 +364,98 @@ fn mistakes_name_what_is_allowed() {
         "the nearest option is named"
     );
     assert!(wrong(&["burn"]).contains("<ID>"));
+    assert_eq!(
+        wrong(&["paint", "x", "--due-at", "soon"]),
+        "`due_at` is `soon`, which is no time; write one as 2026-03-05T14:30, 2026-03-05, 2026-03, 2026, now, today, \
+         tomorrow, or 3d for in 3 days (w, d, h, m)"
+    );
+}
+
+#[test]
+fn people_read_of_options_where_programs_read_of_fields() {
+    let registry = registry();
+    let entry = registry.get("picture.paint").unwrap();
+    let check = |input: Value, expected: &str| {
+        let mut input = input;
+        let components = registry.components();
+        let error = schema::accept(&entry.input, components, &mut input).unwrap_err();
+        let field = error.field().map(str::to_owned);
+        let error = as_typed(error, entry, components);
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.field().map(str::to_owned), field);
+    };
+    check(
+        json!({"subject": "x", "replaces": [0]}),
+        "`--replaces` must be at least 1, is 0",
+    );
+    check(
+        json!({"subject": "x", "tags": [1]}),
+        "`--tag` must be a string, not a number",
+    );
+    check(
+        json!({"subject": "x", "origin": {}}),
+        "`--origin-painter` is required",
+    );
+    check(json!({"subject": ""}), "`subject` must not be empty");
+    check(
+        json!({"subject": "x", "frame": 1}),
+        "`--no-frame` must be a boolean, not a number",
+    );
+    let other = athena_core::Error::invalid("elsewhere", "is wrong");
+    let other = as_typed(other, entry, registry.components());
+    assert_eq!(other.to_string(), "`elsewhere` is wrong");
+}
+
+#[test]
+fn times_are_typed_as_people_know_them() {
+    check(
+        &["paint", "x", "--due-at", "2024-03-15T12:00:00+02:00"],
+        json!({"subject": "x", "due_at": "2024-03-15T12:00:00+02:00"}),
+    );
+    // What is only known by its date stays a date.
+    for date in ["2024-03-15", "2024-03", "2024"] {
+        check(
+            &["paint", "x", "--occurred-at", date],
+            json!({"subject": "x", "occurred_at": date}),
+        );
+    }
+    let now = jiff::Timestamp::now();
+    let read = |option: &str, text: &str| {
+        let input = typed(&["paint", "x", option, text], None).unwrap();
+        let field = option.trim_start_matches('-').replace('-', "_");
+        let time: jiff::Timestamp = input[field].as_str().unwrap().parse().unwrap();
+        time.duration_since(now).as_secs_f64() / 3_600.0
+    };
+    assert!((read("--due-at", "2h") - 2.0).abs() < 0.1);
+    assert!((read("--occurred-at", "2h") + 2.0).abs() < 0.1);
+    assert!(read("--occurred-at", "now").abs() < 0.1);
+    assert!(read("--due-at", "tomorrow") > 0.0);
+}
+
+#[test]
+fn lists_whose_names_are_verbs_keep_them() {
+    for option in ["--replaces", "--replace"] {
+        check(
+            &["paint", "x", option, "1", option, "2"],
+            json!({"subject": "x", "replaces": [1, 2]}),
+        );
+    }
+}
+
+#[test]
+fn what_is_required_is_shown_as_required() {
+    let registry = registry();
+    let help = |line: &str| {
+        let needed = Needed::by(&line.split(' ').map(Into::into).collect::<Vec<_>>());
+        let mut root = super::command(&registry, Vec::new(), &needed);
+        root.build();
+        let picture = root.find_subcommand_mut("picture").unwrap();
+        let burn = picture.find_subcommand_mut("burn").unwrap();
+        burn.render_help().to_string()
+    };
+    let shown = help("athena picture burn --help");
+    assert!(shown.contains("burn [OPTIONS] <ID> [NOTE]"), "{shown}");
+    assert!(help("athena picture burn --input-json=- --help").contains("[ID]"));
 }
 
 #[test]
@@ -402,6 +502,8 @@ fn help_states_limits_defaults_and_values() {
         "--origin-painter <PAINTER>",
         "--metadata-json <JSON>",
         "--due-at <TIME>",
+        "--replaces <N>",
+        "tomorrow, or 3d for in 3 days",
         "[SUBJECT]",
     ] {
         assert!(help.contains(expected), "`{expected}` is not in\n{help}");
@@ -515,6 +617,14 @@ fn every_command_has_help_within_the_width() {
 }
 
 #[test]
+fn required_arguments_stand_before_others() {
+    let registry = crate::compose::registry();
+    for entry in registry.entries() {
+        super::generate::command(entry, registry.components(), false).debug_assert();
+    }
+}
+
+#[test]
 fn every_operation_takes_its_fields_from_the_command_line() {
     let registry = crate::compose::registry();
     for entry in registry.entries() {
@@ -526,5 +636,118 @@ fn every_operation_takes_its_fields_from_the_command_line() {
                 entry.spec.name
             );
         }
+    }
+}
+
+/// Fields that say which record it is, best first.
+const IDENTIFYING: &[&str] = &[
+    "title",
+    "content",
+    "name",
+    "resource",
+    "text",
+    "session",
+    "agent",
+    "queue",
+    "operation",
+    "summary",
+];
+
+#[test]
+fn lists_and_hits_show_what_identifies_their_records() {
+    let registry = crate::compose::registry();
+    let components = registry.components();
+    let mut lists = 0;
+    for entry in registry.entries() {
+        for list in ["items", "hits"] {
+            let Some(item) = element(&entry.output["properties"][list], components) else {
+                continue;
+            };
+            lists += 1;
+            for whole in [true, false] {
+                check_list(entry.spec.name, list, item, components, whole);
+            }
+        }
+    }
+    assert!(lists > 20, "{lists}");
+}
+
+/// Checks that what identifies a record is shown, be all its fields there or only what must be.
+fn check_list(name: &str, list: &str, item: &Value, components: &Components, whole: bool) {
+    let sample = sample("", item, components, whole);
+    let known = identifying(&sample);
+    let answer = json!({list: [sample.clone(), sample]});
+    let shown = render::answer(&answer, Style::plain());
+    assert!(shown.lines().count() > 2, "`{name}`: {shown}");
+    if let Some(known) = known {
+        assert!(shown.contains(&known), "`{name}`, `{known}`: {shown}");
+    }
+    let widest = shown.lines().map(crate::terminal::columns).max();
+    if list == "items" {
+        assert!(widest <= Some(Style::plain().width), "`{name}`: {shown}");
+    }
+}
+
+/// Returns the value of the field that says which record a record is, or the one in it.
+fn identifying(record: &Value) -> Option<String> {
+    let of = |record: &Value| {
+        let mut names = IDENTIFYING.iter();
+        names.find_map(|name| record[name].as_str().map(str::to_owned))
+    };
+    let inner = record
+        .as_object()?
+        .values()
+        .filter(|value| value["id"].is_number());
+    inner.filter_map(of).next().or_else(|| of(record))
+}
+
+/// Returns what a list consists of.
+fn element<'a>(list: &'a Value, components: &'a Components) -> Option<&'a Value> {
+    let list = schema::resolve(list, components);
+    let element = schema::resolve(list.get("items")?, components);
+    element.get("properties").map(|_| element)
+}
+
+/// Makes a value of a schema; of an object the required fields, or all.
+fn sample(name: &str, schema: &Value, components: &Components, whole: bool) -> Value {
+    let schema = schema::resolve(schema, components);
+    if let Some(choices) = schema::choices(schema, components) {
+        return choices[0].clone();
+    }
+    match schema["type"].as_str() {
+        Some("object") => sample_object(schema, components, whole),
+        Some("array") => json!([sample(name, &schema["items"], components, whole)]),
+        Some("integer") => json!(7),
+        Some("number") => json!(0.5),
+        Some("boolean") => json!(true),
+        _ if schema["format"] == "date-time" => json!("2026-03-05T14:30:00Z"),
+        _ => json!(format!("its {name}")),
+    }
+}
+
+fn sample_object(schema: &Value, components: &Components, whole: bool) -> Value {
+    let required = schema["required"].as_array();
+    let is_required = |name: &String| required.is_some_and(|names| names.contains(&json!(name)));
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    let fields = properties.filter(|(name, _)| whole || is_required(name));
+    fields
+        .map(|(name, schema)| (name.clone(), sample(name, schema, components, whole)))
+        .collect()
+}
+
+#[test]
+fn times_of_every_answer_are_shown_in_one_form() {
+    let registry = crate::compose::registry();
+    for entry in registry.entries() {
+        let sample = sample("", &entry.output, registry.components(), true);
+        let shown = match entry.spec.effect {
+            Effect::Write => render::change(entry.spec.name, &sample, Style::plain()),
+            _ => render::answer(&sample, Style::plain()),
+        };
+        assert!(
+            !shown.contains("2026-03-05T"),
+            "`{}`: {shown}",
+            entry.spec.name
+        );
     }
 }

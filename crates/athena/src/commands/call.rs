@@ -91,8 +91,12 @@ fn perform(session: &Session, entry: &Entry, mut input: Value) -> Outcome {
         &input,
         key.as_deref(),
     );
+    let shown = |answer: &Value, style| match entry.spec.effect {
+        Effect::Write => render::change(entry.spec.name, answer, style),
+        Effect::Read | Effect::Destructive => render::answer(answer, style),
+    };
     let key = match asked {
-        Reply::Done(answer) => return session.show(&answer?, render::answer),
+        Reply::Done(answer) => return session.show(&answer?, shown),
         Reply::Nobody => None,
         Reply::Lost => key,
     };
@@ -100,7 +104,7 @@ fn perform(session: &Session, entry: &Entry, mut input: Value) -> Outcome {
         let ctx = store.ctx("cli");
         let answer = session.registry.invoke(entry, &ctx, input, key).await?;
         // Shown before the store is closed, which may have to wait for the disk.
-        session.show(&answer, render::answer)
+        session.show(&answer, shown)
     })
 }
 

@@ -18,5 +18,6 @@ mod privacy;
 mod recall;
 mod searching;
 mod serving;
+mod showing;
 mod using;
 mod week;
