@@ -194,8 +194,8 @@ pub(super) async fn sessions(
     Ok(db.fetch_all(text, params).await?)
 }
 
-/// Returns the session that was active last, if that was at a time or later.
-pub(super) async fn last_session(
+/// Returns the session with events that was active last, if that was at a time or later.
+pub(super) async fn last_eventful_session(
     db: &impl Executor,
     project: ProjectId,
     since: Timestamp,
@@ -204,6 +204,9 @@ pub(super) async fn last_session(
         .fetch_opt(
             select_sessions!(
                 "WHERE s.project_id = :project AND s.last_active_at >= :since
+                   AND EXISTS (SELECT 1 FROM episodic_events e
+                               WHERE e.project_id = s.project_id AND e.session_id = s.session_id
+                                 AND e.live_key = 1)
                  ORDER BY s.last_active_at DESC, s.id DESC LIMIT 1"
             ),
             params! { project: project, since: since },
@@ -378,27 +381,25 @@ pub(super) async fn threads(
     Ok(db.fetch_all(text, params).await?)
 }
 
-/// Returns the thread that was written to last, if that was at a time or later, of one session or
-/// of any; none that is archived, removed or expired.
+/// Returns the thread that was written to last, if that was at a time or later; none that is empty,
+/// archived, removed or expired.
 pub(super) async fn last_thread(
     db: &impl Executor,
     project: ProjectId,
-    session: Option<&str>,
     since: Timestamp,
     now: Timestamp,
 ) -> Result<Option<Thread>> {
-    let mut text = select_threads!(
-        "WHERE t.project_id = :project AND t.live_key = 1 AND t.archived_at IS NULL
-           AND (t.expires_at IS NULL OR t.expires_at > :now) AND t.last_message_at >= :since"
-    )
-    .to_owned();
-    let mut params = params! { project: project, now: now, since: since };
-    if let Some(session) = session {
-        text.push_str(" AND t.session_id = :session");
-        params.push("session", session);
-    }
-    text.push_str(" ORDER BY t.last_message_at DESC, t.id DESC LIMIT 1");
-    Ok(db.fetch_opt(text, params).await?)
+    Ok(db
+        .fetch_opt(
+            select_threads!(
+                "WHERE t.project_id = :project AND t.live_key = 1 AND t.archived_at IS NULL
+                   AND (t.expires_at IS NULL OR t.expires_at > :now)
+                   AND t.last_message_at >= :since
+                 ORDER BY t.last_message_at DESC, t.id DESC LIMIT 1"
+            ),
+            params! { project: project, now: now, since: since },
+        )
+        .await?)
 }
 
 /// Stores what may change of a thread.

@@ -331,6 +331,47 @@ story! {
         assert_eq!((&late["thread"], &late["session"]), (&Value::Null, &Value::Null));
     }
 
+    /// A session in which nothing has happened yet, and a thread without messages, hide nothing.
+    async fn resuming_in_a_new_session(app: TestApp) {
+        let id = thread(app).await;
+        say(app, id, "user", "Where is the meeting?").await;
+        app.clock.advance(60);
+        app.call("session.start", json!({"session": "s9"})).await;
+        let resumed = app.call("conversation.resume", json!({})).await;
+        assert_eq!((&resumed["session"]["session"], &resumed["thread"]["id"]), (&json!("s1"), &json!(id)));
+        app.call("thread.create", json!({"session": "s9"})).await;
+        app.call("event.record", json!({"content": "Listed the files", "session": "s9"})).await;
+        let resumed = app.call("conversation.resume", json!({})).await;
+        assert_eq!(resumed["thread"]["id"], json!(id));
+        assert_eq!(resumed["last_turns"][0]["user"]["content"], "Where is the meeting?");
+        // A thread of no session is one as well.
+        let free = app.call("thread.create", json!({})).await["id"].as_i64().unwrap();
+        app.clock.advance(60);
+        say(app, free, "user", "And when?").await;
+        let resumed = app.call("conversation.resume", json!({})).await;
+        assert_eq!((&resumed["session"], &resumed["thread"]["id"]), (&Value::Null, &json!(free)));
+    }
+
+    /// Without a thread, the last session in which something happened and the last snapshot that says
+    /// something are named.
+    async fn resuming_without_a_thread(app: TestApp) {
+        app.call("session.start", json!({"session": "s1"})).await;
+        app.call("event.record", json!({"content": "The tests pass", "session": "s1"})).await;
+        let snapshot = app.call("snapshot.save", json!({"session": "s1", "next_step": "Release it"})).await["id"].clone();
+        app.clock.advance(60);
+        app.call("snapshot.save", json!({"session": "s2"})).await;
+        app.call("session.start", json!({"session": "s2"})).await;
+        let resumed = app.call("conversation.resume", json!({})).await;
+        assert_eq!((&resumed["session"]["session"], &resumed["thread"]), (&json!("s1"), &Value::Null));
+        assert_eq!(resumed["snapshot"]["id"], snapshot);
+        let options = resumed["options"].to_string();
+        assert!(options.contains(&format!("snapshot {snapshot}")) && options.contains("session `s1`"), "{options}");
+        app.clock.advance(24 * 3_600 + 1);
+        let late = app.call("conversation.resume", json!({})).await;
+        assert_eq!((&late["session"], &late["snapshot"]), (&Value::Null, &Value::Null));
+        assert_eq!(late["options"][0], "nothing was going on in the last 24 hours");
+    }
+
     /// What is refused, and how it is said; one mebibyte is fine.
     async fn bad_input(app: TestApp) {
         let id = thread(app).await;

@@ -3,6 +3,7 @@
 use crate::conversation::resume::asks_to_resume;
 use crate::conversation::{Message, Role, Session, Thread, sql};
 use crate::projects;
+use crate::work::snapshots::{self, Snapshot};
 use athena_core::{Ctx, Operation, ProjectId, Result, Spec};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -14,10 +15,13 @@ const WITHIN: SignedDuration = SignedDuration::from_hours(24);
 const TURNS: usize = 3;
 /// How many messages are looked at for them.
 const LOOKED_AT: i64 = 200;
+/// How many snapshots are looked at for one that says something.
+const SNAPSHOTS: u32 = 20;
 
-/// Says what was going on lately, so that an agent can go on with it: the newest session of the
-/// last 24 hours, its thread, the last turns and the summary. Given what a person says, it looks
-/// only if that asks to go on, as "where did we leave off?" does.
+/// Says what was going on lately, so that an agent can go on with it: the thread that was written to
+/// last in the last 24 hours, its session, the last turns and the summary. Without such a thread, it
+/// names the last session in which something happened, and the last snapshot. Given what a person
+/// says, it looks only if that asks to go on, as "where did we leave off?" does.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ConversationResume")]
@@ -36,7 +40,7 @@ pub struct Resume {
 pub struct Resumed {
     /// Whether the person asks to go on where things were left.
     pub is_resume_phrase: bool,
-    /// The session.
+    /// The session of the thread; without a thread, the last one in which something happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
     /// The thread that was written to last.
@@ -47,6 +51,9 @@ pub struct Resumed {
     /// The summary of the thread.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
+    /// The last snapshot that says something, if there is no thread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
     /// What can be done now.
     pub options: Vec<String>,
 }
@@ -73,7 +80,7 @@ impl Operation for Resume {
             return Ok(Resumed::default());
         }
         let mut resumed = match projects::own(ctx, self.project.as_deref()).await? {
-            Some(project) => what_was(ctx, project.id).await?,
+            Some(project) => what_was(ctx, project.id, self.project).await?,
             None => Resumed::default(),
         };
         resumed.is_resume_phrase = is_resume_phrase;
@@ -82,28 +89,54 @@ impl Operation for Resume {
     }
 }
 
-/// Finds the newest session, and the thread in it that was written to last; without a session, the
-/// thread that was written to last.
-async fn what_was(ctx: &Ctx, project: ProjectId) -> Result<Resumed> {
+/// Finds the thread that was written to last, and its session; without one, what else there is.
+async fn what_was(ctx: &Ctx, project: ProjectId, named: Option<String>) -> Result<Resumed> {
     let now = ctx.now();
     let since = now.checked_sub(WITHIN).unwrap_or(Timestamp::MIN);
-    let session = sql::last_session(ctx.db(), project, since).await?;
-    let name = session.as_ref().map(|session| session.session.as_str());
-    let thread = sql::last_thread(ctx.db(), project, name, since, now).await?;
-    let last_turns = match &thread {
-        Some(thread) => {
-            let newest = sql::messages_before(ctx.db(), thread.id, i64::MAX, LOOKED_AT).await?;
-            turns(newest)
-        }
-        None => Vec::new(),
+    let Some(thread) = sql::last_thread(ctx.db(), project, since, now).await? else {
+        return Ok(Resumed {
+            session: sql::last_eventful_session(ctx.db(), project, since).await?,
+            snapshot: last_snapshot(ctx, named, since).await?,
+            ..Resumed::default()
+        });
+    };
+    let newest = sql::messages_before(ctx.db(), thread.id, i64::MAX, LOOKED_AT).await?;
+    let session = match &thread.session {
+        Some(name) => sql::session(ctx.db(), project, name).await?,
+        None => None,
     };
     Ok(Resumed {
-        summary: thread.as_ref().and_then(|thread| thread.summary.clone()),
         session,
-        thread,
-        last_turns,
+        last_turns: turns(newest),
+        summary: thread.summary.clone(),
+        thread: Some(thread),
         ..Resumed::default()
     })
+}
+
+/// Returns the last snapshot that says something, if it was taken at a time or later.
+async fn last_snapshot(
+    ctx: &Ctx,
+    project: Option<String>,
+    since: Timestamp,
+) -> Result<Option<Snapshot>> {
+    let list = snapshots::List {
+        session: None,
+        project,
+        limit: SNAPSHOTS,
+        cursor: None,
+    };
+    // Boxed, for the compiler follows futures that lie in each other only so deep.
+    let snapshots = Box::pin(list.call(ctx)).await?;
+    let mut snapshots = snapshots.items.into_iter();
+    Ok(snapshots.find(|it| it.taken_at >= since && says_something(it)))
+}
+
+fn says_something(snapshot: &Snapshot) -> bool {
+    snapshot.summary.is_some()
+        || snapshot.next_step.is_some()
+        || !snapshot.failures.is_empty()
+        || !snapshot.todos.is_empty()
 }
 
 /// Returns the last turns, oldest first, of messages that are given newest first.
@@ -131,10 +164,15 @@ fn turns(newest: Vec<Message>) -> Vec<Turn> {
 
 /// Says what can be done now.
 fn options(resumed: &Resumed) -> Vec<String> {
-    let Some(thread) = &resumed.thread else {
-        let nothing = "nothing was going on in the last 24 hours: begin with `thread.create`";
-        return vec![nothing.to_owned()];
+    let mut options = match &resumed.thread {
+        Some(thread) => thread_options(thread),
+        None => other_options(resumed),
     };
+    options.push("begin something new with `thread.create`".to_owned());
+    options
+}
+
+fn thread_options(thread: &Thread) -> Vec<String> {
     let id = thread.id;
     let go_on = match thread.closed_at {
         None => format!("go on with thread {id}: add to it with `message.add`"),
@@ -143,6 +181,21 @@ fn options(resumed: &Resumed) -> Vec<String> {
     vec![
         go_on,
         format!("read more of thread {id} with `thread.context`"),
-        "begin something new with `thread.create`".to_owned(),
     ]
+}
+
+fn other_options(resumed: &Resumed) -> Vec<String> {
+    let snapshot = resumed.snapshot.as_ref().map(|snapshot| {
+        let id = snapshot.id;
+        format!("go on from snapshot {id}: read it with `snapshot.get`")
+    });
+    let session = resumed.session.as_ref().map(|session| {
+        let name = &session.session;
+        format!("read what happened in session `{name}` with `event.list`")
+    });
+    let options: Vec<String> = snapshot.into_iter().chain(session).collect();
+    match options.is_empty() {
+        true => vec!["nothing was going on in the last 24 hours".to_owned()],
+        false => options,
+    }
 }
