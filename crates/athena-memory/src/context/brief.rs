@@ -1,6 +1,6 @@
 //! Choosing what fits, and writing it down.
 
-use super::{Brief, BriefItem, Section};
+use super::{Brief, BriefItem, KnownItem, Section};
 use sha2::{Digest, Sha256};
 
 /// Bytes that make a token, about.
@@ -22,6 +22,8 @@ pub(super) struct Candidate {
     pub(super) text: String,
     /// Why it may be in it.
     pub(super) reason: String,
+    /// What of it makes it new when it changes, if that is not its text.
+    pub(super) news: Option<String>,
 }
 
 impl Candidate {
@@ -36,6 +38,18 @@ impl Candidate {
         )
     }
 
+    /// Whether the reader knows it, as it is. Where things were left is told whenever somebody asks.
+    pub(super) fn is_among(&self, known: &[KnownItem]) -> bool {
+        self.section != Section::Resume
+            && known
+                .iter()
+                .any(|it| it.id == self.id && it.kind == self.kind && it.version == self.version())
+    }
+
+    fn version(&self) -> i64 {
+        version(self.news.as_deref().unwrap_or(&self.text))
+    }
+
     fn item(&self, reason: String, tokens: u32) -> BriefItem {
         BriefItem {
             section: self.section,
@@ -43,6 +57,7 @@ impl Candidate {
             id: self.id,
             reason,
             tokens,
+            version: self.version(),
         }
     }
 }

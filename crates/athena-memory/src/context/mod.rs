@@ -1,7 +1,7 @@
 //! The brief: the few things that belong into a prompt now, within a budget of tokens.
 //!
 //! Rules and preferences are always in it, since no search finds them by the wording of a question;
-//! then what is due, what is aimed at, what is known about the prompt, and what happened last. Each
+//! then the tasks, what is aimed at, what is known about the prompt, and what happened last. Each
 //! thing says why it is there, and what was left out is named.
 
 mod brief;
@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 
 pub use ops::Context;
 
+/// The source of the events that hooks record: a prompt among them is the user's own words.
+pub const HOOK_SOURCE: &str = "hook";
+
 /// The part of a brief that a thing belongs to, in their order.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -27,8 +30,8 @@ pub enum Section {
     Preferences,
     /// Where the last session ended.
     Resume,
-    /// What is due.
-    Due,
+    /// What is due, and the open tasks that the prompt is about.
+    Tasks,
     /// What is aimed at.
     Goals,
     /// What is known about it.
@@ -44,7 +47,7 @@ impl Section {
             Self::Rules => "Rules to keep to:",
             Self::Preferences => "Preferences:",
             Self::Resume => "Last session:",
-            Self::Due => "Due:",
+            Self::Tasks => "Tasks:",
             Self::Goals => "Goals:",
             Self::Known => "Known about this:",
             Self::Recent => "Happened last:",
@@ -84,4 +87,19 @@ pub struct BriefItem {
     pub reason: String,
     /// How many tokens it takes.
     pub tokens: u32,
+    /// A number that changes when what it says does.
+    pub version: i64,
+}
+
+/// Something that the reader knows from an earlier brief.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KnownItem {
+    /// What it is, as in the brief.
+    #[schemars(length(min = 1, max = 50))]
+    pub kind: String,
+    /// Its id.
+    pub id: i64,
+    /// Its version in that brief.
+    pub version: i64,
 }

@@ -1,15 +1,16 @@
 //! Asking for a brief.
 
-use super::Brief;
 use super::brief::compose;
 use super::gather::{Occasion, gather};
+use super::{Brief, KnownItem};
 use crate::paths::PathName;
 use athena_core::{Ctx, Operation, Result, Spec};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Returns the brief for a prompt: the rules and preferences that hold, what is due and aimed at,
-/// what is known about it, and what happened last, within a budget of tokens. Ask for it when a
+/// Returns the brief for a prompt: the rules and preferences that hold, the tasks that are due or that
+/// it is about, what is aimed at, what is known about it, and what happened last, newest first, within
+/// a budget of tokens. Ask for it when a
 /// session or a task begins. Each item says why it is there; what was left out is named.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +32,12 @@ pub struct Context {
     /// The `version` of the brief that you have: if it is still the same, it is not repeated.
     #[schemars(extend("x-advanced" = true))]
     pub known_version: Option<i64>,
+    /// The items of earlier briefs that you have: what has not changed since is left out, but for
+    /// where the last session ended.
+    #[serde(default)]
+    #[schemars(length(max = 1_000))]
+    #[schemars(extend("x-advanced" = true))]
+    pub known_items: Vec<KnownItem>,
 }
 
 fn default_budget() -> u32 {
@@ -51,8 +58,10 @@ impl Operation for Context {
             project: self.project.as_deref(),
             prompt: prompt.filter(|prompt| !prompt.is_empty()),
             files: &self.files,
+            known: &self.known_items,
         };
-        let candidates = gather(ctx, &occasion).await?;
+        let mut candidates = gather(ctx, &occasion).await?;
+        candidates.retain(|candidate| !candidate.is_among(&self.known_items));
         Ok(compose(candidates, self.budget_tokens, self.known_version))
     }
 }

@@ -1,5 +1,5 @@
-use super::Section;
 use super::brief::{Candidate, compose, tokens};
+use super::{KnownItem, Section};
 
 fn candidate(section: Section, id: i64, text: &str) -> Candidate {
     Candidate {
@@ -8,6 +8,7 @@ fn candidate(section: Section, id: i64, text: &str) -> Candidate {
         id,
         text: text.to_owned(),
         reason: "because".to_owned(),
+        news: None,
     }
 }
 
@@ -66,6 +67,28 @@ fn what_is_known_is_not_repeated() {
         Some(first.version),
     );
     assert!(!other.unchanged && other.version != first.version);
+}
+
+#[test]
+fn an_item_is_known_until_it_says_something_else() {
+    let rule = candidate(Section::Rules, 1, "a rule");
+    let item = compose(vec![rule.clone()], 100, None).items.remove(0);
+    let known = [KnownItem {
+        kind: item.kind,
+        id: item.id,
+        version: item.version,
+    }];
+    assert!(rule.is_among(&known) && !rule.is_among(&[]));
+    assert!(!candidate(Section::Rules, 2, "a rule").is_among(&known));
+    assert!(!candidate(Section::Rules, 1, "another rule").is_among(&known));
+    // What changes by the minute is no news, and where things were left is told again.
+    let due = |text: &str, news: &str| Candidate {
+        news: Some(news.to_owned()),
+        ..candidate(Section::Tasks, 1, text)
+    };
+    assert!(due("it is due in 5h", "a rule").is_among(&known));
+    assert!(!due("a rule", "it is overdue").is_among(&known));
+    assert!(!candidate(Section::Resume, 1, "a rule").is_among(&known));
 }
 
 #[test]

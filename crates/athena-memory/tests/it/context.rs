@@ -114,6 +114,83 @@ story! {
         assert!(!brief["text"].as_str().unwrap().contains("certificate"), "{brief}");
     }
 
+    /// Open tasks that a prompt is about are told of behind the due ones, each once; those that are
+    /// done, and those that it is not about, are not.
+    async fn tasks_of_the_prompt(app: TestApp) {
+        let add = async |task: Value| app.call("task.create", task).await["id"].as_i64().unwrap();
+        let open = add(json!({"title": "Refactor the date parser", "priority": 9})).await;
+        let due = add(json!({"title": "Release the date parser", "due_at": "2026-03-01T18:00:00Z"})).await;
+        let done = add(json!({"title": "Test the date parser"})).await;
+        app.call("task.complete", json!({"id": done})).await;
+        add(json!({"title": "Water the plants in the hall"})).await;
+        let brief = app.call("context.brief", json!({"prompt": "refactor the date parser"})).await;
+        let tasks: Vec<&Value> = brief["items"].as_array().unwrap().iter().filter(|it| it["kind"] == "task").collect();
+        let told: Vec<i64> = tasks.iter().map(|it| it["id"].as_i64().unwrap()).collect();
+        assert_eq!(told, [due, open], "{brief}");
+        assert_eq!(tasks[1]["reason"], "it matches the prompt");
+        assert!(brief["text"].as_str().unwrap().contains("\n- Refactor the date parser [task"), "{brief}");
+        let none = app.call("context.brief", json!({"prompt": "refactor the date parser", "budget_tokens": 0})).await;
+        assert_eq!((ids(&none["items"]).len(), ids(&none["left_out"]).len()), (0, 2));
+    }
+
+    /// Who has an earlier brief is told only what is new or has changed; a due task does not change
+    /// by the minute, and what was left where is told whenever somebody asks.
+    async fn what_is_known_is_left_out(app: TestApp) {
+        let rule = remember(app, json!({"content": "Never push to main", "type": "rule"})).await;
+        let task = json!({"title": "Renew the certificate", "due_at": "2026-03-01T18:00:00Z"});
+        let task = app.call("task.create", task).await["id"].as_i64().unwrap();
+        let goal = app.call("goal.create", json!({"name": "Ship the shop"})).await["id"].as_i64().unwrap();
+        app.call("snapshot.save", json!({"next_step": "Look at the clock"})).await;
+        let brief = app.call("context.brief", json!({})).await;
+        assert_eq!(ids(&brief["items"]).len(), 4);
+        let known: Vec<Value> = brief["items"].as_array().unwrap().iter()
+            .map(|it| json!({"kind": it["kind"], "id": it["id"], "version": it["version"]}))
+            .collect();
+        let again = |prompt: &str| json!({"prompt": prompt, "known_items": known});
+        app.clock.advance(1_800);
+        let brief = app.call("context.brief", again("hello there")).await;
+        assert_eq!((&brief["text"], &brief["items"]), (&json!(""), &json!([])));
+        let brief = app.call("context.brief", again("Where did we leave off?")).await;
+        assert_eq!(brief["items"][0]["kind"], "snapshot");
+
+        app.call("goal.update", json!({"id": goal, "name": "Ship the whole shop"})).await;
+        let next = app.call("memory.update", json!({"id": rule, "content": "Never push to main or next"})).await["id"].as_i64().unwrap();
+        app.clock.advance(6 * 3_600);
+        let brief = app.call("context.brief", again("hello there")).await;
+        assert_eq!(ids(&brief["items"]), [next, task, goal]);
+    }
+
+    /// What the user said to an agent, and the checkpoint that the last session is told from, are no
+    /// news; the rest is in the order of time, the last first.
+    async fn what_happened_last(app: TestApp) {
+        let record = async |event: Value| app.call("event.record", event).await["id"].as_i64().unwrap();
+        let prompt = json!({"content": "Why does the parser fail?", "event_type": "conversation", "source": "hook"});
+        record(prompt).await;
+        let meeting = json!({"content": "Ada says that the parser may fail", "event_type": "conversation", "occurred_at": "2026-03-01T09:00:00Z"});
+        let meeting = record(meeting).await;
+        let decided = json!({"content": "The parser is written anew", "event_type": "decision", "occurred_at": "2026-03-01T11:00:00Z"});
+        let decided = record(decided).await;
+        let test = json!({"content": "The parser fails: why does the parser fail", "event_type": "test_run", "outcome": "failure", "occurred_at": "2026-03-01T10:00:00Z"});
+        let test = record(test).await;
+        let ended = "The session ended. The last prompt was: Why does the parser fail?";
+        record(json!({"content": ended, "event_type": "session_checkpoint", "source": "hook"})).await;
+        app.call("snapshot.save", json!({"session": "s1", "summary": ended})).await;
+        let events = |brief: &Value| -> Vec<i64> {
+            let items = brief["items"].as_array().unwrap().iter();
+            items.filter(|it| it["kind"] == "event").map(|it| it["id"].as_i64().unwrap()).collect()
+        };
+        let brief = app.call("context.brief", json!({})).await;
+        assert_eq!(events(&brief), [decided, test]);
+        let text = brief["text"].as_str().unwrap();
+        assert!(text.contains(" decision: The parser") && text.contains(" test_run failure: The"), "{text}");
+        let known = brief["items"].clone();
+        let known: Vec<Value> = known.as_array().unwrap().iter().filter(|it| it["kind"] == "snapshot")
+            .map(|it| json!({"kind": it["kind"], "id": it["id"], "version": it["version"]}))
+            .collect();
+        let asked = json!({"prompt": "Why does the parser fail?", "known_items": known});
+        assert_eq!(events(&app.call("context.brief", asked).await), [decided, test, meeting]);
+    }
+
     /// What somebody waits for is reminded of by the event that it waited for.
     async fn an_event_reminds(app: TestApp) {
         let task = app.call("task.create", json!({"title": "Tell Ada how the tests went"})).await["id"].clone();
