@@ -6,10 +6,13 @@ use std::collections::BTreeSet;
 
 /// What to call `git` with, so that [`parse`] can read what it says; a range of commits may follow.
 ///
-/// Everything ends with a NUL, which occurs neither in messages nor in names nor in paths.
-pub const GIT_LOG_ARGUMENTS: [&str; 6] = [
+/// Everything ends with a NUL, which occurs neither in messages nor in names nor in paths. A commit
+/// comes after those that it was made from: many have the same second, and are then ordered by it.
+pub const GIT_LOG_ARGUMENTS: [&str; 8] = [
     "log",
     "-z",
+    "--topo-order",
+    "--reverse",
     "--numstat",
     "--no-renames",
     "--no-color",

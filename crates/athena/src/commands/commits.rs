@@ -14,6 +14,8 @@ use std::process::{Command as Process, Output};
 
 /// Commits in one call.
 const BATCH: usize = 1_000;
+/// Characters of a commit's id that people are shown.
+const SHORT: usize = 7;
 
 const FOLDER: &str = "folder";
 const BRANCH: &str = "branch";
@@ -44,16 +46,32 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
         folder: given(FOLDER),
         branch: given(BRANCH),
     };
-    let head = repository.head()?;
+    let Some(head) = repository.head()? else {
+        return show(session, &repository.answer(None, 0, 0));
+    };
     session.with_store(|store| async move {
         let answer = record(session, &store, &repository, &head).await?;
-        if session.as_json {
-            return print(&json_text(&answer));
+        show(session, &answer)
+    })
+}
+
+fn show(session: &Session, answer: &Value) -> Outcome {
+    if session.as_json {
+        return print(&json_text(answer));
+    }
+    let count = |name: &str| super::integer(answer, name);
+    let (recorded, known) = (count("recorded"), count("known"));
+    print(&match answer["head"].as_str() {
+        None => "recorded 0 commits; the branch has none yet\n".to_owned(),
+        Some(head) if recorded + known == 0 => {
+            let short: String = head.chars().take(SHORT).collect();
+            format!("nothing new since {short}\n")
         }
-        let (recorded, known) = (&answer["recorded"], &answer["known"]);
-        print(&format!(
-            "recorded {recorded} commits; {known} were known already\n"
-        ))
+        Some(_) => {
+            let plural = if recorded == 1 { "commit" } else { "commits" };
+            let verb = if known == 1 { "was" } else { "were" };
+            format!("recorded {recorded} {plural}; {known} {verb} known already\n")
+        }
     })
 }
 
@@ -64,7 +82,7 @@ async fn record(
     head: &str,
 ) -> Result<Value> {
     let calls = Calls { session, store };
-    let source = format!("git:{}", repository.branch);
+    let source = repository.source();
     let noted = calls
         .make("event.cursor", json!({ "source": source }))
         .await?;
@@ -89,7 +107,7 @@ async fn record(
     // Last: a run that is cut begins again where this one did, and records nothing twice.
     let position = json!({"source": source, "position": {"commit": head}});
     calls.make("event.set_cursor", position).await?;
-    Ok(json!({"source": source, "head": head, "recorded": recorded, "known": known}))
+    Ok(repository.answer(Some(head), recorded, known))
 }
 
 /// Calls operations for the project of the command.
@@ -117,8 +135,17 @@ struct Repository<'a> {
 }
 
 impl Repository<'_> {
-    /// Returns the id of the newest commit.
-    fn head(&self) -> Result<String> {
+    /// Returns the name under which the store keeps how far the branch was read.
+    fn source(&self) -> String {
+        format!("git:{}", self.branch)
+    }
+
+    fn answer(&self, head: Option<&str>, recorded: u64, known: u64) -> Value {
+        json!({"source": self.source(), "head": head, "recorded": recorded, "known": known})
+    }
+
+    /// Returns the id of the newest commit; none if the branch has no commits yet.
+    fn head(&self) -> Result<Option<String>> {
         let branch = format!("{}^{{commit}}", self.branch);
         let output = self.git(&[
             "rev-parse",
@@ -128,7 +155,11 @@ impl Repository<'_> {
             &branch,
         ])?;
         if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+            let head = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            return Ok(Some(head));
+        }
+        if self.is_unborn()? {
+            return Ok(None);
         }
         let said = String::from_utf8_lossy(&output.stderr);
         let why = said
@@ -137,6 +168,14 @@ impl Repository<'_> {
             .unwrap_or("it is no branch, tag or commit");
         let message = format!("cannot read `{}` of `{}`: {why}", self.branch, self.folder);
         Err(Error::new(Code::InvalidInput, message).with_field(BRANCH))
+    }
+
+    /// Whether the branch, which leads to no commit, is the one that the first commit will be on.
+    fn is_unborn(&self) -> Result<bool> {
+        let output = self.git(&["symbolic-ref", "--quiet", "HEAD"])?;
+        let current = String::from_utf8_lossy(&output.stdout);
+        let named = current.trim().strip_prefix("refs/heads/");
+        Ok(output.status.success() && (self.branch == "HEAD" || named == Some(self.branch)))
     }
 
     /// Reads the commits behind one that was read before, if that is still behind this one.

@@ -14,6 +14,80 @@ fn git(folder: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {output:?}");
 }
 
+/// Commits a file, at a time in seconds if one is given.
+fn commit(folder: &Path, name: &str, time: Option<u32>) {
+    std::fs::write(folder.join(name), "one\ntwo\n").unwrap();
+    git(folder, &["add", "."]);
+    let mut command = Command::new("git");
+    command
+        .args(["-c", "user.name=Ada", "-c", "user.email=ada@lovelace.org"])
+        .args(["commit", "--quiet", "--message", &format!("Add {name}")])
+        .current_dir(folder);
+    if let Some(time) = time {
+        let time = format!("@{time} +0000");
+        command.env("GIT_AUTHOR_DATE", &time);
+        command.env("GIT_COMMITTER_DATE", &time);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// Runs a command in a folder; returns what it prints.
+#[track_caller]
+fn run_in(athena: &Athena, folder: &Path, arguments: &[&str]) -> String {
+    let mut command = athena.command(arguments);
+    command.env("PATH", "/usr/bin:/bin").current_dir(folder);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_repository_without_commits_has_none() {
+    let athena = Athena::new();
+    let folder = athena.path("new");
+    let folder = Path::new(&folder);
+    std::fs::create_dir(folder).unwrap();
+    git(folder, &["init", "--quiet", "--initial-branch=main"]);
+    for arguments in [
+        &["record-commits"][..],
+        &["record-commits", "--branch", "main"],
+    ] {
+        let said = run_in(&athena, folder, arguments);
+        assert_eq!(said, "recorded 0 commits; the branch has none yet\n");
+    }
+    let mut command = athena.command(&["record-commits", "--branch", "other"]);
+    command.env("PATH", "/usr/bin:/bin").current_dir(folder);
+    assert_eq!(command.output().unwrap().status.code(), Some(2));
+}
+
+#[test]
+fn commits_of_one_second_keep_their_order() {
+    let athena = Athena::new();
+    let folder = athena.path("shop");
+    let folder = Path::new(&folder);
+    std::fs::create_dir(folder).unwrap();
+    git(folder, &["init", "--quiet", "--initial-branch=main"]);
+    for name in ["a.rs", "b.rs", "c.rs"] {
+        commit(folder, name, Some(1_772_000_000));
+    }
+    let said = run_in(&athena, folder, &["record-commits"]);
+    assert_eq!(said, "recorded 3 commits; 0 were known already\n");
+    let timeline = run_in(
+        &athena,
+        folder,
+        &["timeline", "--order", "oldest", "--json"],
+    );
+    let timeline: serde_json::Value = serde_json::from_str(&timeline).unwrap();
+    let items = timeline["items"].as_array().unwrap().iter();
+    let said: Vec<&str> = items.map(|it| it["content"].as_str().unwrap()).collect();
+    assert_eq!(said, ["Add a.rs", "Add b.rs", "Add c.rs"]);
+    let again = run_in(&athena, folder, &["record-commits"]);
+    assert!(again.starts_with("nothing new since "), "{again}");
+    let commit = again.trim().rsplit(' ').next().unwrap();
+    git(folder, &["rev-parse", "--verify", commit]);
+}
+
 #[test]
 fn commits_are_recorded_once() {
     let athena = Athena::new();
