@@ -313,6 +313,105 @@ fn without_a_key_nothing_personal_is_kept() {
     );
 }
 
+/// Returns what a hook tells the agent.
+fn told(athena: &Athena, event: &str, session: &str, prompt: &str) -> String {
+    let input =
+        json!({"session_id": session, "cwd": "/nowhere", "prompt": prompt, "reason": "exit"});
+    let ran = hook(athena, event, input.to_string().as_bytes());
+    assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{}", log(athena));
+    let answer: Value = serde_json::from_str(&ran.out).unwrap_or_default();
+    let text = answer["hookSpecificOutput"]["additionalContext"].as_str();
+    text.unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_session_is_told_everything_once() {
+    let athena = Athena::new();
+    athena.json(&["remember", "Never push to main", "--type", "rule"]);
+    athena.json(&["remember", "Answer briefly", "--type", "preference"]);
+    athena.json(&["goal", "create", "Ship the shop"]);
+    athena.json(&[
+        "task",
+        "add",
+        "Renew the certificate",
+        "--due-at",
+        "2026-01-01T00:00:00Z",
+    ]);
+    let start = told(&athena, "session-start", "s1", "");
+    for part in [
+        "Never push",
+        "Answer briefly",
+        "Ship the shop",
+        "Renew the certificate",
+    ] {
+        assert!(start.contains(part), "{part}: {start}");
+    }
+    let list = athena.home().join("told");
+    assert_eq!(mode(&list), 0o700);
+    let [file] = fs::read_dir(&list)
+        .unwrap()
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    let file = file.unwrap().path();
+    assert_eq!(mode(&file), 0o600);
+    assert!(!fs::read_to_string(&file).unwrap().contains("push"));
+
+    for _ in 0..3 {
+        assert_eq!(told(&athena, "user-prompt", "s1", "hi"), "");
+    }
+    athena.json(&["remember", "Ask before deleting", "--type", "rule"]);
+    let next = told(&athena, "user-prompt", "s1", "hi");
+    assert!(
+        next.contains("Ask before deleting") && !next.contains("Never push"),
+        "{next}"
+    );
+    assert_eq!(told(&athena, "user-prompt", "s1", "hi"), "");
+
+    // Another session knows nothing, and neither does one whose context was replaced, or whose list
+    // cannot be read.
+    assert!(told(&athena, "user-prompt", "s2", "hi").contains("Never push"));
+    told(&athena, "pre-compact", "s1", "");
+    assert!(told(&athena, "user-prompt", "s1", "hi").contains("Never push"));
+    fs::write(&file, "no list").unwrap();
+    assert!(told(&athena, "user-prompt", "s1", "hi").contains("Never push"));
+    assert!(told(&athena, "session-start", "s1", "").contains("Never push"));
+    told(&athena, "session-end", "s1", "");
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_session_is_not_told_its_own_words() {
+    let athena = Athena::new();
+    athena.json(&[
+        "record",
+        "The parser is written anew",
+        "--event-type",
+        "decision",
+    ]);
+    told(&athena, "session-start", "s1", "");
+    told(&athena, "user-prompt", "s1", "Why is the parser slow?");
+    told(&athena, "session-end", "s1", "");
+    let start = told(&athena, "session-start", "s2", "");
+    assert_eq!(
+        start.matches("The session ended (exit).").count(),
+        1,
+        "{start}"
+    );
+    assert!(
+        start.contains(" decision: The parser is written anew"),
+        "{start}"
+    );
+    assert_eq!(
+        told(&athena, "user-prompt", "s2", "Why is the parser slow?"),
+        ""
+    );
+    assert_eq!(
+        told(&athena, "user-prompt", "s2", "Why is the parser slow?"),
+        ""
+    );
+}
+
 #[test]
 fn a_torn_line_does_not_stop_a_command() {
     let athena = Athena::new();

@@ -12,6 +12,7 @@ mod input;
 mod masking;
 mod plan;
 mod spool;
+mod told;
 mod tool;
 mod transcript;
 
@@ -39,6 +40,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
+use told::Told;
 use uuid::Uuid;
 
 const NAME: &str = "hook";
@@ -203,18 +205,29 @@ fn attend_with(matches: &ArgMatches, begun: Instant) -> Outcome {
         at: now(),
         name: &name,
     };
-    let plan = Plan::of(event, &input, &occasion);
+    let mut plan = Plan::of(event, &input, &occasion);
     if plan.is_empty() {
         return Ok(());
     }
+    let told = input.session().map(|session| Told::of(&settings, session));
+    if let Some(told) = &told {
+        match event {
+            Event::UserPrompt => plan.leave_out(told.items()),
+            Event::SessionStart | Event::PreCompact | Event::SessionEnd => told.forget(),
+            Event::PostTool => {}
+        }
+    }
     let reserve = RESERVE.min(limit / 4);
-    perform(
-        &settings,
-        event,
-        plan,
-        begun + limit.saturating_sub(reserve),
-        occasion.at,
-    )
+    let until = begun + limit.saturating_sub(reserve);
+    let mut answer = |brief: &Value| {
+        if let Some(text) = plan::told(event, brief) {
+            say(&text);
+            if let Some(told) = &told {
+                told.add(brief);
+            }
+        }
+    };
+    perform(&settings, plan, until, occasion.at, &mut answer)
 }
 
 /// Ends the process when its time is over, whatever keeps it: a pipe that nobody closes, a disk.
@@ -267,13 +280,14 @@ fn project_of(settings: &Settings, input: &Input) -> String {
     project::choose(settings, folder.as_deref().unwrap_or(Path::new("."))).name
 }
 
-/// Makes the calls of a plan, and keeps those that the store cannot take by `until`.
+/// Makes the calls of a plan, and keeps those that the store cannot take by `until`; `answer` is
+/// given the brief.
 fn perform(
     settings: &Settings,
-    event: Event,
     plan: Plan,
     until: Instant,
     at: Timestamp,
+    answer: &mut impl FnMut(&Value),
 ) -> Outcome {
     let runtime = compose::small_runtime().map_err(Error::internal)?;
     let spool = Spool::of(settings);
@@ -283,7 +297,7 @@ fn perform(
         let mut plan = plan;
         // What was kept goes first: a session that began in a file must not end before that.
         let waiting = catch_up(&spool, &mut plan, &call, until).await;
-        let left = make_calls(plan, event, &call, until, &mut say).await;
+        let left = make_calls(plan, &call, until, answer).await;
         let left = [waiting, left].concat();
         if !left.is_empty() {
             keep(&spool, settings, hands.registry(), left, at);
@@ -339,20 +353,15 @@ fn say(told: &Value) {
 /// Makes the calls of a plan; returns those that did not reach the store and are worth keeping.
 async fn make_calls(
     plan: Plan,
-    event: Event,
     call: &impl AsyncFn(&Call) -> Result<Option<Value>>,
     until: Instant,
-    say: &mut impl FnMut(&Value),
+    answer: &mut impl FnMut(&Value),
 ) -> Vec<Call> {
     let mut left = Vec::new();
     make_or_leave(plan.before, call, until, &mut left).await;
     if let Some(question) = plan.question {
         match timeout_at(until, call(&question)).await {
-            Ok(Ok(Some(brief))) => {
-                if let Some(told) = plan::told(event, &brief) {
-                    say(&told);
-                }
-            }
+            Ok(Ok(Some(brief))) => answer(&brief),
             Ok(Ok(None)) => {}
             Ok(Err(error)) => tracing::warn!(code = %error.code(), "no brief: {error}"),
             Err(_) => tracing::warn!("no brief in time"),
@@ -517,10 +526,7 @@ mod tests {
         let runtime = compose::small_runtime().unwrap();
         let left = runtime.block_on(async {
             let until = Instant::now() + Duration::from_secs(60);
-            make_calls(plan, Event::SessionStart, &double, until, &mut |told| {
-                said.push(told.clone())
-            })
-            .await
+            make_calls(plan, &double, until, &mut |brief| said.push(brief.clone())).await
         });
         let left = left.into_iter().map(|call| call.operation).collect();
         (calls.into_inner(), left, said)
@@ -543,10 +549,7 @@ mod tests {
             ]
         );
         assert_eq!(left, Vec::<String>::new());
-        assert_eq!(
-            said[0]["hookSpecificOutput"]["additionalContext"],
-            "Ship on Tuesday."
-        );
+        assert_eq!(said, [json!({"text": "Ship on Tuesday."})]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::input::{Input, text_of};
 use super::spool::Call;
 use super::tool::{ToolUse, shortened};
 use super::transcript;
+use athena_memory::context::HOOK_SOURCE;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -13,8 +14,6 @@ use std::path::Path;
 const AGENT: &str = "claude-code";
 /// What the names of Athena's own tools begin with, as `init` connects them.
 const OWN_TOOLS: &str = "mcp__athena__";
-/// Where the records come from.
-const SOURCE: &str = "hook";
 /// Tokens of what an agent is told at the start of a session, and with a prompt.
 const START_BUDGET: u32 = 1_500;
 const PROMPT_BUDGET: u32 = 600;
@@ -59,6 +58,17 @@ impl Plan {
             Event::PostTool => planner.post_tool(),
             Event::PreCompact => planner.standing(false),
             Event::SessionEnd => planner.standing(true),
+        }
+    }
+
+    /// Asks for what is new to somebody who knows some items.
+    pub(super) fn leave_out(&mut self, known: Vec<Value>) {
+        let input = self
+            .question
+            .as_mut()
+            .and_then(|call| call.input.as_object_mut());
+        if let (Some(input), false) = (input, known.is_empty()) {
+            input.insert("known_items".to_owned(), Value::Array(known));
         }
     }
 
@@ -193,7 +203,7 @@ impl Planner<'_> {
             "content": content,
             "session": self.session(),
             "agent": AGENT,
-            "source": SOURCE,
+            "source": HOOK_SOURCE,
             "context_cwd": self.folder(),
             "idempotency_key": self.event_key(),
             "occurred_at": self.occasion.at,
@@ -314,6 +324,24 @@ mod tests {
                 "occurred_at": "2026-03-05T12:00:00Z",
             })
         );
+    }
+
+    #[test]
+    fn what_is_known_is_not_asked_for() {
+        let input = json!({"session_id": "s", "prompt": "Why?"});
+        let mut plan = plan(Event::UserPrompt, input);
+        plan.leave_out(Vec::new());
+        assert!(
+            plan.question
+                .as_ref()
+                .unwrap()
+                .input
+                .get("known_items")
+                .is_none()
+        );
+        let known = json!({"kind": "memory", "id": 1, "version": 2});
+        plan.leave_out(vec![known.clone()]);
+        assert_eq!(plan.question.unwrap().input["known_items"], json!([known]));
     }
 
     #[test]

@@ -96,15 +96,9 @@ pub(super) fn passes(code: Code) -> bool {
 impl Spool {
     /// Returns the files for the store that the settings name.
     pub(crate) fn of(settings: &Settings) -> Self {
-        let url = &settings.database.url;
-        let store = if *url == sqlite_url(&settings.default_store()) {
-            "default".to_owned()
-        } else {
-            format!("db{:016x}", fingerprint(url.as_bytes()))
-        };
         Self {
             folder: settings.home.join(FOLDER),
-            store,
+            store: store_name(settings),
         }
     }
 
@@ -395,8 +389,18 @@ async fn hand_in_once(
     }
 }
 
+/// Returns what the files for the store that the settings name begin with.
+pub(super) fn store_name(settings: &Settings) -> String {
+    let url = &settings.database.url;
+    if *url == sqlite_url(&settings.default_store()) {
+        "default".to_owned()
+    } else {
+        format!("db{:016x}", fingerprint(url.as_bytes()))
+    }
+}
+
 /// Returns a number for a text that is the same in every version (FNV-1a, 64 bits).
-fn fingerprint(bytes: &[u8]) -> u64 {
+pub(super) fn fingerprint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
