@@ -38,6 +38,31 @@ fn a_malformed_line_keeps_the_whole_file_out() {
 }
 
 #[test]
+fn a_project_that_is_misspelt_is_not_made() {
+    let athena = Athena::new();
+    let file = athena.file("m.jsonl", "{\"content\": \"a memory\"}\n");
+    let import = ["import", &file, "--project", "shop"];
+    let ran = athena.run(&import);
+    assert_eq!(ran.status, 3, "{ran:?}");
+    assert!(
+        ran.err.contains("project `shop` does not exist")
+            && ran.err.contains("athena project create"),
+        "{ran:?}"
+    );
+    assert_eq!(athena.json(&["project", "list"])["items"], json!([]));
+    let made = athena.json(&[&import[..], &["--create-project"]].concat());
+    assert_eq!(
+        (&made["imported"], &made["project"]),
+        (&json!(1), &json!("shop"))
+    );
+    let again = athena.json(&import);
+    assert_eq!(
+        (&again["imported"], &again["skipped"]),
+        (&json!(0), &json!(1))
+    );
+}
+
+#[test]
 fn files_of_many_forms_are_told_apart() {
     let athena = Athena::new();
     let import = |name: &str, text: &str| {

@@ -46,6 +46,8 @@ const MOST_TOLD: usize = 20;
 const INTERRUPTED: u8 = 130;
 /// Malformed lines that an answer names.
 const MOST_NAMED: usize = 1_000;
+/// Whether a project that is named may be a new one.
+const CREATE_PROJECT: &str = "create-project";
 /// Characters of a file's name that serve as session and source.
 const NAME_CHARS: usize = 150;
 
@@ -74,6 +76,12 @@ pub(crate) fn command() -> Command {
                 .long("partial")
                 .action(ArgAction::SetTrue)
                 .help("Import what can be read, and tell what cannot"),
+        )
+        .arg(
+            Arg::new(CREATE_PROJECT)
+                .long(CREATE_PROJECT)
+                .action(ArgAction::SetTrue)
+                .help("Create the project that --project names, if there is none of that name"),
         )
         .arg(Arg::new("type").long("type").short('t').value_name("TYPE").help("The type of memories that name none"))
         .arg(
@@ -115,12 +123,20 @@ pub(crate) fn run(session: &Session, matches: &ArgMatches) -> Outcome {
     {
         return Err(refusal.into());
     }
+    let may_create = matches.get_flag(CREATE_PROJECT);
     let stored = session.with_store(|store| async move {
-        let ctx = store.ctx("cli");
-        let ctx = match &session.named_project {
-            Some(project) => ctx.with_project(project.clone()),
-            None => ctx,
-        };
+        let mut ctx = store.ctx("cli");
+        if let Some(project) = &session.named_project {
+            if !may_create {
+                // Refuses a name that is misspelt, and says which ones there are.
+                let named = json!({ "name": project });
+                session
+                    .registry
+                    .call("project.get", &ctx, named, None)
+                    .await?;
+            }
+            ctx = ctx.with_project(project.clone());
+        }
         let stored = store_all(session, &ctx, &file, &checker, &survey).await?;
         Ok((file, survey, stored, project_of(&store, session)))
     });
