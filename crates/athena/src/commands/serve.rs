@@ -25,7 +25,8 @@ pub(crate) fn command() -> Command {
         .long_about(
             "Serve REST and MCP over HTTP, until Ctrl-C or SIGTERM.\n\nREST is under /api/v1 (described by \
              /openapi.json), MCP under /mcp, the state under /healthz, /readyz and /metrics. Only loopback \
-             addresses are served.",
+             addresses are served.\n\nThe folder that it is started in says nothing about its clients: a call that \
+             names no project is about `default`, or about the one that --project or ATHENA_PROJECT names here.",
         )
         .arg(Arg::new(PORT).long("port").short('p').value_name("N").help("The port; 0 takes a free one [default: 7717]"))
         .arg(Arg::new(HOST).long("host").value_name("HOST").help("The address to listen on [default: 127.0.0.1]"))
@@ -110,11 +111,13 @@ async fn bind(session: &Session) -> Result<TcpListener> {
 
 fn announce(session: &Session, address: SocketAddr) -> Outcome {
     let url = format!("http://{address}");
+    let project = server_project(&session.settings);
     if session.as_json {
-        return print(&json_text(&json!({ "url": url })));
+        return print(&json_text(&json!({ "url": url, "project": project })));
     }
     print(&format!(
-        "Athena listens on {url}\n  REST  {url}/api/v1  ({url}/openapi.json)\n  MCP   {url}/mcp\nCtrl-C stops it.\n"
+        "Athena listens on {url}\n  REST  {url}/api/v1  ({url}/openapi.json)\n  MCP   {url}/mcp\n\
+         A call that names no project is about `{project}`. Ctrl-C stops it.\n"
     ))
 }
 
