@@ -17,6 +17,38 @@ pub(crate) fn matches_path(pattern: &str, path: &str) -> bool {
     (0..parts.len()).any(|start| matches_parts(&wanted, &parts[start..]))
 }
 
+/// Says why a pattern can mean no file that somebody has in mind, if it cannot.
+///
+/// Brackets and braces stand for themselves, as in `app/[id]/page.tsx`; those that are not closed are
+/// a slip.
+pub(crate) fn problem_of(pattern: &str) -> Option<&'static str> {
+    let pattern = pattern.replace('\\', "/");
+    if !closes_what_it_opens(&pattern) {
+        return Some(
+            "has a bracket without its counterpart; `*`, `**` and `?` stand for other text",
+        );
+    }
+    let parts = pattern.trim_start_matches('/');
+    if parts.split('/').any(|part| part.trim().is_empty()) {
+        return Some("has an empty part, which no file has; `src/**` is all below `src`");
+    }
+    None
+}
+
+/// Whether every bracket and brace has its counterpart.
+fn closes_what_it_opens(pattern: &str) -> bool {
+    let mut open = Vec::new();
+    pattern.chars().all(|c| match c {
+        '[' | '{' => {
+            open.push(c);
+            true
+        }
+        ']' => open.pop() == Some('['),
+        '}' => open.pop() == Some('{'),
+        _ => true,
+    }) && open.is_empty()
+}
+
 fn begins_at_a_root(pattern: &str) -> bool {
     let is_drive = pattern.as_bytes().get(1) == Some(&b':');
     is_drive || pattern.starts_with('/') || pattern == "~" || pattern.starts_with("~/")

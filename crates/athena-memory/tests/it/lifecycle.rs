@@ -59,6 +59,22 @@ story! {
         assert_eq!(superseded["hits"][0]["id"], first);
     }
 
+    /// What was replaced was not forgotten, so it cannot be restored; its text comes back by the way
+    /// that the error names.
+    async fn what_was_replaced_is_not_restored(app: TestApp) {
+        let first = app.remember("The API listens on port 8080").await;
+        assert_eq!(app.call("memory.restore", json!({"id": first})).await["id"], first);
+        let second = json!({"content": "The API listens on port 9090", "replaces": [first]});
+        let second = app.call("memory.remember", second).await["id"].clone();
+        let error = app.refused("memory.restore", json!({"id": first})).await;
+        assert_eq!((error.code(), error.field()), (Code::InvalidState, Some("id")));
+        let says = format!("memory `{first}` was not forgotten: it was replaced by `{second}`; ");
+        assert!(error.message().starts_with(&says), "{error}");
+        let back = json!({"id": second, "content": "The API listens on port 8080"});
+        let back = app.call("memory.update", back).await["id"].as_i64().unwrap();
+        assert_eq!(app.recall("API port").await, [back]);
+    }
+
     /// Of two writers who read the same version, one wins and the other is told.
     async fn an_expected_version_is_kept_to(app: TestApp) {
         let id = app.remember("The limit is 10").await;

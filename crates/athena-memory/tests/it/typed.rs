@@ -96,5 +96,34 @@ story! {
             let rule = json!({"content": "x", "type": "rule", "priority": priority});
             assert_eq!(app.refused("memory.remember", rule).await.field(), Some("priority"));
         }
+        // Brackets that are closed are part of a name.
+        let page = json!({"content": "No state in pages", "type": "rule", "scope": "app/[id]/{all}/page.tsx"});
+        app.call("memory.remember", page).await;
+    }
+
+    /// What could never take effect is refused: a pattern that means no file, and a priority or a scope
+    /// of what is no rule.
+    async fn settings_without_effect_are_refused(app: TestApp) {
+        for scope in ["[[[", "src/[ab", "src/{a,b", "a]b", "{[}]", "src/", "src//a.rs", "/", " "] {
+            let rule = json!({"content": "x", "type": "rule", "scope": scope});
+            let error = app.refused("memory.remember", rule).await;
+            assert_eq!((error.code(), error.field()), (Code::InvalidInput, Some("scope")), "{scope}: {error}");
+        }
+        let fact = app.remember("The API listens on port 8080").await;
+        let rule = json!({"content": "Never push to main", "type": "rule", "priority": 3});
+        let rule = app.call("memory.remember", rule).await["id"].clone();
+        for (operation, input, field) in [
+            ("memory.remember", json!({"content": "x", "priority": 9}), "priority"),
+            ("memory.remember", json!({"content": "x", "type": "decision", "scope": "src/**"}), "scope"),
+            ("memory.update", json!({"id": fact, "priority": 9}), "priority"),
+            ("memory.update", json!({"id": rule, "scope": "[[["}), "scope"),
+            ("memory.update", json!({"id": rule, "type": "fact", "scope": "src/**"}), "scope"),
+        ] {
+            let error = app.refused(operation, input).await;
+            assert_eq!((error.code(), error.field()), (Code::InvalidInput, Some(field)), "{error}");
+        }
+        // A rule may become a fact, and a fact a rule.
+        let fact = app.call("memory.update", json!({"id": rule, "type": "fact"})).await["id"].clone();
+        app.call("memory.update", json!({"id": fact, "type": "rule", "priority": 9})).await;
     }
 }

@@ -1,6 +1,6 @@
 //! Changing: new versions, forgetting and restoring.
 
-use super::remember::{Draft, NewVectors, identity, whole_microseconds};
+use super::remember::{Draft, NewVectors, check_standing, identity, whole_microseconds};
 use super::{changed, existing, home_of_memory, locked};
 use crate::memories::{ConsolidationState, Memory, MemoryType, indexing, quality, sql};
 use athena_core::{Code, Ctx, Error, MemoryId, Operation, ProjectId, Result, Spec};
@@ -44,7 +44,7 @@ pub struct Update {
     #[schemars(extend("x-advanced" = true))]
     pub priority: Option<i64>,
     /// The paths that a rule or a preference is about now, such as `src/**/*.rs`.
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = 500), regex(pattern = r"\S"))]
     #[schemars(extend("x-text" = "path", "x-advanced" = true))]
     pub scope: Option<String>,
     /// Until when it holds.
@@ -101,6 +101,7 @@ impl Operation for Update {
             check_current(&old, self.expected_version)?;
         }
         let next = next_version(ctx, &old, &self);
+        check_standing(next.memory_type, self.priority, self.scope.as_deref())?;
         let hash = identity(
             next.memory_type,
             &next.content,
@@ -322,7 +323,8 @@ async fn forget_one(write: &Write<'_>, forget: &Forget) -> Result<Forgotten> {
     })
 }
 
-/// Restores a memory that was forgotten.
+/// Restores a memory that was forgotten. One that was replaced is refused: its successor is to be
+/// updated instead.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Restore {
@@ -336,7 +338,7 @@ impl Operation for Restore {
         .idempotent()
         .command(&["unforget"])
         .positional(&["id"])
-        .errors(&[Code::Conflict]);
+        .errors(&[Code::Conflict, Code::InvalidState]);
     type Output = Memory;
 
     async fn call(self, ctx: &Ctx) -> Result<Memory> {
@@ -351,7 +353,10 @@ impl Operation for Restore {
 async fn restore_one(write: &Write<'_>, id: MemoryId) -> Result<Memory> {
     let memory = locked(write, id).await?;
     if memory.forgotten_at.is_none() {
-        return Ok(memory);
+        return match memory.superseded_by {
+            Some(next) => Err(replaced_not_forgotten(id, next)),
+            None => Ok(memory),
+        };
     }
     let hash = sql::content_hash(write.tx(), id).await?;
     if let Some((same, _)) = sql::same(write.tx(), memory.project_id, &hash).await? {
@@ -361,4 +366,12 @@ async fn restore_one(write: &Write<'_>, id: MemoryId) -> Result<Memory> {
     }
     sql::restore(write.tx(), id, write.now()).await?;
     changed(write, id).await
+}
+
+fn replaced_not_forgotten(id: MemoryId, next: MemoryId) -> Error {
+    let message = format!(
+        "memory `{id}` was not forgotten: it was replaced by `{next}`; to have its text again, update \
+         `{next}` with it"
+    );
+    Error::new(Code::InvalidState, message).with_field("id")
 }

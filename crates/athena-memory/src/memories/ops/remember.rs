@@ -2,6 +2,7 @@
 
 use super::change::take_place;
 use crate::batch::{in_item, prepare_all};
+use crate::glob::problem_of;
 use crate::memories::embedding::{embed_now, want_model_vectors};
 use crate::memories::indexing::{self, CALLER_MODEL, IndexedText, PassageVector};
 use crate::memories::sql::{self, NewRow};
@@ -100,7 +101,7 @@ pub struct Remember {
     pub priority: Option<i64>,
     /// The paths that a rule or a preference is about, such as `src/**/*.rs`; everywhere unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = 500), regex(pattern = r"\S"))]
     #[schemars(extend("x-text" = "path", "x-advanced" = true))]
     pub scope: Option<String>,
     /// The ids of memories that are no longer so because of this one: they leave recall and name it
@@ -323,6 +324,8 @@ pub(super) struct Draft {
 impl Draft {
     /// Checks and prepares.
     fn prepare(ctx: &Ctx, remember: Remember) -> Result<Self> {
+        let scope = remember.scope.as_deref();
+        check_standing(remember.memory_type, remember.priority, scope)?;
         let content_hash = identity(
             remember.memory_type,
             &remember.content,
@@ -447,6 +450,27 @@ impl Draft {
         indexing::check_embedding(embedding, width)?;
         let model = write.model_id(CALLER_MODEL, embedding.len()).await?;
         indexing::callers_vector(embedding, width, model, self.text.whole())
+    }
+}
+
+/// Checks what only rules and preferences have.
+pub(super) fn check_standing(
+    memory_type: MemoryType,
+    priority: Option<i64>,
+    scope: Option<&str>,
+) -> Result<()> {
+    let stands = matches!(memory_type, MemoryType::Rule | MemoryType::Preference);
+    let given = [("priority", priority.is_some()), ("scope", scope.is_some())];
+    if let Some((field, _)) = given.iter().find(|(_, given)| *given && !stands) {
+        let problem = format!(
+            "is for a `rule` or a `preference`, and this is a `{}`; leave it out, or give another `type`",
+            memory_type.as_str()
+        );
+        return Err(Error::invalid(field, problem));
+    }
+    match scope.and_then(problem_of) {
+        Some(problem) => Err(Error::invalid("scope", problem)),
+        None => Ok(()),
     }
 }
 
