@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 ///
 /// Everything ends with a NUL, which occurs neither in messages nor in names nor in paths. A commit
 /// comes after those that it was made from: many have the same second, and are then ordered by it.
-pub const GIT_LOG_ARGUMENTS: [&str; 8] = [
+pub const GIT_LOG_ARGUMENTS: [&str; 9] = [
     "log",
     "-z",
     "--topo-order",
@@ -16,6 +16,7 @@ pub const GIT_LOG_ARGUMENTS: [&str; 8] = [
     "--numstat",
     "--no-renames",
     "--no-color",
+    "--no-show-signature",
     "--format=commit %H%x00%ae%x00%aI%x00%B%x00",
 ];
 

@@ -329,7 +329,7 @@ fn a_session_is_told_everything_once() {
     let athena = Athena::new();
     athena.json(&["remember", "Never push to main", "--type", "rule"]);
     athena.json(&["remember", "Answer briefly", "--type", "preference"]);
-    athena.json(&["goal", "create", "Ship the shop"]);
+    athena.json(&["goal", "add", "Ship the shop"]);
     athena.json(&[
         "task",
         "add",

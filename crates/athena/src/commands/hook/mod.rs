@@ -287,13 +287,13 @@ fn perform(
     plan: Plan,
     until: Instant,
     at: Timestamp,
-    answer: &mut impl FnMut(&Value),
+    answer: &mut dyn FnMut(&Value),
 ) -> Outcome {
     let runtime = compose::small_runtime().map_err(Error::internal)?;
     let spool = Spool::of(settings);
     let hands = Hands::new(settings);
     runtime.block_on(async {
-        let call = async |call: &Call| hands.make(call).await;
+        let call = async |call: &Call| Box::pin(hands.make(call)).await;
         let mut plan = plan;
         // What was kept goes first: a session that began in a file must not end before that.
         let waiting = catch_up(&spool, &mut plan, &call, until).await;
@@ -355,7 +355,7 @@ async fn make_calls(
     plan: Plan,
     call: &impl AsyncFn(&Call) -> Result<Option<Value>>,
     until: Instant,
-    answer: &mut impl FnMut(&Value),
+    answer: &mut dyn FnMut(&Value),
 ) -> Vec<Call> {
     let mut left = Vec::new();
     make_or_leave(plan.before, call, until, &mut left).await;
