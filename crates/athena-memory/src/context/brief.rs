@@ -43,7 +43,7 @@ impl Candidate {
         self.section != Section::Resume
             && known
                 .iter()
-                .any(|it| it.id == self.id && it.kind == self.kind && it.version == self.version())
+                .any(|it| it.is_at(self.kind, self.id, self.version()))
     }
 
     fn version(&self) -> i64 {

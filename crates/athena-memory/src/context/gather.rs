@@ -108,9 +108,12 @@ async fn last_snapshot(ctx: &Ctx, occasion: &Occasion<'_>) -> Result<Option<Snap
 
 /// Whether this brief or an earlier one tells of a snapshot.
 fn is_told(snapshot: &Snapshot, resumed: &[Candidate], occasion: &Occasion<'_>) -> bool {
-    let is_it = |kind: &str, id: i64| kind == SNAPSHOT && id == snapshot.id.0;
-    resumed.iter().any(|it| is_it(it.kind, it.id))
-        || occasion.known.iter().any(|it| is_it(&it.kind, it.id))
+    let is_it = |it: &Candidate| it.kind == SNAPSHOT && it.id == snapshot.id.0;
+    resumed.iter().any(is_it)
+        || occasion
+            .known
+            .iter()
+            .any(|it| it.is(SNAPSHOT, snapshot.id.0))
 }
 
 /// Returns where the last session ended: for one that begins, or asks for it.

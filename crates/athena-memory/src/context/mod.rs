@@ -91,15 +91,46 @@ pub struct BriefItem {
     pub version: i64,
 }
 
-/// Something that the reader knows from an earlier brief.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Something that the reader knows from an earlier brief, as `kind:id@version`: `memory:6@2`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(inline, with = "String", extend("pattern" = "^[a-z_]{1,50}:[0-9]{1,19}@-?[0-9]{1,19}$"))]
 pub struct KnownItem {
-    /// What it is, as in the brief.
-    #[schemars(length(min = 1, max = 50))]
-    pub kind: String,
-    /// Its id.
-    pub id: i64,
-    /// Its version in that brief.
-    pub version: i64,
+    kind: String,
+    id: String,
+    version: String,
+}
+
+impl KnownItem {
+    /// Whether it is an item in some version.
+    fn is(&self, kind: &str, id: i64) -> bool {
+        self.kind == kind && self.id == id.to_string()
+    }
+
+    /// Whether it is an item in one version.
+    fn is_at(&self, kind: &str, id: i64, version: i64) -> bool {
+        self.is(kind, id) && self.version == version.to_string()
+    }
+}
+
+impl TryFrom<String> for KnownItem {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let is_number =
+            |it: &str| (1..=19).contains(&it.len()) && it.bytes().all(|c| c.is_ascii_digit());
+        let is_kind = |it: &str| {
+            (1..=50).contains(&it.len()) && it.bytes().all(|c| c == b'_' || c.is_ascii_lowercase())
+        };
+        let parts = text.split_once(':').and_then(|(kind, rest)| {
+            let (id, version) = rest.split_once('@')?;
+            let digits = version.strip_prefix('-').unwrap_or(version);
+            (is_kind(kind) && is_number(id) && is_number(digits)).then(|| Self {
+                kind: kind.to_owned(),
+                id: id.to_owned(),
+                version: version.to_owned(),
+            })
+        });
+        parts.ok_or_else(|| "an item is written `kind:id@version`, such as `memory:6@2`".to_owned())
+    }
 }

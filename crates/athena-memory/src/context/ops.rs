@@ -32,8 +32,8 @@ pub struct Context {
     /// The `version` of the brief that you have: if it is still the same, it is not repeated.
     #[schemars(extend("x-advanced" = true))]
     pub known_version: Option<i64>,
-    /// The items of earlier briefs that you have: what has not changed since is left out, but for
-    /// where the last session ended.
+    /// The items of earlier briefs that you have, each as `kind:id@version`: what has not changed
+    /// since is left out, but for where the last session ended.
     #[serde(default)]
     #[schemars(length(max = 1_000))]
     #[schemars(extend("x-advanced" = true))]

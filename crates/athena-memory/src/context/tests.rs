@@ -73,11 +73,8 @@ fn what_is_known_is_not_repeated() {
 fn an_item_is_known_until_it_says_something_else() {
     let rule = candidate(Section::Rules, 1, "a rule");
     let item = compose(vec![rule.clone()], 100, None).items.remove(0);
-    let known = [KnownItem {
-        kind: item.kind,
-        id: item.id,
-        version: item.version,
-    }];
+    let known = format!("{}:{}@{}", item.kind, item.id, item.version);
+    let known = [KnownItem::try_from(known).unwrap()];
     assert!(rule.is_among(&known) && !rule.is_among(&[]));
     assert!(!candidate(Section::Rules, 2, "a rule").is_among(&known));
     assert!(!candidate(Section::Rules, 1, "another rule").is_among(&known));

@@ -15,6 +15,12 @@ async fn remember(app: &TestApp, memory: Value) -> i64 {
         .unwrap()
 }
 
+/// Writes an item of a brief as the next one takes it.
+fn known_item(item: &Value) -> Value {
+    let kind = item["kind"].as_str().unwrap();
+    json!(format!("{kind}:{}@{}", item["id"], item["version"]))
+}
+
 story! {
     /// Rules and preferences are in every brief whatever the prompt says, those that matter most
     /// first; what is known about the prompt follows, and what is unrelated stays out.
@@ -144,9 +150,13 @@ story! {
         let brief = app.call("context.brief", json!({})).await;
         assert_eq!(ids(&brief["items"]).len(), 4);
         let known: Vec<Value> = brief["items"].as_array().unwrap().iter()
-            .map(|it| json!({"kind": it["kind"], "id": it["id"], "version": it["version"]}))
+            .map(known_item)
             .collect();
         let again = |prompt: &str| json!({"prompt": prompt, "known_items": known});
+        for odd in ["", "memory", "memory:x@1", "memory:1", "Memory:1@1", "memory:1@1@1"] {
+            let error = app.refused("context.brief", json!({"known_items": [odd]})).await;
+            assert!(error.to_string().contains("memory:6@2"), "{error}");
+        }
         app.clock.advance(1_800);
         let brief = app.call("context.brief", again("hello there")).await;
         assert_eq!((&brief["text"], &brief["items"]), (&json!(""), &json!([])));
@@ -185,7 +195,7 @@ story! {
         assert!(text.contains(" decision: The parser") && text.contains(" test_run failure: The"), "{text}");
         let known = brief["items"].clone();
         let known: Vec<Value> = known.as_array().unwrap().iter().filter(|it| it["kind"] == "snapshot")
-            .map(|it| json!({"kind": it["kind"], "id": it["id"], "version": it["version"]}))
+            .map(known_item)
             .collect();
         let asked = json!({"prompt": "Why does the parser fail?", "known_items": known});
         assert_eq!(events(&app.call("context.brief", asked).await), [decided, test, meeting]);

@@ -101,8 +101,8 @@ story! {
         app.call("memory.remember", page).await;
     }
 
-    /// What could never take effect is refused: a pattern that means no file, and a priority or a scope
-    /// of what is no rule.
+    /// What could never take effect is refused: a pattern that means no file, and the priority of
+    /// what is no rule.
     async fn settings_without_effect_are_refused(app: TestApp) {
         for scope in ["[[[", "src/[ab", "src/{a,b", "a]b", "{[}]", "src/", "src//a.rs", "/", " "] {
             let rule = json!({"content": "x", "type": "rule", "scope": scope});
@@ -114,10 +114,8 @@ story! {
         let rule = app.call("memory.remember", rule).await["id"].clone();
         for (operation, input, field) in [
             ("memory.remember", json!({"content": "x", "priority": 9}), "priority"),
-            ("memory.remember", json!({"content": "x", "type": "decision", "scope": "src/**"}), "scope"),
             ("memory.update", json!({"id": fact, "priority": 9}), "priority"),
             ("memory.update", json!({"id": rule, "scope": "[[["}), "scope"),
-            ("memory.update", json!({"id": rule, "type": "fact", "scope": "src/**"}), "scope"),
         ] {
             let error = app.refused(operation, input).await;
             assert_eq!((error.code(), error.field()), (Code::InvalidInput, Some(field)), "{error}");

@@ -453,20 +453,19 @@ impl Draft {
     }
 }
 
-/// Checks what only rules and preferences have.
+/// Checks the priority and the scope: only rules and preferences have a priority.
 pub(super) fn check_standing(
     memory_type: MemoryType,
     priority: Option<i64>,
     scope: Option<&str>,
 ) -> Result<()> {
     let stands = matches!(memory_type, MemoryType::Rule | MemoryType::Preference);
-    let given = [("priority", priority.is_some()), ("scope", scope.is_some())];
-    if let Some((field, _)) = given.iter().find(|(_, given)| *given && !stands) {
+    if priority.is_some() && !stands {
         let problem = format!(
             "is for a `rule` or a `preference`, and this is a `{}`; leave it out, or give another `type`",
             memory_type.as_str()
         );
-        return Err(Error::invalid(field, problem));
+        return Err(Error::invalid("priority", problem));
     }
     match scope.and_then(problem_of) {
         Some(problem) => Err(Error::invalid("scope", problem)),

@@ -68,7 +68,11 @@ impl Plan {
             .as_mut()
             .and_then(|call| call.input.as_object_mut());
         if let (Some(input), false) = (input, known.is_empty()) {
-            input.insert("known_items".to_owned(), Value::Array(known));
+            let known = known.iter().filter_map(|item| {
+                let kind = item["kind"].as_str()?;
+                Some(json!(format!("{kind}:{}@{}", item["id"], item["version"])))
+            });
+            input.insert("known_items".to_owned(), Value::Array(known.collect()));
         }
     }
 
@@ -340,8 +344,11 @@ mod tests {
                 .is_none()
         );
         let known = json!({"kind": "memory", "id": 1, "version": 2});
-        plan.leave_out(vec![known.clone()]);
-        assert_eq!(plan.question.unwrap().input["known_items"], json!([known]));
+        plan.leave_out(vec![known]);
+        assert_eq!(
+            plan.question.unwrap().input["known_items"],
+            json!(["memory:1@2"])
+        );
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Told {
     }
 }
 
-/// Returns what `context.brief` wants to know of an item; none if it is no item.
+/// Returns what is kept of an item; none if it is no item.
 fn known(item: &Value) -> Option<Value> {
     let (kind, id) = (item["kind"].as_str()?, item["id"].as_i64()?);
     let version = item["version"].as_i64()?;
