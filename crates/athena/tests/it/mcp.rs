@@ -1,6 +1,7 @@
 //! A client of the binary over MCP.
 
 use crate::athena::Athena;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -78,6 +79,11 @@ impl Mcp {
     /// Whether it holds the store for the others.
     pub(crate) fn owns(&self) -> bool {
         self.said().contains("this process owns the store")
+    }
+
+    /// Lets it stand still, or go on.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
     /// Kills it without a warning.

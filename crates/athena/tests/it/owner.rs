@@ -2,8 +2,10 @@
 
 use crate::athena::{Athena, mode};
 use crate::mcp::Mcp;
+use rustix::process::Signal;
 use serde_json::json;
 use std::process::Stdio;
+use std::time::Duration;
 
 /// Runs a command and tells whether the owner did it.
 fn handed_over(athena: &Athena, arguments: &[&str]) -> bool {
@@ -143,6 +145,39 @@ fn killing_the_owner_loses_nothing_and_doubles_nothing() {
     });
     assert_eq!(athena.contents(), told);
     owner.end();
+}
+
+#[test]
+fn an_owner_that_stands_still_is_not_waited_for_without_end() {
+    let athena = Athena::new();
+    let mcp = Mcp::start(&athena, "mcp.log");
+    assert!(mcp.owns());
+    athena.json(&["remember", "The staging server is called bertha"]);
+    // It takes this call, and stands still in the middle of it.
+    let caller = athena
+        .command(&["changes", "--after", "1", "--wait-seconds", "4", "--json"])
+        .env("ATHENA_LOG", "athena=debug")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(2));
+    mcp.signal(Signal::STOP);
+    let output = caller.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("the owner does it") && said.contains("the owner went away"),
+        "{said}"
+    );
+    // Whoever comes now does without it.
+    let found = athena.json(&["recall", "staging server"]);
+    assert_eq!(
+        found["hits"][0]["content"],
+        "The staging server is called bertha"
+    );
+    mcp.signal(Signal::CONT);
+    mcp.end();
 }
 
 #[test]
