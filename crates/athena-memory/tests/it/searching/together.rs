@@ -51,6 +51,23 @@ story! {
         reference_app.finish().await;
     }
 
+    /// A process that was killed left a long tail, and nobody writes any more: whoever searches seals it.
+    async fn a_reader_seals_what_was_left(app: TestApp) {
+        let writer = Process::start(app, 1_000_000).await;
+        writer.prepare().await;
+        writer.import((0..40).map(workload::memory).collect()).await;
+        writer.env.db().close().await.unwrap();
+        let reader = Process::start(app, 16).await;
+        reader.flush().await;
+        assert_eq!(count(app.env.db(), "search_segments").await, 0, "nobody asked yet");
+        let question = &workload::questions()[0];
+        let before = reader.answer(question).await;
+        reader.flush().await;
+        assert!(count(app.env.db(), "search_segments").await > 0);
+        assert_eq!(reader.answer(question).await, before);
+        reader.env.db().close().await.unwrap();
+    }
+
     /// A project that is deleted, and its memories purged, while it is searched: whoever searches
     /// gets what is there, or is told that the project is not.
     async fn a_project_goes_while_it_is_searched(app: TestApp) {
