@@ -39,6 +39,8 @@ def run(description, directory):
     report = pathlib.Path(directory, "report.json")
     options = {
         "--checks": "all",
+        # What was made may be gone since, and a 404 may be about another thing that the body names.
+        "--exclude-checks": "ensure_resource_availability",
         "--max-examples": EXAMPLES,
         "--seed": SEED,
         "--request-timeout": 60,
