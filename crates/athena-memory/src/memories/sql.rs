@@ -360,12 +360,13 @@ pub(crate) async fn standing(
     now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Memory>> {
+    // The sign keeps SQLite from going over all current memories: few of them are rules.
     Ok(db
         .fetch_all(
             select!(
                 "WHERE m.project_id IN :projects
                    AND m.memory_type IN ('rule', 'preference')
-                   AND m.live_key = 1
+                   AND +m.live_key = 1
                    AND (m.expires_at IS NULL OR m.expires_at > :now)
                    AND (m.valid_from IS NULL OR m.valid_from <= :now)
                    AND (m.valid_until IS NULL OR m.valid_until > :now)
