@@ -55,11 +55,9 @@ struct Hook {
 
 impl Starter<'_> {
     fn both(&self, id: &str, when: &str, report: &mut Report) -> Result<()> {
-        let hooks = [
-            ("post_tool", 50.0, "post-tool"),
-            ("user_prompt", 150.0, "user-prompt"),
-        ];
-        for (name, most_ms, event) in hooks {
+        // With an owner beside it, a hook need not open the index.
+        let most_ms = if when.is_empty() { 150.0 } else { 50.0 };
+        for (name, event) in [("post_tool", "post-tool"), ("user_prompt", "user-prompt")] {
             let (mut walls, before) = (Vec::new(), cpu_of_children());
             for number in 0..self.runs {
                 let input = self.input(event, number, id);
