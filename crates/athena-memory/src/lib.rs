@@ -11,6 +11,7 @@ pub mod agents;
 mod batch;
 mod catalogue;
 pub mod changes;
+mod conditions;
 pub mod context;
 pub mod conversation;
 pub mod events;

@@ -1,6 +1,7 @@
 //! Statements and rows of events.
 
 use super::{ConsolidationStatus, Event, EventType, Outcome, SURPRISING, links};
+use crate::conditions::{Conditions, has_tag};
 use athena_core::{EventId, MemoryId, ProjectId, Result};
 use athena_db::{Dialect, Executor, FromRow, Params, Row, Scalar, params};
 use jiff::Timestamp;
@@ -470,134 +471,98 @@ pub(super) struct Filter {
     pub(super) ids: Option<Vec<i64>>,
 }
 
-/// Conditions of a statement that are joined by `AND`, with their parameters.
-struct Conditions {
-    text: String,
-    params: Params,
+/// Returns the conditions that events of a project are narrowed to.
+fn conditions(dialect: Dialect, project: ProjectId, filter: &Filter) -> Conditions {
+    // Few events belong to a file or are named one by one. The sign keeps SQLite from going over
+    // all events of the project in the order of time instead.
+    let project_condition = match filter.file.is_some() || filter.ids.is_some() {
+        true => "+e.project_id = :project",
+        false => "e.project_id = :project",
+    };
+    let mut all = Conditions {
+        text: project_condition.to_owned(),
+        params: params! { project: project },
+    };
+    all.and(match filter.removed {
+        true => "e.live_key IS NULL",
+        false => "e.live_key = 1",
+    });
+    all.and_value(
+        "e.session_id = :session",
+        "session",
+        filter.session.as_deref(),
+    );
+    all.and_value("e.symbol = :symbol", "symbol", filter.symbol.as_deref());
+    all.and_value(
+        "e.language = :language",
+        "language",
+        filter.language.as_deref(),
+    );
+    all.and_value(
+        "e.test_name = :test_name",
+        "test_name",
+        filter.test_name.as_deref(),
+    );
+    all.and_value("e.agent = :agent", "agent", filter.agent.as_deref());
+    all.and_value(with_file(), "file", filter.file.as_deref());
+    all.and_value(has_tag!("e", dialect), "tag", filter.tag.as_deref());
+    all.and_value("e.outcome = :outcome", "outcome", filter.outcome);
+    all.and_value("e.consolidation_status = :status", "status", filter.status);
+    all.and_value("e.occurred_at >= :after", "after", filter.after);
+    all.and_value("e.occurred_at < :before", "before", filter.before);
+    all.and_value("e.test_passed = :passed", "passed", filter.passed);
+    all.and_value("e.id IN :ids", "ids", filter.ids.clone());
+    and_flags(&mut all, filter);
+    all
 }
 
-impl Conditions {
-    fn of(dialect: Dialect, project: ProjectId, filter: &Filter) -> Self {
-        // Few events belong to a file or are named one by one. The sign keeps SQLite from going over
-        // all events of the project in the order of time instead.
-        let project_condition = match filter.file.is_some() || filter.ids.is_some() {
-            true => "+e.project_id = :project",
-            false => "e.project_id = :project",
-        };
-        let mut all = Self {
-            text: project_condition.to_owned(),
-            params: params! { project: project },
-        };
-        all.and(match filter.removed {
-            true => "e.live_key IS NULL",
-            false => "e.live_key = 1",
-        });
-        all.and_text(
-            "e.session_id = :session",
-            "session",
-            filter.session.as_deref(),
+/// Adds the conditions that are on or off.
+fn and_flags(all: &mut Conditions, filter: &Filter) {
+    if !filter.types.is_empty() {
+        all.and_value(
+            "e.event_type IN :types",
+            "types",
+            Some(names(&filter.types)),
         );
-        all.and_text("e.symbol = :symbol", "symbol", filter.symbol.as_deref());
-        all.and_text(
-            "e.language = :language",
-            "language",
-            filter.language.as_deref(),
+    }
+    if filter.failed_tests {
+        all.and("e.event_type = 'test_run' AND e.test_passed = FALSE");
+    }
+    if filter.surprising {
+        all.and_value(
+            "e.surprise_score >= :surprising",
+            "surprising",
+            Some(SURPRISING),
         );
-        all.and_text(
-            "e.test_name = :test_name",
-            "test_name",
-            filter.test_name.as_deref(),
-        );
-        all.and_text("e.agent = :agent", "agent", filter.agent.as_deref());
-        all.and_text(with_file(), "file", filter.file.as_deref());
-        all.and_text(has_tag(dialect), "tag", filter.tag.as_deref());
-        all.and_value("e.outcome = :outcome", "outcome", filter.outcome);
-        all.and_value("e.consolidation_status = :status", "status", filter.status);
-        all.and_value("e.occurred_at >= :after", "after", filter.after);
-        all.and_value("e.occurred_at < :before", "before", filter.before);
-        all.and_value("e.test_passed = :passed", "passed", filter.passed);
-        all.and_value("e.id IN :ids", "ids", filter.ids.clone());
-        all.and_flags(filter);
-        all
     }
+    if filter.learned {
+        all.and("e.learned IS NOT NULL");
+    }
+    if filter.changes {
+        let condition = "(e.event_type IN :changes
+                          OR e.git_commit IS NOT NULL AND e.event_type IN :commits)";
+        all.and_value(condition, "changes", Some(names(&links::CHANGES)));
+        all.params.push("commits", names(&links::COMMITS));
+    }
+}
 
-    /// Adds the conditions that are on or off.
-    fn and_flags(&mut self, filter: &Filter) {
-        if !filter.types.is_empty() {
-            self.and_value(
-                "e.event_type IN :types",
-                "types",
-                Some(names(&filter.types)),
-            );
+/// Keeps what comes behind a place.
+fn behind(all: &mut Conditions, order: Order, place: Option<Place>) {
+    let Some(place) = place else { return };
+    all.and(match order {
+        Order::Newest => {
+            "(e.occurred_at < :place_at OR e.occurred_at = :place_at AND e.id < :place_id)"
         }
-        if filter.failed_tests {
-            self.and("e.event_type = 'test_run' AND e.test_passed = FALSE");
+        Order::Oldest => {
+            "(e.occurred_at > :place_at OR e.occurred_at = :place_at AND e.id > :place_id)"
         }
-        if filter.surprising {
-            self.and_value(
-                "e.surprise_score >= :surprising",
-                "surprising",
-                Some(SURPRISING),
-            );
-        }
-        if filter.learned {
-            self.and("e.learned IS NOT NULL");
-        }
-        if filter.changes {
-            let condition = "(e.event_type IN :changes
-                              OR e.git_commit IS NOT NULL AND e.event_type IN :commits)";
-            self.and_value(condition, "changes", Some(names(&links::CHANGES)));
-            self.params.push("commits", names(&links::COMMITS));
-        }
-    }
-
-    fn and(&mut self, condition: &str) {
-        self.text.push_str(" AND ");
-        self.text.push_str(condition);
-    }
-
-    fn and_text(&mut self, condition: &str, name: &'static str, value: Option<&str>) {
-        self.and_value(condition, name, value);
-    }
-
-    fn and_value(
-        &mut self,
-        condition: &str,
-        name: &'static str,
-        value: Option<impl Into<athena_db::Value>>,
-    ) {
-        if let Some(value) = value {
-            self.and(condition);
-            self.params.push(name, value);
-        }
-    }
-
-    /// Keeps what comes behind a place.
-    fn behind(&mut self, order: Order, place: Option<Place>) {
-        let Some(place) = place else { return };
-        self.and(match order {
-            Order::Newest => {
-                "(e.occurred_at < :place_at OR e.occurred_at = :place_at AND e.id < :place_id)"
-            }
-            Order::Oldest => {
-                "(e.occurred_at > :place_at OR e.occurred_at = :place_at AND e.id > :place_id)"
-            }
-        });
-        self.params.push("place_at", place.at);
-        self.params.push("place_id", place.id);
-    }
+    });
+    all.params.push("place_at", place.at);
+    all.params.push("place_id", place.id);
 }
 
 const fn with_file() -> &'static str {
     "e.id IN (SELECT f.event_id FROM event_files f WHERE f.project_id = :project AND f.path = :file)"
-}
-
-const fn has_tag(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => "EXISTS (SELECT 1 FROM json_each(e.tags) t WHERE t.value = :tag)",
-        Dialect::Postgres => "e.tags @> jsonb_build_array(:tag::text)",
-        Dialect::MySql => "JSON_CONTAINS(e.tags, JSON_QUOTE(:tag))",
-    }
 }
 
 fn names(types: &[EventType]) -> Vec<String> {
@@ -616,8 +581,8 @@ pub(super) async fn list(
     place: Option<Place>,
     limit: u32,
 ) -> Result<Vec<Event>> {
-    let mut conditions = Conditions::of(db.dialect(), project, filter);
-    conditions.behind(order, place);
+    let mut conditions = conditions(db.dialect(), project, filter);
+    behind(&mut conditions, order, place);
     let order = match order {
         Order::Newest => "e.occurred_at DESC, e.id DESC",
         Order::Oldest => "e.occurred_at, e.id",
@@ -664,7 +629,7 @@ pub(super) async fn each_moment(
     filter: &Filter,
     mut take: impl FnMut(Moment) + Send,
 ) -> Result<()> {
-    let conditions = Conditions::of(db.dialect(), project, filter);
+    let conditions = conditions(db.dialect(), project, filter);
     let sql = format!(
         "SELECT e.id, e.occurred_at, e.time_precision, e.duration_ms, e.event_type, e.outcome
          FROM episodic_events e WHERE {} ORDER BY e.occurred_at, e.id",
@@ -686,7 +651,7 @@ pub(super) async fn measured(
     project: ProjectId,
     filter: &Filter,
 ) -> Result<Vec<Measured>> {
-    let conditions = Conditions::of(db.dialect(), project, filter);
+    let conditions = conditions(db.dialect(), project, filter);
     let sql = format!(
         "SELECT m.name, COUNT(*), MIN(m.value), AVG(m.value), MAX(m.value)
          FROM event_metrics m JOIN episodic_events e ON e.id = m.event_id

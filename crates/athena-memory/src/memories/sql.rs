@@ -1,8 +1,9 @@
 //! Statements and rows of memories.
 
 use super::{ConsolidationState, Memory, MemoryType, quality};
+use crate::conditions::{Conditions, has_tag};
 use athena_core::{MemoryId, PageRequest, ProjectId, Result};
-use athena_db::{Dialect, Executor, FromRow, Params, Row, Scalar, params};
+use athena_db::{Dialect, Executor, FromRow, Row, Scalar, params};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -433,79 +434,46 @@ pub(super) async fn list(
     filter: &ListFilter,
     page: PageRequest,
 ) -> Result<Vec<Memory>> {
-    let Listing { mut text, params } = Listing::of(db.dialect(), projects, filter, page);
+    let Conditions { mut text, params } = listing(db.dialect(), projects, filter, page);
     text.push_str(" ORDER BY m.id DESC LIMIT :limit");
     Ok(db.fetch_all(text, params).await?)
 }
 
-/// The statement of a list. It names only what the list is narrowed to: a condition that a parameter
-/// can switch off keeps databases from using an index, and all memories would be looked at.
-struct Listing {
-    text: String,
-    params: Params,
-}
-
-impl Listing {
-    fn of(
-        dialect: Dialect,
-        projects: &[ProjectId],
-        filter: &ListFilter,
-        page: PageRequest,
-    ) -> Self {
-        let projects: Vec<i64> = projects.iter().map(|project| project.0).collect();
-        let mut all = Self {
-            text: select!("WHERE m.project_id IN :projects").to_owned(),
-            params: params! { projects: projects, limit: i64::from(page.limit) + 1 },
-        };
-        all.and(match filter.forgotten {
-            true => "m.forgotten_at IS NOT NULL",
-            false => "m.forgotten_at IS NULL",
-        });
-        if filter.state.is_none() {
-            all.and("m.consolidation_state <> 'superseded'");
-        }
-        let time = "COALESCE(m.occurred_at, m.created_at)";
-        let cursor = page.cursor.map_or(i64::MAX, |cursor| cursor.0);
-        // Even on the first page: with it, SQLite reads the newest from an index and does not sort.
-        all.and_value("m.id < :before_id", "before_id", Some(cursor));
-        all.and_value("m.consolidation_state = :state", "state", filter.state);
-        all.and_value("m.memory_type = :type", "type", filter.memory_type);
-        all.and_value("m.domain = :domain", "domain", filter.domain.as_deref());
-        all.and_value(
-            "m.session_id = :session",
-            "session",
-            filter.session.as_deref(),
-        );
-        all.and_value(&format!("{time} >= :after"), "after", filter.after);
-        all.and_value(&format!("{time} < :before"), "before", filter.before);
-        all.and_value(has_tag(dialect), "tag", filter.tag.as_deref());
-        all
+/// Returns the statement of a list.
+fn listing(
+    dialect: Dialect,
+    projects: &[ProjectId],
+    filter: &ListFilter,
+    page: PageRequest,
+) -> Conditions {
+    let projects: Vec<i64> = projects.iter().map(|project| project.0).collect();
+    let mut all = Conditions {
+        text: select!("WHERE m.project_id IN :projects").to_owned(),
+        params: params! { projects: projects, limit: i64::from(page.limit) + 1 },
+    };
+    all.and(match filter.forgotten {
+        true => "m.forgotten_at IS NOT NULL",
+        false => "m.forgotten_at IS NULL",
+    });
+    if filter.state.is_none() {
+        all.and("m.consolidation_state <> 'superseded'");
     }
-
-    fn and(&mut self, condition: &str) {
-        self.text.push_str(" AND ");
-        self.text.push_str(condition);
-    }
-
-    fn and_value(
-        &mut self,
-        condition: &str,
-        name: &'static str,
-        value: Option<impl Into<athena_db::Value>>,
-    ) {
-        if let Some(value) = value {
-            self.and(condition);
-            self.params.push(name, value);
-        }
-    }
-}
-
-const fn has_tag(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Sqlite => "EXISTS (SELECT 1 FROM json_each(m.tags) t WHERE t.value = :tag)",
-        Dialect::Postgres => "m.tags @> jsonb_build_array(:tag::text)",
-        Dialect::MySql => "JSON_CONTAINS(m.tags, JSON_QUOTE(:tag))",
-    }
+    let time = "COALESCE(m.occurred_at, m.created_at)";
+    let cursor = page.cursor.map_or(i64::MAX, |cursor| cursor.0);
+    // Even on the first page: with it, SQLite reads the newest from an index and does not sort.
+    all.and_value("m.id < :before_id", "before_id", Some(cursor));
+    all.and_value("m.consolidation_state = :state", "state", filter.state);
+    all.and_value("m.memory_type = :type", "type", filter.memory_type);
+    all.and_value("m.domain = :domain", "domain", filter.domain.as_deref());
+    all.and_value(
+        "m.session_id = :session",
+        "session",
+        filter.session.as_deref(),
+    );
+    all.and_value(&format!("{time} >= :after"), "after", filter.after);
+    all.and_value(&format!("{time} < :before"), "before", filter.before);
+    all.and_value(has_tag!("m", dialect), "tag", filter.tag.as_deref());
+    all
 }
 
 /// Returns one more version than the page asks for, forgotten and superseded ones included, oldest

@@ -4,8 +4,8 @@ use crate::athena::{Athena, mode};
 use crate::mcp::Mcp;
 use rustix::process::Signal;
 use serde_json::json;
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
-use std::time::Duration;
 
 /// Runs a command and tells whether the owner did it.
 fn handed_over(athena: &Athena, arguments: &[&str]) -> bool {
@@ -154,18 +154,21 @@ fn an_owner_that_stands_still_is_not_waited_for_without_end() {
     assert!(mcp.owns());
     athena.json(&["remember", "The staging server is called bertha"]);
     // It takes this call, and stands still in the middle of it.
-    let caller = athena
+    let mut caller = athena
         .command(&["changes", "--after", "1", "--wait-seconds", "4", "--json"])
         .env("ATHENA_LOG", "athena=debug")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_secs(2));
+    let mut log = BufReader::new(caller.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("the owner does it") {
+        assert_ne!(log.read_line(&mut said).unwrap(), 0, "{said}");
+    }
     mcp.signal(Signal::STOP);
-    let output = caller.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{said}");
+    log.read_to_string(&mut said).unwrap();
+    assert!(caller.wait().unwrap().success(), "{said}");
     assert!(
         said.contains("the owner does it") && said.contains("the owner went away"),
         "{said}"

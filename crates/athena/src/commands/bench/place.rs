@@ -9,9 +9,10 @@ use athena_core::{Code, Embedders, Error, Registry, Result};
 use athena_db::sqlite_url;
 use athena_privacy::{Detector, Keyring, Masking, Policy};
 use athena_store::Privacy;
+use clap::{Arg, value_parser};
 use rustix::fs::statvfs;
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -29,6 +30,22 @@ pub(super) struct Place {
     privacy: Arc<Privacy>,
     /// Removed with this.
     folder: Option<TempDir>,
+}
+
+/// Returns the options that say where that is.
+pub(super) fn arguments() -> [Arg; 2] {
+    [
+        Arg::new("folder")
+            .long("folder")
+            .value_name("PATH")
+            .value_parser(value_parser!(PathBuf))
+            .help("Where the temporary store lies [default: beside the configured store]"),
+        Arg::new("url")
+            .long("url")
+            .value_name("URL")
+            .conflicts_with("folder")
+            .help("Use this database, which must hold no projects; what is stored there stays"),
+    ]
 }
 
 impl Place {

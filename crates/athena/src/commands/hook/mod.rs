@@ -46,7 +46,7 @@ use uuid::Uuid;
 const NAME: &str = "hook";
 const EVENT: &str = "event";
 const LIST: &str = "list";
-const TIMEOUT: &str = "timeout-ms";
+pub(crate) const TIMEOUT: &str = "timeout-ms";
 
 /// How long a hook may take that somebody waits for, and how long one that only records.
 const ANSWER_LIMIT: Duration = Duration::from_millis(1_500);

@@ -2,7 +2,7 @@
 
 use super::json_text::{Json, JsonText, Node, Problem, Step};
 use super::ledger::Traces;
-use crate::commands::hook::Event;
+use crate::commands::hook::{Event, TIMEOUT};
 use std::path::Path;
 
 /// How long an agent waits for a hook, in seconds. A hook ends by itself long before.
@@ -215,7 +215,7 @@ fn hooked(line: &str) -> Option<Event> {
 
 /// Whether a hook of Athena's may have an option: one of ours, or one that somebody added to it.
 fn is_option(word: &str) -> bool {
-    OPTIONS.contains(&word) || word == "--timeout-ms"
+    OPTIONS.contains(&word) || word.strip_prefix("--") == Some(TIMEOUT)
 }
 
 /// Returns the words of a line, if a shell makes nothing of it but words: in the form that

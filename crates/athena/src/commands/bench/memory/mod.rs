@@ -16,7 +16,7 @@ mod reads;
 
 use super::super::{Session, progress};
 use super::gauge;
-use super::place::Place;
+use super::place::{self, Place};
 use super::report::{Report, Target::AtMost};
 use crate::commands::db::table::{Cell, Table};
 use crate::compose;
@@ -25,7 +25,7 @@ use crate::terminal::Style;
 use athena_core::{Ctx, Error, Registry, Result};
 use athena_corpus::Corpus;
 use clap::builder::Command;
-use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use clap::{Arg, ArgAction, ArgMatches};
 use fill::Stored;
 use own::OwnDatabase;
 use reads::Read;
@@ -48,20 +48,7 @@ pub(super) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("A hundredth of everything: it says that all runs, and little about speed"),
         )
-        .arg(
-            Arg::new("folder")
-                .long("folder")
-                .value_name("PATH")
-                .value_parser(value_parser!(PathBuf))
-                .help("Where the temporary store lies [default: beside the configured store]"),
-        )
-        .arg(
-            Arg::new("url")
-                .long("url")
-                .value_name("URL")
-                .conflicts_with("folder")
-                .help("Use this database, which must hold no projects; what is stored there stays"),
-        )
+        .args(place::arguments())
         .arg(
             Arg::new("own-database")
                 .long("own-database")

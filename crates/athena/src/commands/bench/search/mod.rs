@@ -14,7 +14,7 @@ mod writes;
 
 use super::super::Session;
 use super::gauge;
-use super::place::Place;
+use super::place::{self, Place};
 use super::report::Report;
 use crate::outcome::Outcome;
 use athena_core::Error;
@@ -52,20 +52,7 @@ pub(super) fn command() -> Command {
                 .default_value("200")
                 .help("How many questions; fewer are quicker and say less [10 to 200]"),
         )
-        .arg(
-            Arg::new("folder")
-                .long("folder")
-                .value_name("PATH")
-                .value_parser(value_parser!(PathBuf))
-                .help("Where the temporary store lies [default: beside the configured store]"),
-        )
-        .arg(
-            Arg::new("url")
-                .long("url")
-                .value_name("URL")
-                .conflicts_with("folder")
-                .help("Use this database, which must hold no projects; what is stored there stays"),
-        )
+        .args(place::arguments())
         .arg(
             Arg::new("reopen")
                 .long("reopen")
