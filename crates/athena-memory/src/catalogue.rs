@@ -34,6 +34,11 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             "typed_memories",
             include_str!("../migrations/V007__typed_memories.sql"),
         ),
+        MigrationFile::new(
+            8,
+            "task_standings",
+            include_str!("../migrations/V008__task_standings.sql"),
+        ),
     ],
 };
 

@@ -8,10 +8,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
 use crate::bitmap::Bitmap;
+use crate::codec::FormatError;
 use crate::query::Filter;
 use crate::record::{Attributes, ItemRef, Record};
 use crate::segment::{
-    BLANK, Items, Names, Occurrences, Passages, Segment, Vectors, Wanted, number, pairs, set_of,
+    BLANK, Chunk, ChunkKind, Items, Names, Occurrences, Passages, Places, Segment, Vectors, Wanted,
+    absent, absent_count, bring, number, pairs, set_of, wanted,
 };
 use crate::vector::StoredVector;
 
@@ -70,19 +72,45 @@ const LOOK_UP: usize = 32;
 
 type Holders = HashMap<(u32, usize), Bitmap>;
 
+/// Chunks of an attached segment that are not in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Absent {
+    /// The first ordinal that the segment covers.
+    pub first_seq: i64,
+    /// What the chunk holds.
+    pub kind: ChunkKind,
+    /// Its number among those of its kind.
+    pub part: u32,
+}
+
 /// A segment in its place.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Part {
+    /// The first ordinal that it covers.
+    first_seq: i64,
     /// The slot of its first item, a multiple of 64.
     pub(crate) base: usize,
     pub(crate) items: Items,
     pub(crate) passages: Passages,
     /// By model; the owners are slots.
     pub(crate) vectors: Vec<Vectors>,
-    /// Where items are whose ids do not ascend.
-    places: HashMap<ItemRef, u32>,
+    /// Where its items are.
+    places: PlacesOf,
     /// How many of its items are gone.
     gone: usize,
+}
+
+/// Where the items of a part are.
+#[derive(Debug, Clone)]
+enum PlacesOf {
+    Sealed(Places),
+    Growing(HashMap<ItemRef, u32>),
+}
+
+impl Default for PlacesOf {
+    fn default() -> Self {
+        Self::Growing(HashMap::new())
+    }
 }
 
 /// Where a word occurs in each of an index's parts.
@@ -205,10 +233,11 @@ impl Index {
         }
         let mut items = segment.items;
         items.renumber(&names);
-        items.group_by_label();
+        items.end();
         let part = Part {
+            first_seq: segment.first,
             base: self.tail.base,
-            places: places(&items),
+            places: PlacesOf::Sealed(items.places()),
             items,
             passages: segment.passages,
             vectors,
@@ -383,6 +412,65 @@ impl Index {
     }
 }
 
+/// What is read when a question needs it.
+impl Index {
+    /// Returns the chunks that questions met and that are not in memory, of segments that were
+    /// [opened](Segment::open) without them.
+    ///
+    /// An answer counts only if there are none behind it: [`bring`](Self::bring) them and ask again.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<Absent> {
+        self.lacking(|part| wanted(&part.passages, part.vectors.iter()))
+    }
+
+    /// Tells whether all chunks are in memory.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.absent_count() == 0
+    }
+
+    /// Returns how many chunks are not in memory.
+    #[must_use]
+    pub fn absent_count(&self) -> usize {
+        let segments = self.segments.iter();
+        segments
+            .map(|part| absent_count(&part.passages, part.vectors.iter()))
+            .sum()
+    }
+
+    /// Returns all chunks that are not in memory.
+    #[must_use]
+    pub fn absent(&self) -> Vec<Absent> {
+        self.lacking(|part| absent(&part.passages, part.vectors.iter()))
+    }
+
+    fn lacking(&self, of: impl Fn(&Part) -> Vec<(ChunkKind, u32)>) -> Vec<Absent> {
+        let mut all = Vec::new();
+        for segment in &self.segments {
+            let absent = |(kind, part)| Absent {
+                first_seq: segment.first_seq,
+                kind,
+                part,
+            };
+            all.extend(of(segment).into_iter().map(absent));
+        }
+        all
+    }
+
+    /// Takes a chunk of the attached segment that begins with an ordinal; one that is there already
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// When no attached segment begins so, and as [`Segment::open`].
+    pub fn bring(&mut self, first_seq: i64, chunk: &Chunk) -> Result<(), FormatError> {
+        let mut segments = self.segments.iter_mut();
+        let part = segments.find(|part| part.first_seq == first_seq);
+        let part = part.ok_or(FormatError::Corrupt("a chunk is of no segment"))?;
+        let mut sets: Vec<&mut Vectors> = part.vectors.iter_mut().collect();
+        bring(&mut part.passages, &mut sets, chunk)
+    }
+}
+
 /// What searching reads.
 impl Index {
     /// Returns the parts in the order of the log, the one that grows last.
@@ -546,7 +634,9 @@ impl Part {
     fn begin(&mut self, item: ItemRef, attributes: &Attributes, names: &mut Names) -> u32 {
         let at = number(self.items.len());
         self.items.push(item, attributes, names);
-        self.places.insert(item, at);
+        if let PlacesOf::Growing(places) = &mut self.places {
+            places.insert(item, at);
+        }
         at
     }
 
@@ -563,9 +653,9 @@ impl Part {
 
     /// Returns the slot of an item, gone or not.
     fn find(&self, item: ItemRef) -> Option<usize> {
-        let at = match self.places.is_empty() {
-            true => self.items.find_ascending(item)?,
-            false => *self.places.get(&item)? as usize,
+        let at = match &self.places {
+            PlacesOf::Sealed(places) => self.items.find(item, places)?,
+            PlacesOf::Growing(places) => *places.get(&item)? as usize,
         };
         Some(self.base + at)
     }
@@ -580,15 +670,6 @@ fn hold(holders: &mut Holders, sets: &[Vectors]) {
             held.insert(slot as usize);
         }
     }
-}
-
-/// Where items are, unless they ascend.
-fn places(items: &Items) -> HashMap<ItemRef, u32> {
-    if items.ascend() {
-        return HashMap::new();
-    }
-    let refs = (0..items.len()).map(|at| (items.item(at), number(at)));
-    refs.filter(|(item, _)| *item != BLANK).collect()
 }
 
 /// The part that a slot is in, and its number there.

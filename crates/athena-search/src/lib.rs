@@ -39,7 +39,7 @@ mod spread;
 pub use analyze::ANALYZER_VERSION;
 pub use bm25::{Statistics, TermStatistics, statistics};
 pub use codec::FormatError;
-pub use index::{Index, IndexStatistics};
+pub use index::{Absent, Index, IndexStatistics};
 pub use math::ln;
 pub use query::{
     Answer, Arm, Explain, Filter, Fusion, Ground, Hit, Micros, Mode, Part, Query, QueryVector,

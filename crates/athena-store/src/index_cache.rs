@@ -1,22 +1,30 @@
 //! The indexes of this process, one a project, and how they catch up with the log.
+//!
+//! Many processes ask once and end. Of each segment is therefore read what is small, and of the rest
+//! what a question needs: the dictionaries that have its words, and the components of vectors that may
+//! be among the nearest. Where questions have read half of that piece by piece, the rest follows at
+//! once: who has asked so much will go on asking.
 
-use crate::segments::sql::{self, Head};
-use crate::segments::{is_unreadable, rebuild};
+use crate::segments::sql::{self, Head, SegmentRow};
+use crate::segments::{are_many, is_unreadable, rebuild};
 use crate::store::Store;
 use athena_core::{Ctx, Error, ProjectId, Result};
-use athena_db::TxOptions;
-use athena_search::segment::Segment;
-use athena_search::{Index, Record};
+use athena_db::{Executor, TxOptions};
+use athena_search::segment::{Chunk, ChunkKind, Segment};
+use athena_search::{Absent, FormatError, Index, Record};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 /// An index that searches read and catching up writes.
-pub(crate) type SharedIndex = Arc<RwLock<Index>>;
+type SharedIndex = Arc<RwLock<Index>>;
 
 /// How often a log is made anew at most before a question is given up: others may replace what is
 /// in it meanwhile, and leave what is damaged.
 const REBUILDS: usize = 3;
+
+/// Chunks that one statement asks for.
+const AT_ONCE: usize = 256;
 
 /// The indexes of the projects that this process has searched, the last ones as far as memory goes.
 #[derive(Debug)]
@@ -36,21 +44,69 @@ struct Entry {
 
 /// An index, and which segments it was made of.
 #[derive(Debug, Default)]
-struct Cached {
+pub(crate) struct Cached {
     index: SharedIndex,
-    /// Held while catching up: two questions that come at once read the log once.
-    replaced: tokio::sync::Mutex<i64>,
+    /// Held while reading: two questions that come at once read the log once.
+    origin: tokio::sync::Mutex<Origin>,
     /// About how much memory the index takes.
     bytes: AtomicUsize,
+}
+
+/// Where an index was read from.
+#[derive(Debug, Default)]
+struct Origin {
+    /// How many chunks were not in memory when the last segment was attached.
+    absent: usize,
+    replaced: i64,
+    purged: i64,
+    /// The ids of the segments, by the first number that they cover.
+    segments: HashMap<i64, i64>,
+}
+
+impl Origin {
+    /// Whether chunks that are read now belong to what was read before.
+    fn is_current(&self, head: &Head) -> bool {
+        self.replaced == head.replaced
+            && self.purged == head.purged
+            && head.format == athena_search::FORMAT
+    }
+}
+
+/// How much of segments is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// What is small, and what questions lack.
+    First,
+    /// Everything.
+    All,
+}
+
+impl Depth {
+    /// Reads the chunks of a segment.
+    async fn read(self, db: &impl Executor, project: ProjectId, id: i64) -> Result<Vec<Chunk>> {
+        match self {
+            Self::First => sql::chunks_of_kinds(db, project, id, &ChunkKind::FIRST).await,
+            Self::All => sql::chunks(db, project, id).await,
+        }
+    }
+
+    /// Makes a segment of the chunks that were read.
+    fn open(self, first: i64, last: i64, chunks: Vec<Chunk>) -> Result<Segment, FormatError> {
+        match self {
+            Self::First => Segment::open(first, last, chunks),
+            Self::All => Segment::from_chunks(first, last, chunks),
+        }
+    }
 }
 
 /// What an index has not seen yet.
 struct News {
     head: Head,
+    rows: Vec<SegmentRow>,
     /// Whether everything is to be read again: segments gave place to others.
     afresh: bool,
     segments: Vec<Segment>,
-    rows: Vec<(i64, Record)>,
+    tail: Vec<(i64, Record)>,
 }
 
 impl IndexCache {
@@ -68,7 +124,7 @@ impl IndexCache {
         &self,
         ctx: &Ctx,
         projects: &[ProjectId],
-    ) -> Result<(Vec<SharedIndex>, HashMap<ProjectId, Head>)> {
+    ) -> Result<(Vec<Arc<Cached>>, HashMap<ProjectId, Head>)> {
         let heads: HashMap<ProjectId, Head> = sql::heads(ctx.db(), projects)
             .await?
             .into_iter()
@@ -81,7 +137,7 @@ impl IndexCache {
             if let Some(head) = heads.get(project) {
                 cached.catch_up(ctx, head).await?;
             }
-            indexes.push(Arc::clone(&cached.index));
+            indexes.push(cached);
         }
         self.forget_oldest(now);
         Ok((indexes, heads))
@@ -134,21 +190,87 @@ impl Entry {
 }
 
 impl Cached {
+    /// Returns the index, to be asked.
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Brings the index to a head, or beyond.
     async fn catch_up(&self, ctx: &Ctx, head: &Head) -> Result<()> {
         if self.applied() >= head.seq {
             return Ok(());
         }
-        let mut replaced = self.replaced.lock().await;
+        let mut origin = self.origin.lock().await;
         if self.applied() >= head.seq {
             return Ok(());
         }
-        let news = self.readable_news(ctx, *head, *replaced).await?;
-        *replaced = news.head.replaced;
+        // Who has everything so far is to go on so.
+        let depth = match self.applied() > 0 && self.read().is_complete() {
+            true => Depth::All,
+            false => Depth::First,
+        };
+        let news = self.readable_news(ctx, *head, Some(&origin), depth).await?;
+        self.take(ctx, news, &mut origin);
+        Ok(())
+    }
+
+    /// Reads what questions have looked for in vain, or all that is not in memory.
+    ///
+    /// What was replaced meanwhile, or is damaged, is read from its beginning.
+    pub(crate) async fn bring(
+        &self,
+        ctx: &Ctx,
+        project: ProjectId,
+        mut depth: Depth,
+    ) -> Result<()> {
+        let mut origin = self.origin.lock().await;
+        let mut absent = self.read().wanted();
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let left = self.read().absent_count() - absent.len();
+        if left * 2 <= origin.absent {
+            depth = Depth::All;
+        }
+        tracing::debug!(
+            project = project.0,
+            wanted = absent.len(),
+            left,
+            "reading more of the index"
+        );
+        if depth == Depth::All {
+            absent = self.read().absent();
+        }
+        let depth = match chunks(ctx, project, &origin, &absent, depth).await? {
+            Some(chunks) if self.fill(&chunks, &absent).is_ok() => return Ok(()),
+            // Only reading all of it shows what is damaged.
+            Some(_) => Depth::All,
+            None => depth,
+        };
+        let head = sql::head(ctx.db(), project).await?.ok_or_else(vanished)?;
+        let news = self.readable_news(ctx, head, None, depth).await?;
+        self.take(ctx, news, &mut origin);
+        Ok(())
+    }
+
+    /// Puts chunks where they belong; fails if one is damaged, or not all are there.
+    fn fill(&self, chunks: &[(i64, Chunk)], absent: &[Absent]) -> Result<(), FormatError> {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        for (first_seq, chunk) in chunks {
+            index.bring(*first_seq, chunk)?;
+        }
+        match chunks.len() < absent.len() {
+            true => Err(FormatError::Corrupt("a chunk is missing")),
+            false => Ok(()),
+        }
+    }
+
+    fn take(&self, ctx: &Ctx, news: News, origin: &mut Origin) {
         // A process that ended early left it so, and perhaps nobody writes here any more.
         let store = ctx.part::<Store>();
-        if news.rows.len() as u64 >= store.seal_at.unsigned_abs() {
-            store.want_sealed(head.project_id);
+        let is_long = news.tail.len() as u64 >= store.seal_at.unsigned_abs();
+        if is_long || are_many(&news.rows, store.seal_at) {
+            store.want_sealed(news.head.project_id);
         }
         let mut fresh = Index::new();
         let mut guard = self.index.write().unwrap_or_else(PoisonError::into_inner);
@@ -156,7 +278,7 @@ impl Cached {
         for segment in news.segments {
             index.attach(segment);
         }
-        for (seq, record) in news.rows {
+        for (seq, record) in news.tail {
             index.apply(seq, record);
         }
         index.advance(news.head.seq);
@@ -164,16 +286,27 @@ impl Cached {
         self.bytes.store(index.bytes(), Ordering::Relaxed);
         if news.afresh {
             *guard = fresh;
+            origin.segments.clear();
         }
-        Ok(())
+        let ids = news.rows.iter().map(|row| (row.first_seq, row.id));
+        origin.segments.extend(ids);
+        origin.absent = guard.absent_count();
+        (origin.replaced, origin.purged) = (news.head.replaced, news.head.purged);
     }
 
-    /// Reads what is new; a log that cannot be read is made anew.
-    async fn readable_news(&self, ctx: &Ctx, mut head: Head, replaced: i64) -> Result<News> {
+    /// Reads what is new since an origin, everything without one; a log that cannot be read is made
+    /// anew.
+    async fn readable_news(
+        &self,
+        ctx: &Ctx,
+        mut head: Head,
+        origin: Option<&Origin>,
+        depth: Depth,
+    ) -> Result<News> {
         let project = head.project_id;
         for _ in 0..REBUILDS {
             if head.format == athena_search::FORMAT {
-                match self.news(ctx, project, replaced).await {
+                match self.news(ctx, project, origin, depth).await {
                     Err(error) if is_unreadable(&error) => {
                         tracing::warn!(project = project.0, cause = ?error, "the search log is damaged");
                     }
@@ -183,44 +316,105 @@ impl Cached {
             rebuild(ctx.env(), project, head.replaced).await?;
             head = sql::head(ctx.db(), project).await?.ok_or_else(vanished)?;
         }
-        self.news(ctx, project, replaced).await
+        self.news(ctx, project, origin, depth).await
     }
 
     /// Reads what is new, in one snapshot.
-    async fn news(&self, ctx: &Ctx, project: ProjectId, replaced: i64) -> Result<News> {
+    async fn news(
+        &self,
+        ctx: &Ctx,
+        project: ProjectId,
+        origin: Option<&Origin>,
+        depth: Depth,
+    ) -> Result<News> {
         let snapshot = ctx.db().begin(TxOptions::read_only()).await?;
         let head = sql::head(&snapshot, project).await?;
         let head = head.ok_or_else(vanished)?;
-        let afresh = replaced != head.replaced;
+        let afresh = !origin.is_some_and(|origin| self.goes_on(origin, &head));
         let (applied, sealed) = match afresh {
             true => (0, 0),
             false => (self.applied(), self.sealed()),
         };
-        let mut segments = Vec::new();
+        let mut rows = Vec::new();
+        let mut opening = Vec::new();
         if head.sealed_seq > sealed {
-            for row in sql::segments(&snapshot, project, sealed).await? {
-                segments.push(sql::segment(&snapshot, project, &row).await?);
+            rows = sql::segments(&snapshot, project, sealed).await?;
+            for row in &rows {
+                let chunks = depth.read(&snapshot, project, row.id).await?;
+                // While the next one is read.
+                opening.push(tokio::task::spawn_blocking({
+                    let (first, last) = (row.first_seq, row.last_seq);
+                    move || depth.open(first, last, chunks)
+                }));
             }
         }
         // A segment takes the place of the whole tail; what follows it is read again.
-        let from = segments.last().map_or(applied, Segment::last_seq);
-        let rows = sql::tail_records(&snapshot, project, from, i64::MAX).await?;
+        let from = rows.last().map_or(applied, |row| row.last_seq);
+        let tail = sql::tail_records(&snapshot, project, from, i64::MAX).await?;
+        let mut segments = Vec::with_capacity(opening.len());
+        for opened in opening {
+            let opened = opened.await.map_err(Error::internal)?;
+            segments.push(opened.map_err(Error::internal)?);
+        }
         snapshot.rollback().await?;
         Ok(News {
             head,
             afresh,
-            segments,
             rows,
+            segments,
+            tail,
         })
     }
 
+    /// Whether what was read from an origin may stay. What a purge has changed in segments need not
+    /// be read again but where chunks are still to come: they would not fit.
+    fn goes_on(&self, origin: &Origin, head: &Head) -> bool {
+        origin.replaced == head.replaced
+            && (origin.purged == head.purged || self.read().is_complete())
+    }
+
     fn applied(&self) -> i64 {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.applied()
+        self.read().applied()
     }
 
     fn sealed(&self) -> i64 {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index.sealed()
+        self.read().sealed()
     }
+}
+
+/// Reads chunks that are not in memory, in one snapshot; `None` if they are not of what the rest was
+/// read from any more.
+async fn chunks(
+    ctx: &Ctx,
+    project: ProjectId,
+    origin: &Origin,
+    absent: &[Absent],
+    depth: Depth,
+) -> Result<Option<Vec<(i64, Chunk)>>> {
+    let snapshot = ctx.db().begin(TxOptions::read_only()).await?;
+    let head = sql::head(&snapshot, project).await?;
+    if !head.is_some_and(|head| origin.is_current(&head)) {
+        return Ok(None);
+    }
+    let mut read = Vec::with_capacity(absent.len());
+    for own in absent.chunk_by(|a, b| (a.first_seq, a.kind) == (b.first_seq, b.kind)) {
+        let Absent {
+            first_seq, kind, ..
+        } = own[0];
+        let Some(&segment) = origin.segments.get(&first_seq) else {
+            return Ok(None);
+        };
+        if depth == Depth::All {
+            let chunks = sql::chunks_of_kinds(&snapshot, project, segment, &[kind]).await?;
+            read.extend(chunks.into_iter().map(|chunk| (first_seq, chunk)));
+            continue;
+        }
+        for some in own.chunks(AT_ONCE) {
+            let parts = some.iter().map(|it| i64::from(it.part)).collect();
+            let chunks = sql::some_chunks(&snapshot, project, segment, kind, parts).await?;
+            read.extend(chunks.into_iter().map(|chunk| (first_seq, chunk)));
+        }
+    }
+    snapshot.rollback().await?;
+    Ok(Some(read))
 }

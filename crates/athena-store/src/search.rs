@@ -1,11 +1,11 @@
 //! Searching what was committed: catch up, embed the question, rank.
 
-use crate::index_cache::SharedIndex;
+use crate::index_cache::{Cached, Depth};
 use crate::segments::sql::Head;
 use crate::store::Store;
 use athena_core::{Ctx, Error, ModelId, ProjectId, Result};
 use athena_search::{Answer, Index, Ingredient, Mode, Query, QueryVector, VectorKind, statistics};
-use std::sync::{LazyLock, PoisonError, RwLockReadGuard};
+use std::sync::{Arc, LazyLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 /// A question to the store.
@@ -38,20 +38,28 @@ pub struct Searched {
 /// What the database fails with, and the provider's error when only vectors were asked for.
 pub async fn search(ctx: &Ctx, request: Request) -> Result<Searched> {
     let mut prepared = prepare(ctx, request).await?;
-    let vector_missing = prepared.vector_missing.take();
-    let answer = tokio::task::spawn_blocking(move || prepared.rank())
-        .await
-        .map_err(Error::internal)?;
+    let answer = loop {
+        let ranked = tokio::task::spawn_blocking(move || {
+            let answer = prepared.rank();
+            (prepared, answer)
+        });
+        let answer;
+        (prepared, answer) = ranked.await.map_err(Error::internal)?;
+        match answer {
+            Some(answer) => break answer,
+            None => prepared.bring(ctx).await?,
+        }
+    };
     Ok(Searched {
         answer,
-        vector_missing,
+        vector_missing: prepared.vector_missing,
     })
 }
 
-/// A question with all that it is answered from in memory.
+/// A question with what it is answered from.
 #[derive(Debug)]
 pub struct Prepared {
-    indexes: Vec<SharedIndex>,
+    indexes: Indexes,
     query: Query,
     vector_missing: Option<String>,
     catch_up: Duration,
@@ -68,6 +76,7 @@ pub async fn prepare(ctx: &Ctx, request: Request) -> Result<Prepared> {
     let store: &Store = ctx.part();
     let start = monotonic();
     let (indexes, heads) = store.indexes.caught_up(ctx, &request.projects).await?;
+    let mut indexes = Indexes::new(&request.projects, indexes);
     let caught_up = monotonic();
     let mut query = request.query;
     query.clock = query.explain.then_some(monotonic);
@@ -82,7 +91,7 @@ pub async fn prepare(ctx: &Ctx, request: Request) -> Result<Prepared> {
         }
     }
     if query.asks_builtin() {
-        query.builtin = builtin_vector(ctx, &indexes, &query.text).await?;
+        query.builtin = builtin_vector(ctx, &mut indexes, &query.text).await?;
     }
     Ok(Prepared {
         indexes,
@@ -94,17 +103,71 @@ pub async fn prepare(ctx: &Ctx, request: Request) -> Result<Prepared> {
 }
 
 impl Prepared {
-    /// Ranks: all that is left to do, on this thread.
+    /// Ranks, on this thread: all that is left to do, unless something that this needs is not in
+    /// memory; then there is no answer yet.
     #[must_use]
-    pub fn rank(&self) -> Answer {
-        let guards = read(&self.indexes);
-        let indexes: Vec<&Index> = guards.iter().map(|guard| &**guard).collect();
-        let mut answer = athena_search::search(&indexes, &self.query);
+    pub fn rank(&self) -> Option<Answer> {
+        let ask = |indexes: &[&Index]| athena_search::search(indexes, &self.query);
+        let mut answer = self.indexes.ask(ask)?;
         if let Some(micros) = &mut answer.summary.micros {
             micros.catch_up = microseconds(self.catch_up);
             micros.embed = microseconds(self.embed);
         }
-        answer
+        Some(answer)
+    }
+
+    /// Reads what ranking lacked.
+    ///
+    /// # Errors
+    ///
+    /// What the database fails with.
+    pub async fn bring(&mut self, ctx: &Ctx) -> Result<()> {
+        self.indexes.bring(ctx).await
+    }
+}
+
+/// The indexes that a question is put to.
+#[derive(Debug)]
+struct Indexes {
+    by_project: Vec<(ProjectId, Arc<Cached>)>,
+    /// How often something was lacking.
+    rounds: u32,
+}
+
+/// How often a question reads what it lacks before it reads everything: others may go on replacing
+/// what there is.
+const ROUNDS: u32 = 8;
+
+impl Indexes {
+    fn new(projects: &[ProjectId], indexes: Vec<Arc<Cached>>) -> Self {
+        Self {
+            by_project: projects.iter().copied().zip(indexes).collect(),
+            rounds: 0,
+        }
+    }
+
+    /// Asks the indexes; no answer if something was not in memory.
+    fn ask<T>(&self, question: impl FnOnce(&[&Index]) -> T) -> Option<T> {
+        let guards: Vec<RwLockReadGuard<'_, Index>> =
+            self.by_project.iter().map(|(_, it)| it.read()).collect();
+        let indexes: Vec<&Index> = guards.iter().map(|guard| &**guard).collect();
+        let answer = question(&indexes);
+        let mut indexes = indexes.into_iter();
+        let is_answer = indexes.all(|index| index.is_complete() || index.wanted().is_empty());
+        is_answer.then_some(answer)
+    }
+
+    /// Reads what was lacking.
+    async fn bring(&mut self, ctx: &Ctx) -> Result<()> {
+        self.rounds += 1;
+        let depth = match self.rounds > ROUNDS {
+            true => Depth::All,
+            false => Depth::First,
+        };
+        for (project, index) in &self.by_project {
+            index.bring(ctx, *project, depth).await?;
+        }
+        Ok(())
     }
 }
 
@@ -118,24 +181,19 @@ fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn read(indexes: &[SharedIndex]) -> Vec<RwLockReadGuard<'_, Index>> {
-    indexes
-        .iter()
-        .map(|index| index.read().unwrap_or_else(PoisonError::into_inner))
-        .collect()
-}
-
 /// Returns the question as a vector of the built-in embedder.
 async fn builtin_vector(
     ctx: &Ctx,
-    indexes: &[SharedIndex],
+    indexes: &mut Indexes,
     text: &str,
 ) -> Result<Option<QueryVector>> {
     let embedder = ctx.builtin();
-    let values = {
-        let guards = read(indexes);
-        let indexes: Vec<&Index> = guards.iter().map(|guard| &**guard).collect();
-        embedder.embed_query(text, &statistics(&indexes))
+    let embed = |indexes: &[&Index]| embedder.embed_query(text, &statistics(indexes));
+    let values = loop {
+        match indexes.ask(embed) {
+            Some(values) => break values,
+            None => indexes.bring(ctx).await?,
+        }
     };
     known_vector(ctx, &embedder.model().name, values, embedder.kind()).await
 }

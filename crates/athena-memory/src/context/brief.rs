@@ -40,10 +40,9 @@ impl Candidate {
 
     /// Whether the reader knows it, as it is. Where things were left is told whenever somebody asks.
     pub(super) fn is_among(&self, known: &[KnownItem]) -> bool {
+        let version = self.version();
         self.section != Section::Resume
-            && known
-                .iter()
-                .any(|it| it.is_at(self.kind, self.id, self.version()))
+            && known.iter().any(|it| it.is_at(self.kind, self.id, version))
     }
 
     fn version(&self) -> i64 {

@@ -136,6 +136,9 @@ impl Index {
                     rows.push(number(row));
                 }
             }
+            if !set.has(rows.iter().map(|row| *row as usize)) {
+                continue;
+            }
             products.clear();
             products.resize(rows.len(), 0);
             query.dots(set.components(), &rows, &mut products);
@@ -251,6 +254,9 @@ impl Index {
         }
         let mut rows: Vec<(u32, &[i8], f32)> = Vec::new();
         for set in self.vectors(model, dimension) {
+            if !set.has(set.rows(slot)) {
+                return 0.0;
+            }
             let own = set.rows(slot);
             let own = own.filter_map(|row| Some((set.owner(row)?.1, row)));
             rows.extend(own.map(|(n, row)| (n, set.row(row), set.inverse_norm(row))));
@@ -297,6 +303,9 @@ fn scan(
 ) {
     let rows = set.len() - from;
     let wanted = wanted.slice(from, rows);
+    if !set.has(wanted.iter().map(|at| from + at)) {
+        return;
+    }
     products.clear();
     products.resize(rows, 0);
     let components = &set.components()[from * query.width()..];
@@ -317,6 +326,9 @@ fn compare(
     products: &mut Vec<i32>,
     found: &mut Vec<(f64, u32)>,
 ) {
+    if !set.has(rows.iter().map(|row| *row as usize)) {
+        return;
+    }
     products.clear();
     products.resize(rows.len(), 0);
     query.dots(set.components(), rows, products);

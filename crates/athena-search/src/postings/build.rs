@@ -12,6 +12,7 @@ pub struct DictionaryBuilder<'a> {
     groups: Vec<u8>,
     entries: Vec<u8>,
     lists: Vec<u8>,
+    first: String,
     last: String,
 }
 
@@ -25,8 +26,21 @@ impl<'a> DictionaryBuilder<'a> {
             groups: Vec::new(),
             entries: Vec::new(),
             lists: Vec::new(),
+            first: String::new(),
             last: String::new(),
         }
+    }
+
+    /// Returns the first word, if there is any.
+    #[must_use]
+    pub fn first(&self) -> Option<&str> {
+        (self.words > 0).then_some(&*self.first)
+    }
+
+    /// Returns how many bytes the words and their lists take so far.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.groups.len() + self.entries.len() + self.lists.len()
     }
 
     /// Appends a word with the rows that have it, ascending, and how often; without rows, nothing.
@@ -50,6 +64,9 @@ impl<'a> DictionaryBuilder<'a> {
         put_varint(&mut self.entries, postings.len() as u64);
         put_varint(&mut self.entries, further);
         put_varint(&mut self.entries, (self.lists.len() - list_at) as u64);
+        if self.words == 0 {
+            word.clone_into(&mut self.first);
+        }
         self.words += 1;
         word.clone_into(&mut self.last);
         Ok(())

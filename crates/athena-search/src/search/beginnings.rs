@@ -54,7 +54,8 @@ fn words_of(indexes: &[&Index], beginning: &str) -> Vec<String> {
     };
     let parts = indexes.iter().flat_map(|index| index.parts());
     let words = parts.map(|part| &part.passages.words);
-    let sealed: Vec<Dictionary<'_>> = words.clone().filter_map(Words::dictionary).collect();
+    let sealed = words.clone().flat_map(|it| it.dictionaries_for(beginning));
+    let sealed: Vec<Dictionary<'_>> = sealed.collect();
     let growing = words.flat_map(Words::growing);
     let mut found = words_with_prefix(&sealed, growing, beginning, MOST_WORDS, |word| {
         if word.chars().all(char::is_alphanumeric) && !is_stop_word(word) {

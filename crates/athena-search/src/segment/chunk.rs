@@ -1,11 +1,13 @@
 //! The bytes of a segment: chunks of one kind each, with version and checksum.
 
+use std::borrow::Cow;
+
 use crate::codec::{FormatError, Reader, put_varint};
 
 /// The size that a chunk does not exceed where what it holds can be cut.
 pub const CHUNK_BYTES: usize = 1 << 20;
 
-pub(crate) const VERSION: u8 = 3;
+pub(crate) const VERSION: u8 = 4;
 /// The version and the checksum.
 const HEAD_BYTES: usize = 5;
 
@@ -28,24 +30,39 @@ pub enum ChunkKind {
     Items = 1,
     /// The passages of the items.
     Passages = 2,
-    /// Words and where they occur.
+    /// Words and where they occur: a dictionary each.
     Words = 3,
     /// Whose vectors there are, of which model.
     Vectors = 4,
-    /// The components of the vectors.
+    /// The components of the vectors: those of a few rows each.
     Components = 5,
     /// The codes of the vectors.
     Codes = 6,
+    /// With which words the dictionaries begin.
+    Directory = 7,
 }
 
 impl ChunkKind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Items,
         Self::Passages,
         Self::Words,
         Self::Vectors,
         Self::Components,
         Self::Codes,
+        Self::Directory,
+    ];
+
+    /// What is read one by one, as questions need it.
+    pub const LATER: [Self; 2] = [Self::Words, Self::Components];
+
+    /// What is read before a segment is asked anything.
+    pub const FIRST: [Self; 5] = [
+        Self::Items,
+        Self::Passages,
+        Self::Vectors,
+        Self::Codes,
+        Self::Directory,
     ];
 
     /// Returns the number that stands for the kind in a store.
@@ -84,7 +101,7 @@ pub(super) fn framed(kind: ChunkKind, part: u32, piece: &[u8]) -> Chunk {
 }
 
 /// Returns what a kind's chunks hold, which must be all there and in order.
-pub(super) fn pieces(chunks: &[Chunk], kind: ChunkKind) -> Result<Vec<&[u8]>, FormatError> {
+fn pieces(chunks: &[Chunk], kind: ChunkKind) -> Result<Vec<&[u8]>, FormatError> {
     let own = chunks.iter().filter(|chunk| chunk.kind == kind);
     (0..)
         .zip(own)
@@ -96,58 +113,16 @@ pub(super) fn pieces(chunks: &[Chunk], kind: ChunkKind) -> Result<Vec<&[u8]>, Fo
 }
 
 /// Returns the body that a kind's chunks hold together.
-pub(super) fn joined(chunks: &[Chunk], kind: ChunkKind) -> Result<Vec<u8>, FormatError> {
-    Ok(pieces(chunks, kind)?.concat())
-}
-
-/// Reads a body on from piece to piece: the largest one is copied no more than once.
-pub(super) struct Pieces<'a> {
-    pieces: std::vec::IntoIter<&'a [u8]>,
-    /// What is left of the piece before those.
-    rest: &'a [u8],
-}
-
-impl<'a> Pieces<'a> {
-    pub(super) fn new(pieces: Vec<&'a [u8]>) -> Self {
-        Self {
-            pieces: pieces.into_iter(),
-            rest: &[],
-        }
-    }
-
-    /// Returns the next bytes as signed ones.
-    pub(super) fn take(&mut self, count: usize) -> Result<Vec<i8>, FormatError> {
-        if count > self.left() {
-            return Err(FormatError::Truncated);
-        }
-        let mut taken = Vec::with_capacity(count);
-        loop {
-            let here = self.rest.len().min(count - taken.len());
-            let (head, rest) = self.rest.split_at(here);
-            taken.extend(head.iter().map(|byte| byte.cast_signed()));
-            self.rest = rest;
-            if taken.len() == count {
-                return Ok(taken);
-            }
-            self.rest = self.pieces.next().ok_or(FormatError::Truncated)?;
-        }
-    }
-
-    pub(super) fn end(&self) -> Result<(), FormatError> {
-        match self.left() {
-            0 => Ok(()),
-            _ => Err(FormatError::Corrupt("bytes follow the end")),
-        }
-    }
-
-    fn left(&self) -> usize {
-        let later = self.pieces.as_slice().iter();
-        self.rest.len() + later.map(|piece| piece.len()).sum::<usize>()
-    }
+pub(super) fn joined(chunks: &[Chunk], kind: ChunkKind) -> Result<Cow<'_, [u8]>, FormatError> {
+    let pieces = pieces(chunks, kind)?;
+    Ok(match pieces[..] {
+        [piece] => Cow::Borrowed(piece),
+        _ => Cow::Owned(pieces.concat()),
+    })
 }
 
 /// Returns what a chunk holds, once version and checksum are found right.
-fn opened(bytes: &[u8]) -> Result<&[u8], FormatError> {
+pub(super) fn opened(bytes: &[u8]) -> Result<&[u8], FormatError> {
     let (&found, rest) = bytes.split_first().ok_or(FormatError::Truncated)?;
     if found != VERSION {
         return Err(FormatError::Version {

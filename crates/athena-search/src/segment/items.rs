@@ -1,6 +1,7 @@
 //! The items of a segment, column by column.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use super::chunk::{put_column, read_column, read_column_of};
 use super::names::Names;
@@ -24,8 +25,8 @@ pub(crate) struct Items {
     labels: Vec<u32>,
     /// Labels that were changed, by item.
     relabelled: HashMap<u32, Box<[u32]>>,
-    /// The items of each label, for segments that are large and do not grow.
-    by_label: Option<ByLabel>,
+    /// The items of each label, where no more items come; made when asked for.
+    by_label: Option<OnceLock<ByLabel>>,
     /// The words of each item's whole text.
     pub(crate) lens: Vec<u32>,
     seen: Seen,
@@ -42,9 +43,14 @@ struct Seen {
 /// For each label its items: those between its end and that of the one before.
 #[derive(Debug, Clone, Default)]
 struct ByLabel {
-    labels: Vec<u32>,
     ends: Vec<u32>,
     items: Vec<u32>,
+}
+
+/// For each kind the places of its items, by id.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places {
+    by_kind: Vec<(u8, Vec<u32>)>,
 }
 
 /// A filter with its names as an index knows them.
@@ -91,7 +97,8 @@ impl Items {
     pub(crate) fn bytes(&self) -> usize {
         // Kind, id, uid, time, position, usefulness, state, end of labels, length.
         const ITEM: usize = 1 + 8 + 16 + 8 + 8 + 2 + 4 + 4 + 4;
-        let by_label = self.by_label.as_ref().map_or(0, |it| it.items.len());
+        let by_label = self.by_label.as_ref().and_then(OnceLock::get);
+        let by_label = by_label.map_or(0, |it| it.items.len() + it.ends.len());
         self.len() * ITEM + (self.labels.len() + by_label) * 4 + self.relabelled.len() * 64
     }
 
@@ -177,40 +184,38 @@ impl Items {
         }
     }
 
-    /// Tells whether the items ascend, so that they are found by halving.
-    pub(crate) fn ascend(&self) -> bool {
-        let refs = (0..self.len()).map(|at| self.item(at));
-        refs.is_sorted_by(|a, b| a < b)
-    }
-
-    /// Returns the number of an item, where they ascend.
-    pub(crate) fn find_ascending(&self, item: ItemRef) -> Option<usize> {
-        let at = self.kinds.partition_point(|kind| *kind < item.kind.0);
-        let end = self.kinds.partition_point(|kind| *kind <= item.kind.0);
-        let found = self.ids[at..end].binary_search(&item.id).ok()?;
-        Some(at + found)
-    }
-
-    /// Makes the items of each label known, so that a filter need not look at every item.
-    pub(crate) fn group_by_label(&mut self) {
-        let mut pairs: Vec<(u32, u32)> = Vec::with_capacity(self.labels.len());
-        for at in 0..self.len() {
-            let item = super::number(at);
-            pairs.extend(self.labels(at).iter().map(|label| (*label, item)));
-        }
-        pairs.sort_unstable();
-        let mut grouped = ByLabel::default();
-        for (label, item) in pairs {
-            if grouped.labels.last() != Some(&label) {
-                grouped.labels.push(label);
-                grouped.ends.push(super::number(grouped.items.len()));
-            }
-            grouped.items.push(item);
-            if let Some(end) = grouped.ends.last_mut() {
-                *end = super::number(grouped.items.len());
+    /// Returns where items are, if no more come.
+    pub(crate) fn places(&self) -> Places {
+        let mut places = Places::default();
+        for (at, kind) in self.kinds.iter().enumerate() {
+            if *kind != BLANK.kind.0 {
+                places.of_kind(*kind).push(super::number(at));
             }
         }
-        self.by_label = Some(grouped);
+        for (_, places) in &mut places.by_kind {
+            // They mostly ascend already.
+            if !places.is_sorted_by_key(|at| self.ids[*at as usize]) {
+                places.sort_by_key(|at| self.ids[*at as usize]);
+            }
+        }
+        places
+    }
+
+    /// Returns the number of an item by what [`places`](Self::places) returned.
+    pub(crate) fn find(&self, item: ItemRef, places: &Places) -> Option<usize> {
+        let mut kinds = places.by_kind.iter();
+        let (_, places) = kinds.find(|(kind, _)| *kind == item.kind.0)?;
+        let id = |at: &u32| self.ids[*at as usize];
+        // Most of what is looked for came after all that is here.
+        let is_within = places.first().is_some_and(|at| id(at) <= item.id)
+            && places.last().is_some_and(|at| id(at) >= item.id);
+        let found = is_within.then(|| places.binary_search_by_key(&item.id, id));
+        found?.ok().map(|found| places[found] as usize)
+    }
+
+    /// Declares that no more items come: a filter need not look at every item for its labels.
+    pub(crate) fn end(&mut self) {
+        self.by_label = Some(OnceLock::new());
     }
 
     /// Keeps in a set of items, those from `base` on, the ones that a filter lets through. `base` is
@@ -251,6 +256,7 @@ impl Items {
                 .for_each(|at| found.insert(at));
             return found;
         };
+        let by_label = by_label.get_or_init(|| ByLabel::of(self));
         for label in group {
             for item in by_label.items(*label) {
                 found.insert(*item as usize);
@@ -376,12 +382,49 @@ impl Seen {
 }
 
 impl ByLabel {
+    fn of(items: &Items) -> Self {
+        let all =
+            || (0..items.len()).flat_map(|at| items.labels(at).iter().map(move |it| (*it, at)));
+        let labels = all().map(|(label, _)| label as usize + 1).max();
+        let mut ends = vec![0_u32; labels.unwrap_or(0)];
+        for (label, _) in all() {
+            ends[label as usize] += 1;
+        }
+        let mut total = 0;
+        for end in &mut ends {
+            // Where its items begin; each that is put moves it on.
+            (*end, total) = (total, total + *end);
+        }
+        let mut grouped = vec![0; total as usize];
+        for (label, at) in all() {
+            let place = &mut ends[label as usize];
+            grouped[*place as usize] = super::number(at);
+            *place += 1;
+        }
+        Self {
+            ends,
+            items: grouped,
+        }
+    }
+
     fn items(&self, label: u32) -> &[u32] {
-        let Ok(at) = self.labels.binary_search(&label) else {
+        let label = label as usize;
+        let Some(end) = self.ends.get(label) else {
             return &[];
         };
-        let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        &self.items[start as usize..self.ends[at] as usize]
+        let start = if label == 0 { 0 } else { self.ends[label - 1] };
+        &self.items[start as usize..*end as usize]
+    }
+}
+
+impl Places {
+    fn of_kind(&mut self, kind: u8) -> &mut Vec<u32> {
+        let known = self.by_kind.iter().position(|(of, _)| *of == kind);
+        let at = known.unwrap_or_else(|| {
+            self.by_kind.push((kind, Vec::new()));
+            self.by_kind.len() - 1
+        });
+        &mut self.by_kind[at].1
     }
 }
 

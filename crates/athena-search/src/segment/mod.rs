@@ -10,26 +10,29 @@ mod chunk;
 mod draft;
 mod items;
 mod names;
+mod pages;
 mod vectors;
 mod words;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::codec::{FormatError, Reader, put_bytes, put_varint};
 use crate::record::{Attributes, ItemRef, Kind, Record};
 pub(crate) use chunk::VERSION;
 pub use chunk::{CHUNK_BYTES, Chunk, ChunkKind};
-use chunk::{Pieces, joined, pieces, put_column, read_column, read_column_of, split};
+use chunk::{framed, joined, opened, put_column, read_column, read_column_of, split};
 use draft::Draft;
-pub(crate) use items::{BLANK, Items, Wanted};
+pub(crate) use items::{BLANK, Items, Places, Wanted};
 pub(crate) use names::Names;
+use pages::Pages;
 pub(crate) use vectors::Vectors;
+use words::Sealed;
 pub(crate) use words::{Occurrences, Passages, Words, pairs};
 
 /// What a stretch of the log comes to.
 #[derive(Debug, Clone, Default)]
 pub struct Segment {
-    first: i64,
+    pub(crate) first: i64,
     last: i64,
     /// States and labels; the items' numbers are of these.
     pub(crate) names: Names,
@@ -370,38 +373,55 @@ impl Segment {
         put_column(&mut passages, &self.passages.items);
         put_column(&mut passages, &self.passages.lens);
 
-        let words = match &self.passages.words {
-            Words::Sealed(bytes) => bytes.as_slice(),
-            Words::Growing(_) => &[],
-        };
-
         let mut vectors = Vec::new();
-        let mut components = Vec::new();
         let mut codes = Vec::new();
         for sets in [&self.vectors, &self.earlier.vectors] {
             put_varint(&mut vectors, sets.len() as u64);
             for set in sets {
                 set.put_head(&mut vectors);
                 set.put_codes(&mut codes);
-                components.extend(set.components().iter().map(|value| value.cast_unsigned()));
             }
         }
         let bodies = [
             split(ChunkKind::Items, &items),
             split(ChunkKind::Passages, &passages),
-            split(ChunkKind::Words, words),
             split(ChunkKind::Vectors, &vectors),
-            split(ChunkKind::Components, &components),
             split(ChunkKind::Codes, &codes),
         ];
-        bodies.into_iter().flatten().collect()
+        let mut chunks: Vec<Chunk> = bodies.into_iter().flatten().collect();
+        if let Words::Sealed(words) = &self.passages.words {
+            let mut directory = Vec::new();
+            words.put_firsts(&mut directory);
+            chunks.extend(split(ChunkKind::Directory, &directory));
+            let dictionaries = (0..).zip(words.dictionaries());
+            chunks.extend(dictionaries.map(|(part, it)| framed(ChunkKind::Words, part, it)));
+        }
+        let sets = self.vectors.iter().chain(&self.earlier.vectors);
+        let pages = (0..).zip(sets.flat_map(Vectors::put_pages));
+        chunks.extend(pages.map(|(part, it)| framed(ChunkKind::Components, part, &it)));
+        chunks
     }
 
     /// Reads a segment back from all of its chunks, in any order.
     ///
     /// # Errors
     /// When a chunk is missing, of another version, fails its checksum, or contradicts another.
-    pub fn from_chunks(first: i64, last: i64, mut chunks: Vec<Chunk>) -> Result<Self, FormatError> {
+    pub fn from_chunks(first: i64, last: i64, chunks: Vec<Chunk>) -> Result<Self, FormatError> {
+        let segment = Self::open(first, last, chunks)?;
+        let sets = segment.vectors.iter().chain(&segment.earlier.vectors);
+        match absent_count(&segment.passages, sets) {
+            0 => Ok(segment),
+            _ => Err(FormatError::Corrupt("a chunk is missing")),
+        }
+    }
+
+    /// Reads a segment back from its chunks of the kinds [`ChunkKind::FIRST`] and any others, in any
+    /// order. What is missing is brought to the [index](crate::Index) that the segment is attached to;
+    /// nothing else may be done with it.
+    ///
+    /// # Errors
+    /// As [`from_chunks`](Self::from_chunks).
+    pub fn open(first: i64, last: i64, mut chunks: Vec<Chunk>) -> Result<Self, FormatError> {
         chunks.sort_unstable_by_key(|chunk| (chunk.kind, chunk.part));
         let mut segment = Self {
             first,
@@ -410,15 +430,28 @@ impl Segment {
         };
         segment.read_items(&joined(&chunks, ChunkKind::Items)?)?;
         segment.read_passages(&joined(&chunks, ChunkKind::Passages)?)?;
-        let words = joined(&chunks, ChunkKind::Words)?;
-        segment.check_words(&words)?;
-        segment.passages.words = Words::Sealed(words);
+        segment.read_directory(&joined(&chunks, ChunkKind::Directory)?)?;
         segment.read_vectors(
             &joined(&chunks, ChunkKind::Vectors)?,
-            &mut Pieces::new(pieces(&chunks, ChunkKind::Components)?),
             &joined(&chunks, ChunkKind::Codes)?,
         )?;
+        let sets = segment
+            .vectors
+            .iter_mut()
+            .chain(&mut segment.earlier.vectors);
+        let mut sets: Vec<&mut Vectors> = sets.collect();
+        for chunk in &chunks {
+            if ChunkKind::LATER.contains(&chunk.kind) {
+                bring(&mut segment.passages, &mut sets, chunk)?;
+            }
+        }
         Ok(segment)
+    }
+
+    fn read_directory(&mut self, body: &[u8]) -> Result<(), FormatError> {
+        let reader = &mut Reader::new(body);
+        self.passages.words = Words::Sealed(Sealed::read_firsts(reader)?);
+        reader.end()
     }
 
     fn read_items(&mut self, body: &[u8]) -> Result<(), FormatError> {
@@ -453,35 +486,103 @@ impl Segment {
         reader.end()
     }
 
-    fn read_vectors(
-        &mut self,
-        heads: &[u8],
-        components: &mut Pieces<'_>,
-        codes: &[u8],
-    ) -> Result<(), FormatError> {
+    fn read_vectors(&mut self, heads: &[u8], codes: &[u8]) -> Result<(), FormatError> {
         let (heads, codes) = (&mut Reader::new(heads), &mut Reader::new(codes));
         let owners = [self.items.len(), self.earlier.late.len()];
         let sets = [&mut self.vectors, &mut self.earlier.vectors];
         for (sets, owners) in sets.into_iter().zip(owners) {
             for _ in 0..heads.count()? {
-                let mut set = Vectors::read(heads, components, owners)?;
+                let mut set = Vectors::read(heads, owners)?;
                 set.read_codes(codes)?;
                 sets.push(set);
             }
         }
         heads.end()?;
-        components.end()?;
         codes.end()
     }
+}
 
-    fn check_words(&self, bytes: &[u8]) -> Result<(), FormatError> {
-        let dictionary = crate::postings::Dictionary::open(bytes)?;
-        if dictionary.rows() as usize == self.passages.len() {
-            Ok(())
-        } else {
-            Err(FormatError::Corrupt("the words are of other passages"))
+/// Takes one of the chunks that are brought one by one; the sets of vectors are those of the segment,
+/// in its order.
+pub(crate) fn bring(
+    passages: &mut Passages,
+    sets: &mut [&mut Vectors],
+    chunk: &Chunk,
+) -> Result<(), FormatError> {
+    let bytes = opened(&chunk.bytes)?;
+    let mut part = chunk.part as usize;
+    match chunk.kind {
+        ChunkKind::Words => {
+            let rows = passages.len();
+            match &mut passages.words {
+                Words::Sealed(sealed) => sealed.bring(part, bytes, rows),
+                Words::Growing(_) => Ok(()),
+            }
         }
+        ChunkKind::Components => {
+            for set in sets {
+                let pages = set.page_count();
+                if part < pages {
+                    return set.bring(part, bytes);
+                }
+                part -= pages;
+            }
+            Err(FormatError::Corrupt("components are of no vector"))
+        }
+        _ => Err(FormatError::Corrupt(
+            "a chunk is of a kind that is read at first",
+        )),
     }
+}
+
+/// Returns the chunks that are not there, of those that are brought one by one.
+pub(crate) fn absent<'a>(
+    passages: &Passages,
+    sets: impl Iterator<Item = &'a Vectors>,
+) -> Vec<(ChunkKind, u32)> {
+    lacking(passages, sets, Pages::missing)
+}
+
+/// Returns the chunks that questions met and that are not there.
+pub(crate) fn wanted<'a>(
+    passages: &Passages,
+    sets: impl Iterator<Item = &'a Vectors>,
+) -> Vec<(ChunkKind, u32)> {
+    lacking(passages, sets, Pages::wanted)
+}
+
+/// Returns how many chunks are not there.
+pub(crate) fn absent_count<'a>(
+    passages: &Passages,
+    sets: impl Iterator<Item = &'a Vectors>,
+) -> usize {
+    let words = match &passages.words {
+        Words::Sealed(sealed) => sealed.pages().absent_count(),
+        Words::Growing(_) => 0,
+    };
+    words + sets.map(|set| set.pages().absent_count()).sum::<usize>()
+}
+
+fn lacking<'a>(
+    passages: &Passages,
+    sets: impl Iterator<Item = &'a Vectors>,
+    of: fn(&Pages) -> BTreeSet<u32>,
+) -> Vec<(ChunkKind, u32)> {
+    let mut lacking = Vec::new();
+    if let Words::Sealed(sealed) = &passages.words {
+        lacking.extend(
+            of(sealed.pages())
+                .into_iter()
+                .map(|at| (ChunkKind::Words, at)),
+        );
+    }
+    let mut first = 0;
+    for set in sets {
+        let pages = of(set.pages()).into_iter();
+        lacking.extend(pages.map(|page| (ChunkKind::Components, first + page)));
+        first += number(set.page_count());
+    }
+    lacking
 }
 
 fn put_refs(out: &mut Vec<u8>, items: &[ItemRef]) {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use super::chunk::{Pieces, put_column, read_column, read_column_of};
+use super::chunk::{put_column, read_column, read_column_of};
+use super::pages::Pages;
 use crate::bitmap::Bitmap;
 use crate::codec::{FormatError, Reader, put_bytes, put_varint};
 use crate::vector::{Codes, MAX_DIMENSION, StoredVector, centre, padded};
@@ -13,8 +14,10 @@ use crate::vector::{Codes, MAX_DIMENSION, StoredVector, centre, padded};
 pub(crate) struct Vectors {
     pub(crate) model: u32,
     pub(crate) dimension: usize,
-    /// The components: rows × [`padded`] dimension.
+    /// The components: rows × [`padded`] dimension; zeros where they are not there.
     components: Vec<i8>,
+    /// Which of them are there.
+    pages: Pages,
     inverse_norms: Vec<f32>,
     /// The item of each row.
     owners: Vec<u32>,
@@ -38,12 +41,17 @@ const NOBODY: u32 = u32::MAX;
 /// Fewer rows than this have no codes: they are as fast to look at themselves. A multiple of 64.
 const LEAST_CODED: usize = 1_024;
 
+/// At most so many bytes of components are read for the sake of one row, unless it has more: with what
+/// SQLite puts beside them they fill one of its pages.
+const PAGE_BYTES: usize = 3_840;
+
 impl Vectors {
     pub(crate) fn new(model: u32, dimension: usize) -> Self {
         Self {
             model,
             dimension,
             components: Vec::new(),
+            pages: Pages::default(),
             inverse_norms: Vec::new(),
             owners: Vec::new(),
             passages: Vec::new(),
@@ -74,7 +82,21 @@ impl Vectors {
         self.components.len() + self.len() * 12 + self.unsorted.len() * 24 + codes
     }
 
-    /// Returns the components of all rows, one after the other.
+    /// Tells whether the components of some rows are there; notes those that are not.
+    pub(crate) fn has(&self, rows: impl IntoIterator<Item = usize>) -> bool {
+        if self.pages.is_complete() {
+            return true;
+        }
+        let in_page = self.rows_of_page();
+        let mut has_all = true;
+        for row in rows {
+            has_all &= self.pages.has(row / in_page);
+        }
+        has_all
+    }
+
+    /// Returns the components of all rows, one after the other; to be read where
+    /// [`has`](Self::has) says that they are there.
     pub(crate) fn components(&self) -> &[i8] {
         &self.components
     }
@@ -260,17 +282,21 @@ impl Vectors {
         put_bytes(out, self.codes.as_ref().map_or(&[], Codes::as_bytes));
     }
 
-    /// Reads what [`put_codes`](Self::put_codes) wrote.
+    /// Reads what [`put_codes`](Self::put_codes) wrote; the components are to be brought.
     pub(super) fn read_codes(&mut self, reader: &mut Reader<'_>) -> Result<(), FormatError> {
         let bytes = reader.bytes()?;
-        if bytes.is_empty() {
-            return Ok(());
+        if !bytes.is_empty() {
+            let codes = Codes::from_bytes(bytes.into())?;
+            if (codes.len(), codes.width()) != (self.len(), padded(self.dimension)) {
+                return Err(FormatError::Corrupt("codes are of other vectors"));
+            }
+            self.codes = Some(codes);
+        } else if self.len() >= LEAST_CODED {
+            return Err(FormatError::Corrupt("vectors have no codes"));
         }
-        let codes = Codes::from_bytes(bytes.into())?;
-        if (codes.len(), codes.width()) != (self.len(), padded(self.dimension)) {
-            return Err(FormatError::Corrupt("codes are of other vectors"));
-        }
-        self.codes = Some(codes);
+        // Of the system's zeros, which take no memory before they are written over.
+        self.components = vec![0; self.len() * padded(self.dimension)];
+        self.pages = Pages::absent(self.page_count());
         Ok(())
     }
 
@@ -286,13 +312,8 @@ impl Vectors {
         put_column(out, &retired);
     }
 
-    /// Reads what [`put_head`](Self::put_head) wrote and takes the components, whose owners are
-    /// below `owners`.
-    pub(super) fn read(
-        head: &mut Reader<'_>,
-        components: &mut Pieces<'_>,
-        owners: usize,
-    ) -> Result<Self, FormatError> {
+    /// Reads what [`put_head`](Self::put_head) wrote, with owners below `owners`.
+    pub(super) fn read(head: &mut Reader<'_>, owners: usize) -> Result<Self, FormatError> {
         let model = head.number()?;
         let dimension = head.number()? as usize;
         if dimension == 0 || dimension > MAX_DIMENSION {
@@ -307,13 +328,50 @@ impl Vectors {
             return Err(FormatError::Corrupt("a vector is of an unknown item"));
         }
         vectors.retired = read_column(head)?.into_iter().collect();
-        let bytes = count.checked_mul(padded(dimension));
-        vectors.components = components.take(bytes.ok_or(FormatError::Truncated)?)?;
         vectors.owners.reserve(count);
         vectors.passages.reserve(count);
         for (owner, passage) in of.into_iter().zip(passages) {
             vectors.place(owner, passage);
         }
         Ok(vectors)
+    }
+
+    /// How many rows share a page.
+    fn rows_of_page(&self) -> usize {
+        (PAGE_BYTES / padded(self.dimension)).max(1)
+    }
+
+    fn bytes_of_page(&self) -> usize {
+        self.rows_of_page() * padded(self.dimension)
+    }
+
+    /// Returns the components, page by page, as bytes.
+    pub(super) fn put_pages(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        let pages = self.components.chunks(self.bytes_of_page());
+        pages.map(|page| page.iter().map(|value| value.cast_unsigned()).collect())
+    }
+
+    pub(super) fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
+    /// Returns how many pages the components have.
+    pub(super) fn page_count(&self) -> usize {
+        self.len().div_ceil(self.rows_of_page())
+    }
+
+    /// Takes a page of components.
+    pub(super) fn bring(&mut self, page: usize, bytes: &[u8]) -> Result<(), FormatError> {
+        let width = self.bytes_of_page();
+        let place = self.components.chunks_mut(width).nth(page);
+        let Some(place) = place.filter(|place| place.len() == bytes.len()) else {
+            return Err(FormatError::Corrupt("components are of other vectors"));
+        };
+        if self.pages.arrive(page) {
+            for (value, byte) in place.iter_mut().zip(bytes) {
+                *value = byte.cast_signed();
+            }
+        }
+        Ok(())
     }
 }

@@ -1,11 +1,15 @@
 //! The passages of a segment and the words they have.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use crate::codec::FormatError;
+use super::pages::Pages;
+use crate::codec::{FormatError, Reader, put_bytes, put_varint};
 use crate::postings::{Dictionary, DictionaryBuilder, List, Rows};
+
+/// A dictionary ends with the word by which it reaches so many bytes: what is read for one word.
+const DICTIONARY_BYTES: usize = 16 << 10;
 
 /// Passages, row by row, with the words they have.
 #[derive(Debug, Clone, Default)]
@@ -22,10 +26,20 @@ pub(crate) struct Passages {
 /// Where words occur.
 #[derive(Debug, Clone)]
 pub(crate) enum Words {
-    /// As the bytes of a [`Dictionary`].
-    Sealed(Vec<u8>),
+    /// As dictionaries.
+    Sealed(Sealed),
     /// As lists that grow.
     Growing(HashMap<Box<str>, Growing>),
+}
+
+/// All words in order, cut into [`Dictionary`]s, so that one is read without the others.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sealed {
+    /// The first word of each dictionary.
+    firsts: Vec<Box<str>>,
+    /// Their bytes; none where they are not there.
+    dictionaries: Vec<Vec<u8>>,
+    pages: Pages,
 }
 
 /// Where a word occurs in a segment that grows.
@@ -69,8 +83,8 @@ impl Passages {
 
     /// Returns about how many bytes of memory the passages and their words take.
     pub(crate) fn bytes(&self) -> usize {
-        let words = match &self.words {
-            Words::Sealed(bytes) => bytes.len(),
+        let words: usize = match &self.words {
+            Words::Sealed(sealed) => sealed.dictionaries.iter().map(Vec::len).sum(),
             Words::Growing(lists) => {
                 let lists = lists.iter();
                 // The entry in the map, the word, and the pairs.
@@ -130,8 +144,8 @@ impl Words {
     /// Returns where a word occurs.
     pub(crate) fn get(&self, word: &str) -> Option<Occurrences<'_>> {
         match self {
-            Self::Sealed(bytes) => {
-                let entry = Dictionary::open(bytes).ok()?.get(word)?;
+            Self::Sealed(sealed) => {
+                let entry = sealed.dictionary_for(word)?.get(word)?;
                 Some(Occurrences {
                     items: entry.items,
                     passages: entry.passages,
@@ -142,11 +156,11 @@ impl Words {
         }
     }
 
-    /// Returns the dictionary of words that are sealed.
-    pub(crate) fn dictionary(&self) -> Option<Dictionary<'_>> {
+    /// Returns the dictionaries in which sealed words with a prefix may be.
+    pub(crate) fn dictionaries_for(&self, prefix: &str) -> Vec<Dictionary<'_>> {
         match self {
-            Self::Sealed(bytes) => Dictionary::open(bytes).ok(),
-            Self::Growing(_) => None,
+            Self::Sealed(sealed) => sealed.dictionaries_for(prefix),
+            Self::Growing(_) => Vec::new(),
         }
     }
 
@@ -162,19 +176,18 @@ impl Words {
     /// Calls a function with every word, in no order.
     pub(crate) fn each(&self, mut visit: impl FnMut(&str, Occurrences<'_>)) {
         match self {
-            Self::Sealed(bytes) => {
-                let Ok(dictionary) = Dictionary::open(bytes) else {
-                    return;
-                };
-                let mut words = dictionary.words();
-                while words.advance() {
-                    let entry = words.entry();
-                    let occurrences = Occurrences {
-                        items: entry.items,
-                        passages: entry.passages,
-                        list: entry.list,
-                    };
-                    visit(words.word(), occurrences);
+            Self::Sealed(sealed) => {
+                for dictionary in sealed.dictionaries_for("") {
+                    let mut words = dictionary.words();
+                    while words.advance() {
+                        let entry = words.entry();
+                        let occurrences = Occurrences {
+                            items: entry.items,
+                            passages: entry.passages,
+                            list: entry.list,
+                        };
+                        visit(words.word(), occurrences);
+                    }
                 }
             }
             Self::Growing(lists) => {
@@ -185,29 +198,139 @@ impl Words {
         }
     }
 
-    /// Returns the bytes of a dictionary over the rows that pass; words of no such row are left
-    /// out.
+    /// Returns dictionaries over the rows that pass; words of no such row are left out.
+    ///
+    /// What was sealed before is cut as it was, so that most dictionaries stay the same bytes.
     ///
     /// # Errors
-    /// When they exceed 4 GiB.
+    /// When one exceeds 4 GiB.
     pub(crate) fn sealed(
         &self,
         rows: Rows<'_>,
         keep: impl Fn(u32) -> bool,
-    ) -> Result<Vec<u8>, FormatError> {
-        let mut lists: BTreeMap<Box<str>, Vec<(u32, u32)>> = BTreeMap::new();
-        self.each(|word, occurrences| {
-            let list = pairs(occurrences.list);
-            let kept: Vec<_> = list.iter().copied().filter(|(row, _)| keep(*row)).collect();
-            if !kept.is_empty() {
-                lists.insert(word.into(), kept);
+    ) -> Result<Sealed, FormatError> {
+        let mut sealed = Sealed::default();
+        match self {
+            Self::Sealed(before) => {
+                for dictionary in before.dictionaries_for("") {
+                    let mut words = dictionary.words();
+                    let mut builder = DictionaryBuilder::new(rows);
+                    while words.advance() {
+                        let list = pairs(words.entry().list);
+                        let list = list.iter().copied().filter(|(row, _)| keep(*row));
+                        builder.push(words.word(), &list.collect::<Vec<_>>())?;
+                    }
+                    sealed.push(builder)?;
+                }
             }
-        });
-        let mut builder = DictionaryBuilder::new(rows);
-        for (word, list) in &lists {
-            builder.push(word, list)?;
+            Self::Growing(lists) => {
+                let mut words: Vec<(&str, &Growing)> =
+                    lists.iter().map(|(word, it)| (&**word, it)).collect();
+                words.sort_unstable_by_key(|(word, _)| *word);
+                let mut builder = DictionaryBuilder::new(rows);
+                for (word, growing) in words {
+                    let list = growing.list.iter().copied();
+                    let list = list.filter(|(row, _)| keep(*row));
+                    builder.push(word, &list.collect::<Vec<_>>())?;
+                    if builder.bytes() >= DICTIONARY_BYTES {
+                        let full = std::mem::replace(&mut builder, DictionaryBuilder::new(rows));
+                        sealed.push(full)?;
+                    }
+                }
+                sealed.push(builder)?;
+            }
         }
-        builder.finish()
+        Ok(sealed)
+    }
+}
+
+impl Sealed {
+    /// Adds a dictionary whose words follow those before, unless it has none.
+    fn push(&mut self, builder: DictionaryBuilder<'_>) -> Result<(), FormatError> {
+        let Some(first) = builder.first() else {
+            return Ok(());
+        };
+        self.firsts.push(first.into());
+        self.dictionaries.push(builder.finish()?);
+        Ok(())
+    }
+
+    /// The dictionary in which a word is, if it is sealed.
+    fn dictionary_for(&self, word: &str) -> Option<Dictionary<'_>> {
+        let after = self.firsts.partition_point(|first| **first <= *word);
+        self.dictionary(after.checked_sub(1)?)
+    }
+
+    fn dictionaries_for(&self, prefix: &str) -> Vec<Dictionary<'_>> {
+        let firsts = &self.firsts;
+        let start = firsts.partition_point(|first| **first <= *prefix);
+        let end = firsts.partition_point(|it| **it <= *prefix || it.starts_with(prefix));
+        (start.saturating_sub(1)..end)
+            .filter_map(|at| self.dictionary(at))
+            .collect()
+    }
+
+    fn dictionary(&self, at: usize) -> Option<Dictionary<'_>> {
+        let is_there = self.pages.has(at);
+        let bytes = is_there.then(|| &self.dictionaries[at]);
+        bytes.and_then(|bytes| Dictionary::open(bytes).ok())
+    }
+}
+
+/// The bytes.
+impl Sealed {
+    pub(super) fn put_firsts(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.firsts.len() as u64);
+        for first in &self.firsts {
+            put_bytes(out, first.as_bytes());
+        }
+    }
+
+    /// Reads what [`put_firsts`](Self::put_firsts) wrote; the dictionaries are to be brought.
+    pub(super) fn read_firsts(reader: &mut Reader<'_>) -> Result<Self, FormatError> {
+        let count = reader.count()?;
+        let mut firsts: Vec<Box<str>> = Vec::with_capacity(count);
+        for _ in 0..count {
+            firsts.push(reader.text()?.into());
+        }
+        if !firsts.is_sorted_by(|a, b| a < b) {
+            return Err(FormatError::Corrupt("dictionaries are out of order"));
+        }
+        Ok(Self {
+            firsts,
+            dictionaries: vec![Vec::new(); count],
+            pages: Pages::absent(count),
+        })
+    }
+
+    /// Returns the dictionaries, as bytes.
+    pub(super) fn dictionaries(&self) -> &[Vec<u8>] {
+        &self.dictionaries
+    }
+
+    pub(super) fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
+    /// Takes the bytes of a dictionary, over so many rows.
+    pub(super) fn bring(
+        &mut self,
+        at: usize,
+        bytes: &[u8],
+        rows: usize,
+    ) -> Result<(), FormatError> {
+        let first = self.firsts.get(at).ok_or(FormatError::Corrupt(
+            "there are more dictionaries than were announced",
+        ))?;
+        let dictionary = Dictionary::open(bytes)?;
+        let mut words = dictionary.words();
+        if dictionary.rows() as usize != rows || !words.advance() || words.word() != &**first {
+            return Err(FormatError::Corrupt("the words are of other passages"));
+        }
+        if self.pages.arrive(at) {
+            self.dictionaries[at] = bytes.to_vec();
+        }
+        Ok(())
     }
 }
 

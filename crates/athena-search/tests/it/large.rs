@@ -1,6 +1,8 @@
 //! Scopes too large to score every item: what is found is what an exhaustive search finds.
 
-use athena_search::segment::Segment;
+use std::collections::HashSet;
+
+use athena_search::segment::{Chunk, ChunkKind, Segment};
 use athena_search::{
     Index, Ingredient, Mode, Query, QueryVector, Recipe, Record, StoredVector, VectorKind, WHOLE,
     search,
@@ -131,6 +133,49 @@ fn a_first_look_misses_next_to_nothing() {
             }
         }
         assert!(found * 100 >= wanted * 99, "{mode:?}: {found} of {wanted}");
+    }
+}
+
+#[test]
+fn a_question_reads_little_of_a_segment() {
+    let records = (0..ITEMS).flat_map(records);
+    let segment = Segment::build(1, ITEMS, records).unwrap();
+    let chunks = segment.chunks();
+    let first = chunks
+        .iter()
+        .filter(|it| ChunkKind::FIRST.contains(&it.kind));
+    let mut index = Index::new();
+    index.attach(Segment::open(1, ITEMS, first.cloned().collect()).unwrap());
+    let all = index.absent();
+    let mut whole = Index::new();
+    whole.attach(segment);
+    for (mode, kind) in [
+        (Mode::Keyword, ChunkKind::Words),
+        (Mode::Semantic, ChunkKind::Components),
+    ] {
+        let query = question(3, mode);
+        let mut brought = HashSet::new();
+        let found = loop {
+            let answer = search(&[&index], &query);
+            let wanted = index.wanted();
+            if wanted.is_empty() {
+                break answer;
+            }
+            for absent in wanted {
+                let is_wanted = |it: &&Chunk| (it.kind, it.part) == (absent.kind, absent.part);
+                let chunk = chunks.iter().find(is_wanted).unwrap();
+                index.bring(1, chunk).unwrap();
+                assert!(brought.insert(absent), "nothing is asked for twice");
+            }
+        };
+        assert_eq!(found, search(&[&whole], &query));
+        assert!(brought.iter().all(|absent| absent.kind == kind));
+        let all = all.iter().filter(|absent| absent.kind == kind).count();
+        let brought = brought.len();
+        assert!(
+            brought > 0 && brought * 2 < all,
+            "{brought} of {all} of {kind:?}"
+        );
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
-use athena_search::segment::{CHUNK_BYTES, Chunk, Segment};
-use athena_search::{Attributes, FormatError, Index, Query, Record, StoredVector, WHOLE, search};
+use athena_search::segment::{CHUNK_BYTES, Chunk, ChunkKind, Segment};
+use athena_search::{
+    Answer, Attributes, FormatError, Index, Query, Record, StoredVector, WHOLE, search,
+};
 use proptest::prelude::*;
 
 use crate::builders::{index, item, memory, model, query, uid};
@@ -114,6 +116,35 @@ impl Log {
         self.segments.iter().map(read).collect()
     }
 
+    /// Reads of each segment what it needs to be asked.
+    fn open(&self) -> Vec<Segment> {
+        let open = |(first, last, chunks): &(i64, i64, Vec<Chunk>)| {
+            let is_first = |chunk: &&Chunk| ChunkKind::FIRST.contains(&chunk.kind);
+            let chunks = chunks.iter().filter(is_first).cloned().collect();
+            Segment::open(*first, *last, chunks).unwrap()
+        };
+        self.segments.iter().map(open).collect()
+    }
+
+    /// Asks an index of opened segments, and brings what it lacks, until nothing is lacking.
+    fn ask(&self, index: &mut Index, query: &Query) -> Answer {
+        loop {
+            let answer = search(&[&*index], query);
+            let wanted = index.wanted();
+            if wanted.is_empty() {
+                return answer;
+            }
+            for absent in wanted {
+                let mut segments = self.segments.iter();
+                let (_, _, chunks) = segments.find(|it| it.0 == absent.first_seq).unwrap();
+                let is_wanted =
+                    |chunk: &&Chunk| (chunk.kind, chunk.part) == (absent.kind, absent.part);
+                let chunk = chunks.iter().find(is_wanted).unwrap();
+                index.bring(absent.first_seq, chunk).unwrap();
+            }
+        }
+    }
+
     fn merge(&mut self) {
         let read = self.read();
         if read.len() < 2 {
@@ -172,13 +203,17 @@ struct Process {
 impl Process {
     /// As a store does it: segments that are new, then the records behind them.
     fn catch_up(&mut self, log: &Log) {
+        self.catch_up_with(log, log.read());
+    }
+
+    fn catch_up_with(&mut self, log: &Log, segments: Vec<Segment>) {
         if self.replaced != log.replaced {
             *self = Self {
                 replaced: log.replaced,
                 ..Self::default()
             };
         }
-        for segment in log.read() {
+        for segment in segments {
             if segment.first_seq() > self.index.sealed() {
                 self.index.attach(segment);
             }
@@ -205,7 +240,8 @@ fn queries() -> Vec<Query> {
 }
 
 /// Holds that one process that applies every record, another that follows seals, merges and purges
-/// as it can, and a third that opens what is stored at the end answer alike.
+/// as it can, a third that opens what is stored at the end, and a fourth that reads of that what the
+/// questions need answer alike.
 fn answers_stay(events: &[Event]) {
     let mut log = Log::default();
     let mut direct = Index::new();
@@ -224,10 +260,13 @@ fn answers_stay(events: &[Event]) {
     second.catch_up(&log);
     let mut opened = Process::default();
     opened.catch_up(&log);
+    let mut asked = Process::default();
+    asked.catch_up_with(&log, log.open());
     for query in queries() {
         let expected = search(&[&direct], &query);
         assert_eq!(&search(&[&second.index], &query), &expected);
         assert_eq!(&search(&[&opened.index], &query), &expected);
+        assert_eq!(&log.ask(&mut asked.index, &query), &expected);
     }
     assert_eq!(second.index.statistics(), direct.statistics());
     assert_eq!(opened.index.statistics(), direct.statistics());
@@ -267,6 +306,34 @@ proptest! {
         let mut cut = chunks;
         cut[which].bytes.truncate(at);
         prop_assert!(Segment::from_chunks(first, last, cut).is_err());
+    }
+
+    #[test]
+    fn a_chunk_that_is_brought_damaged_is_an_error(
+        which: prop::sample::Index,
+        at: prop::sample::Index,
+        flip in 1_u8..,
+    ) {
+        let mut log = Log::default();
+        log.put(1, &[1, 2, 3, 4], 2);
+        log.seal();
+        let mut index = Index::new();
+        log.open().into_iter().for_each(|segment| index.attach(segment));
+        let (first, _, chunks) = &log.segments[0];
+        let later: Vec<&Chunk> = chunks.iter().filter(|it| ChunkKind::LATER.contains(&it.kind)).collect();
+        let mut chunk = later[which.index(later.len())].clone();
+        let elsewhere = index.bring(first + 1, &chunk);
+        prop_assert!(elsewhere.is_err());
+        let at = at.index(chunk.bytes.len());
+        chunk.bytes[at] ^= flip;
+        prop_assert!(index.bring(*first, &chunk).is_err());
+        chunk.bytes[at] ^= flip;
+        chunk.part += 1;
+        prop_assert!(index.bring(*first, &chunk).is_err());
+        chunk.part -= 1;
+        prop_assert!(index.absent().iter().any(|it| it.kind == chunk.kind));
+        index.bring(*first, &chunk).unwrap();
+        prop_assert!(index.absent().iter().all(|it| it.kind != chunk.kind));
     }
 }
 

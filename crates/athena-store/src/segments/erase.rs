@@ -127,16 +127,11 @@ async fn restore(
         .map(|chunk| (key(row, &chunk), chunk.bytes))
         .collect();
     let after = segment.chunks();
-    for chunk in &after {
-        if before.get(&key(row, chunk)) != Some(&chunk.bytes) {
-            sql::put_chunk(tx, project, row.id, chunk).await?;
-        }
-    }
+    let is_other = |chunk: &&Chunk| before.get(&key(row, chunk)) != Some(&chunk.bytes);
+    sql::put_chunks(tx, project, row.id, after.iter().filter(is_other)).await?;
     let kept: HashSet<_> = after.iter().map(|chunk| key(row, chunk)).collect();
-    for gone in before.keys().filter(|key| !kept.contains(key)) {
-        sql::remove_chunk(tx, project, *gone).await?;
-    }
-    Ok(())
+    let gone = before.keys().filter(|key| !kept.contains(key));
+    sql::remove_chunks(tx, project, gone).await
 }
 
 fn key(row: &SegmentRow, chunk: &Chunk) -> sql::ChunkKey {

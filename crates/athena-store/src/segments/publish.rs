@@ -4,12 +4,15 @@ use super::sql;
 use crate::store::Store;
 use athena_core::{Env, ProjectId, Result};
 use athena_db::{BoxFuture, Executor, Tx, TxOptions, params};
-use athena_search::segment::Segment;
+use athena_search::segment::{Chunk, Segment};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
-/// Chunks that one transaction writes or removes: a writer beside it waits for no more than that.
-const CHUNKS: usize = 4;
+/// Bytes of chunks that one transaction writes, and one chunk more: a writer beside it waits for no
+/// more than that.
+const BYTES: usize = 4 << 20;
+/// Chunks that one transaction removes; most are of a few KiB.
+const CHUNKS: usize = 256;
 /// Rows of the tail that one transaction removes.
 const TAIL_ROWS: i64 = 1_000;
 
@@ -39,9 +42,8 @@ pub(super) async fn publish(
 ) -> Result<bool> {
     let segment = Arc::new(segment);
     let id = begin(env, project, &segment).await?;
-    let chunks = Arc::new(segment.chunks());
-    for start in (0..chunks.len()).step_by(CHUNKS) {
-        let chunks = Arc::clone(&chunks);
+    for chunks in loads(segment.chunks()) {
+        let chunks = Arc::new(chunks);
         let goes_on = transaction(env, move |tx| {
             let chunks = Arc::clone(&chunks);
             Box::pin(async move {
@@ -49,9 +51,7 @@ pub(super) async fn publish(
                 if !sql::is_unfinished(tx, project, id).await? {
                     return Ok(false);
                 }
-                for chunk in chunks.iter().skip(start).take(CHUNKS) {
-                    sql::put_chunk(tx, project, id, chunk).await?;
-                }
+                sql::put_chunks(tx, project, id, chunks.iter()).await?;
                 Ok(true)
             })
         });
@@ -73,6 +73,23 @@ pub(super) async fn publish(
     }
     remove_orphans(env, project).await?;
     Ok(counts)
+}
+
+/// Cuts chunks into what one transaction writes each.
+fn loads(chunks: Vec<Chunk>) -> Vec<Vec<Chunk>> {
+    let mut loads = Vec::new();
+    let mut load = Vec::new();
+    let mut bytes = 0;
+    for chunk in chunks {
+        bytes += chunk.bytes.len();
+        load.push(chunk);
+        if bytes >= BYTES {
+            loads.push(std::mem::take(&mut load));
+            bytes = 0;
+        }
+    }
+    loads.push(load);
+    loads
 }
 
 async fn begin(env: &Arc<Env>, project: ProjectId, segment: &Arc<Segment>) -> Result<i64> {
@@ -169,12 +186,7 @@ pub(super) async fn remove_orphans(env: &Arc<Env>, project: ProjectId) -> Result
         }
         transaction(env, move |tx| {
             let orphans = Arc::clone(&orphans);
-            Box::pin(async move {
-                for chunk in orphans.iter() {
-                    sql::remove_chunk(tx, project, *chunk).await?;
-                }
-                Ok(())
-            })
+            Box::pin(async move { sql::remove_chunks(tx, project, orphans.iter()).await })
         })
         .await?;
     }

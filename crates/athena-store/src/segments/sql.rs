@@ -130,7 +130,7 @@ pub(crate) async fn chunks(
     project: ProjectId,
     segment: i64,
 ) -> Result<Vec<Chunk>> {
-    let rows: Vec<(i64, i64, Vec<u8>)> = db
+    let rows: Vec<ChunkRow> = db
         .fetch_all(
             "SELECT kind, part, bytes FROM search_chunks
              WHERE project_id = :project AND segment_id = :segment
@@ -138,15 +138,54 @@ pub(crate) async fn chunks(
             params! { project: project, segment: segment },
         )
         .await?;
-    rows.into_iter()
-        .map(|(kind, part, bytes)| {
-            Ok(Chunk {
-                kind: ChunkKind::from_number(kind).map_err(Error::internal)?,
-                part: u32::try_from(part).map_err(Error::internal)?,
-                bytes,
-            })
-        })
-        .collect()
+    rows.into_iter().map(chunk).collect()
+}
+
+/// Returns a segment's chunks of some kinds.
+pub(crate) async fn chunks_of_kinds(
+    db: &impl Executor,
+    project: ProjectId,
+    segment: i64,
+    kinds: &[ChunkKind],
+) -> Result<Vec<Chunk>> {
+    let kinds: Vec<i64> = kinds.iter().map(|kind| kind.number()).collect();
+    let rows: Vec<ChunkRow> = db
+        .fetch_all(
+            "SELECT kind, part, bytes FROM search_chunks
+             WHERE project_id = :project AND segment_id = :segment AND kind IN :kinds",
+            params! { project: project, segment: segment, kinds: kinds },
+        )
+        .await?;
+    rows.into_iter().map(chunk).collect()
+}
+
+/// Returns chunks of a kind of a segment, those that are there.
+pub(crate) async fn some_chunks(
+    db: &impl Executor,
+    project: ProjectId,
+    segment: i64,
+    kind: ChunkKind,
+    parts: Vec<i64>,
+) -> Result<Vec<Chunk>> {
+    let rows: Vec<ChunkRow> = db
+        .fetch_all(
+            "SELECT kind, part, bytes FROM search_chunks
+             WHERE project_id = :project AND segment_id = :segment AND kind = :kind
+                 AND part IN :parts",
+            params! { project: project, segment: segment, kind: kind.number(), parts: parts },
+        )
+        .await?;
+    rows.into_iter().map(chunk).collect()
+}
+
+type ChunkRow = (i64, i64, Vec<u8>);
+
+fn chunk((kind, part, bytes): ChunkRow) -> Result<Chunk> {
+    Ok(Chunk {
+        kind: ChunkKind::from_number(kind).map_err(Error::internal)?,
+        part: u32::try_from(part).map_err(Error::internal)?,
+        bytes,
+    })
 }
 
 /// Reads a segment.
@@ -222,24 +261,27 @@ pub(crate) async fn remove_unfinished(
     Ok(())
 }
 
-/// Stores a chunk, in the place of one with the same number.
-pub(crate) async fn put_chunk(
+/// Stores chunks, each in the place of one with the same number.
+pub(crate) async fn put_chunks(
     tx: &Tx<'_>,
     project: ProjectId,
     segment: i64,
-    chunk: &Chunk,
+    chunks: impl IntoIterator<Item = &Chunk>,
 ) -> Result<()> {
-    tx.execute(
-        "INSERT INTO search_chunks (project_id, segment_id, kind, part, bytes)
-         VALUES (:project, :segment, :kind, :part, :bytes)
-         ON CONFLICT (project_id, segment_id, kind, part) DO UPDATE SET bytes = :bytes",
+    let rows = chunks.into_iter().map(|chunk| {
         params! {
             project: project,
             segment: segment,
             kind: chunk.kind.number(),
             part: i64::from(chunk.part),
             bytes: chunk.bytes.clone(),
-        },
+        }
+    });
+    tx.execute_many(
+        "INSERT INTO search_chunks (project_id, segment_id, kind, part, bytes)
+         VALUES (:project, :segment, :kind, :part, :bytes)
+         ON CONFLICT (project_id, segment_id, kind, part) DO UPDATE SET bytes = excluded.bytes",
+        rows.collect(),
     )
     .await?;
     Ok(())
@@ -248,13 +290,19 @@ pub(crate) async fn put_chunk(
 /// Which chunk of a project: segment, kind and part.
 pub(crate) type ChunkKey = (i64, i64, i64);
 
-/// Removes a chunk.
-pub(crate) async fn remove_chunk(tx: &Tx<'_>, project: ProjectId, key: ChunkKey) -> Result<()> {
-    let (segment, kind, part) = key;
-    tx.execute(
+/// Removes chunks.
+pub(crate) async fn remove_chunks(
+    tx: &Tx<'_>,
+    project: ProjectId,
+    keys: impl IntoIterator<Item = &ChunkKey>,
+) -> Result<()> {
+    let rows = keys.into_iter().map(|(segment, kind, part)| {
+        params! { project: project, segment: *segment, kind: *kind, part: *part }
+    });
+    tx.execute_many(
         "DELETE FROM search_chunks
          WHERE project_id = :project AND segment_id = :segment AND kind = :kind AND part = :part",
-        params! { project: project, segment: segment, kind: kind, part: part },
+        rows.collect(),
     )
     .await?;
     Ok(())

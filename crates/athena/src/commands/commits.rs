@@ -5,10 +5,12 @@
 use super::{Session, json_text, print, progress};
 use crate::compose::Store;
 use crate::outcome::Outcome;
+use crate::project;
 use athena_core::{Code, Error, Registry, Result};
 use athena_memory::events::{GIT_LOG_ARGUMENTS, Record, parse};
 use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value, json};
+use std::fs;
 use std::io::ErrorKind;
 use std::process::{Command as Process, Output};
 
@@ -26,7 +28,8 @@ pub(crate) fn command() -> Command {
         .about("Record the commits of a git repository as events")
         .long_about(
             "Record the commits of a git repository as events, each once: with its time, author, message, files and \
-             lines. How far the branch was read is kept, so the next run reads what came since.",
+             lines. How far the branch was read is kept, so the next run reads what came since. They go to the \
+             project of the repository, unless one is named.",
         )
         .arg(Arg::new(FOLDER).value_name("FOLDER").default_value(".").help("A folder in the repository"))
         .arg(
@@ -81,7 +84,13 @@ async fn record(
     repository: &Repository<'_>,
     head: &str,
 ) -> Result<Value> {
-    let calls = Calls { session, store };
+    let directory = fs::canonicalize(repository.folder).map_err(Error::internal)?;
+    let project = project::choose(&session.settings, &directory).name;
+    let calls = Calls {
+        session,
+        store,
+        project: &project,
+    };
     let source = repository.source();
     let noted = calls
         .make("event.cursor", json!({ "source": source }))
@@ -110,10 +119,12 @@ async fn record(
     Ok(repository.answer(Some(head), recorded, known))
 }
 
-/// Calls operations for the project of the command.
+/// Calls operations for the project that was named, or else that of the repository.
 struct Calls<'a> {
     session: &'a Session,
     store: &'a Store,
+    /// The project of the repository.
+    project: &'a str,
 }
 
 impl Calls<'_> {
@@ -122,9 +133,8 @@ impl Calls<'_> {
             input.insert("project".into(), json!(project));
         }
         let registry: &Registry = &self.session.registry;
-        registry
-            .call(operation, &self.store.ctx("cli"), input, None)
-            .await
+        let ctx = self.store.ctx("cli").with_project(self.project);
+        registry.call(operation, &ctx, input, None).await
     }
 }
 

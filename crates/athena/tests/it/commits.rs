@@ -89,6 +89,34 @@ fn commits_of_one_second_keep_their_order() {
 }
 
 #[test]
+fn two_repositories_with_one_name_share_nothing() {
+    let athena = Athena::new();
+    let [first, second] = ["red/api", "blue/api"].map(|name| athena.path(name));
+    let [first, second] = [Path::new(&first), Path::new(&second)];
+    for (folder, file) in [(first, "red.rs"), (second, "blue.rs")] {
+        std::fs::create_dir_all(folder).unwrap();
+        git(folder, &["init", "--quiet", "--initial-branch=main"]);
+        commit(folder, file, None);
+    }
+    run_in(
+        &athena,
+        first,
+        &["remember", "The red key is under the mat"],
+    );
+    // From the one folder, the commits of the other.
+    let other = second.to_str().unwrap();
+    let said = run_in(&athena, first, &["record-commits", other]);
+    assert_eq!(said, "recorded 1 commit; 0 were known already\n");
+    let timeline = |folder| run_in(&athena, folder, &["timeline"]);
+    assert!(timeline(second).contains("Add blue.rs"));
+    assert!(!timeline(first).contains("Add blue.rs"));
+    assert!(!run_in(&athena, second, &["recall", "red key"]).contains("under the mat"));
+    assert!(run_in(&athena, first, &["recall", "red key"]).contains("under the mat"));
+    let doctor = run_in(&athena, second, &["doctor"]);
+    assert!(doctor.contains("blue-api"), "{doctor}");
+}
+
+#[test]
 fn commits_are_recorded_once() {
     let athena = Athena::new();
     let folder = athena.path("shop");

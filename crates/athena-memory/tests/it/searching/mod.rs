@@ -1,5 +1,6 @@
 //! Search when something is against it: other backends, other processes, kills, damage.
 
+mod first;
 mod killed;
 mod sameness;
 mod together;

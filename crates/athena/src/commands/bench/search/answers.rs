@@ -107,10 +107,15 @@ impl Asker<'_> {
         let project = project.ok_or_else(|| Error::internal("a project has no id"))?;
         let (mut timing, mut answers) = (Timing::default(), Vec::new());
         for question in self.questions {
-            let prepared = prepare(self.ctx, request(project, mode, question)).await?;
-            let watch = Watch::start();
-            let answer = prepared.rank();
-            timing.add(&watch);
+            let mut prepared = prepare(self.ctx, request(project, mode, question)).await?;
+            let answer = loop {
+                let watch = Watch::start();
+                if let Some(answer) = prepared.rank() {
+                    timing.add(&watch);
+                    break answer;
+                }
+                prepared.bring(self.ctx).await?;
+            };
             answers.push(answer.hits);
         }
         let mut hits = Vec::with_capacity(answers.len());
