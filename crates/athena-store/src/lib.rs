@@ -33,7 +33,7 @@ pub use classes::{COLUMN_CLASSES, ColumnClass, TableClasses};
 pub use embed_queue::{
     Due, Waiting, claim, done, due, enqueue, hasten, pending, postpone, put_back, requeue, waiting,
 };
-pub use models::{known_model_id, model, model_id, models};
+pub use models::{known_model_id, model_id, models};
 pub use privacy::{
     Audited, Privacy, PrivacyState, Progress, Retokenised, Rotated, RotationState, VaultEntry,
     all_revealed, audit, audit_alone, forget_values, privacy_state, respelt, revealed, rotate,

@@ -110,21 +110,6 @@ pub async fn models(db: &impl Executor) -> Result<Vec<(ModelId, String)>> {
         .await?)
 }
 
-/// Returns the name and width of a model.
-///
-/// # Errors
-///
-/// What the database fails with.
-pub async fn model(db: &impl Executor, id: ModelId) -> Result<Option<(String, usize)>> {
-    let row: Option<(String, i64)> = db
-        .fetch_opt(
-            "SELECT name, dim FROM embedding_models WHERE id = :id",
-            params! { id: id },
-        )
-        .await?;
-    Ok(row.map(|(name, dim)| (name, usize::try_from(dim).unwrap_or(0))))
-}
-
 fn width(dim: usize) -> Result<i64> {
     i64::try_from(dim).map_err(Error::internal)
 }

@@ -76,6 +76,13 @@ impl Occasion<'_> {
 
 /// Returns everything that may be in a brief, in the order in which it matters within its section.
 pub(super) async fn gather(ctx: &Ctx, occasion: &Occasion<'_>) -> Result<Vec<Candidate>> {
+    let (mut candidates, known) = tokio::try_join!(around(ctx, occasion), known(ctx, occasion))?;
+    candidates.extend(known);
+    Ok(candidates)
+}
+
+/// Returns everything but what is known about the prompt.
+async fn around(ctx: &Ctx, occasion: &Occasion<'_>) -> Result<Vec<Candidate>> {
     let projects = projects::for_reading(ctx, occasion.project, &[]).await?;
     let mut candidates = rules(ctx, occasion, &projects).await?;
     if projects::own(ctx, occasion.project).await?.is_some() {
@@ -87,7 +94,6 @@ pub(super) async fn gather(ctx: &Ctx, occasion: &Occasion<'_>) -> Result<Vec<Can
         candidates.extend(goals(ctx, occasion).await?);
         candidates.extend(happened(ctx, occasion, told.as_ref()).await?);
     }
-    candidates.extend(known(ctx, occasion).await?);
     Ok(candidates)
 }
 

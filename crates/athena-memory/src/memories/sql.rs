@@ -806,6 +806,55 @@ pub(super) async fn relations(
         .collect())
 }
 
+/// Returns the relations from memories, oldest first: from which one, to what `uid`, which relation and
+/// how strong.
+pub(super) async fn relations_from(
+    db: &impl Executor,
+    ids: &[MemoryId],
+) -> Result<Vec<(MemoryId, Uuid, String, f64)>> {
+    Ok(db
+        .fetch_all(
+            "SELECT r.from_memory_id, m.uid, r.relationship_type, r.strength
+             FROM memory_relationships r
+             JOIN memory_vectors m ON m.id = r.to_memory_id
+             JOIN projects p ON p.id = m.project_id AND p.live_key = 1
+             WHERE r.from_memory_id IN :ids
+             ORDER BY r.id",
+            params! { ids: ids.iter().map(|id| id.0).collect::<Vec<_>>() },
+        )
+        .await?)
+}
+
+/// Returns the `uid` of each of the memories that is there.
+pub(super) async fn uids(db: &impl Executor, ids: &[MemoryId]) -> Result<Vec<(MemoryId, Uuid)>> {
+    Ok(db
+        .fetch_all(
+            "SELECT m.id, m.uid FROM memory_vectors m
+             JOIN projects p ON p.id = m.project_id AND p.live_key = 1
+             WHERE m.id IN :ids",
+            params! { ids: ids.iter().map(|id| id.0).collect::<Vec<_>>() },
+        )
+        .await?)
+}
+
+/// Returns the vectors of the whole texts of memories, of models with a name; those of an older model
+/// come first.
+pub(super) async fn vectors_named(
+    db: &impl Executor,
+    ids: &[MemoryId],
+    model: &str,
+) -> Result<Vec<(MemoryId, Vec<u8>)>> {
+    Ok(db
+        .fetch_all(
+            "SELECT v.memory_id, v.e FROM memory_passages v
+             JOIN embedding_models k ON k.id = v.model_id
+             WHERE v.memory_id IN :ids AND v.n = -1 AND k.name = :model
+             ORDER BY v.memory_id, v.model_id",
+            params! { ids: ids.iter().map(|id| id.0).collect::<Vec<_>>(), model: model },
+        )
+        .await?)
+}
+
 /// Removes a version and everything that hangs on it; returns how many rows of each went.
 pub(super) async fn purge_version(db: &impl Executor, id: MemoryId) -> Result<PurgedRows> {
     let by_id = || params! { id: id };

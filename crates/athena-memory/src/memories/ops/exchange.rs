@@ -10,12 +10,12 @@ use crate::projects::{self, Known};
 use athena_core::{
     Code, Ctx, Cursor, MemoryId, Operation, Page, PageRequest, ProjectId, Result, Spec,
 };
-use athena_db::Executor;
-use athena_store::{Intent, Write, model, write};
+use athena_store::{Intent, Write, write};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -229,92 +229,104 @@ impl Operation for Export {
         };
         let memories = sql::all(ctx.db(), &projects, page).await?;
         let page = Page::from_overfetch(memories, self.limit, |memory| memory.id.0);
-        let mut items = Vec::with_capacity(page.items.len());
-        for memory in page.items {
-            items.push(record(ctx, memory).await?);
-        }
+        let mut beside = Beside::of(ctx, &page.items).await?;
+        let items = page.items.into_iter().map(|memory| beside.record(memory));
         Ok(Page {
-            items,
+            items: items.collect(),
             next_cursor: page.next_cursor,
         })
     }
 }
 
-async fn record(ctx: &Ctx, memory: Memory) -> Result<MemoryRecord> {
-    let db = ctx.db();
-    let superseded_by = match memory.superseded_by {
-        Some(id) => sql::by_id(db, id).await?.map(|next| next.uid),
-        None => None,
-    };
-    let mut relations = Vec::new();
-    for relation in sql::relations(db, memory.id, i64::MAX).await? {
-        if relation.from == memory.id
-            && let Some(to) = sql::by_id(db, relation.to).await?
-        {
-            relations.push(RelationRecord {
-                to: to.uid,
-                relation: relation.relation,
-                strength: relation.strength,
-            });
-        }
-    }
-    Ok(MemoryRecord {
-        uid: Some(memory.uid),
-        lineage: Some(memory.lineage),
-        version: Some(memory.version),
-        superseded_by,
-        superseded_at: memory.superseded_at,
-        priority: memory.priority,
-        scope: memory.scope,
-        embedding: own_embedding(db, memory.id).await?,
-        relations,
-        update_reason: memory.update_reason,
-        content: memory.content,
-        memory_type: Some(memory.memory_type),
-        content_type: Some(memory.content_type),
-        domain: Some(memory.domain),
-        tags: memory.tags,
-        metadata: memory.metadata,
-        session: memory.session,
-        speaker: memory.speaker,
-        role: memory.role,
-        caption: memory.caption,
-        position: memory.position,
-        event_type: memory.event_type,
-        code_language: memory.code_language,
-        code_hash: memory.code_hash,
-        source: memory.source,
-        agent: memory.agent,
-        trust: Some(memory.trust),
-        external_id: memory.external_id,
-        confidence: Some(memory.confidence),
-        usefulness: Some(memory.usefulness),
-        access_count: Some(memory.access_count),
-        state: Some(memory.state),
-        consolidated_at: memory.consolidated_at,
-        occurred_at: memory.occurred_at,
-        valid_from: memory.valid_from,
-        valid_until: memory.valid_until,
-        expires_at: memory.expires_at,
-        principal: Some(memory.principal),
-        created_at: Some(memory.created_at),
-        updated_at: Some(memory.updated_at),
-        last_accessed: memory.last_accessed,
-        last_retrieved_at: memory.last_retrieved_at,
-        forgotten_at: memory.forgotten_at,
-        forget_reason: memory.forget_reason,
-    })
+/// What is stored of memories beside them.
+struct Beside {
+    successors: HashMap<MemoryId, Uuid>,
+    relations: HashMap<MemoryId, Vec<RelationRecord>>,
+    /// The vectors that callers brought.
+    embeddings: HashMap<MemoryId, Vec<f32>>,
 }
 
-/// Returns the vector that a caller brought with a memory.
-async fn own_embedding(db: &impl Executor, id: MemoryId) -> Result<Option<Vec<f32>>> {
-    for (model_id, bytes) in sql::own_vectors(db, id).await? {
-        let known = model(db, athena_core::ModelId(model_id)).await?;
-        if known.is_some_and(|(name, _)| name == indexing::CALLER_MODEL) {
-            return Ok(Some(indexing::floats(&bytes)));
+impl Beside {
+    async fn of(ctx: &Ctx, memories: &[Memory]) -> Result<Self> {
+        let db = ctx.db();
+        let ids: Vec<MemoryId> = memories.iter().map(|memory| memory.id).collect();
+        let successors: Vec<MemoryId> = memories
+            .iter()
+            .filter_map(|memory| memory.superseded_by)
+            .collect();
+        let mut relations: HashMap<MemoryId, Vec<RelationRecord>> = HashMap::new();
+        for (from, to, relation, strength) in sql::relations_from(db, &ids).await? {
+            let own = relations.entry(from).or_default();
+            own.push(RelationRecord {
+                to,
+                relation,
+                strength,
+            });
+        }
+        let mut embeddings = HashMap::new();
+        for (id, bytes) in sql::vectors_named(db, &ids, indexing::CALLER_MODEL).await? {
+            let floats = || indexing::floats(&bytes);
+            embeddings.entry(id).or_insert_with(floats);
+        }
+        Ok(Self {
+            successors: sql::uids(db, &successors).await?.into_iter().collect(),
+            relations,
+            embeddings,
+        })
+    }
+
+    fn record(&mut self, memory: Memory) -> MemoryRecord {
+        let successor = memory.superseded_by;
+        let superseded_by = successor.and_then(|id| self.successors.get(&id).copied());
+        let relations = self.relations.remove(&memory.id).unwrap_or_default();
+        let embedding = self.embeddings.remove(&memory.id);
+        MemoryRecord {
+            uid: Some(memory.uid),
+            lineage: Some(memory.lineage),
+            version: Some(memory.version),
+            superseded_by,
+            superseded_at: memory.superseded_at,
+            priority: memory.priority,
+            scope: memory.scope,
+            embedding,
+            relations,
+            update_reason: memory.update_reason,
+            content: memory.content,
+            memory_type: Some(memory.memory_type),
+            content_type: Some(memory.content_type),
+            domain: Some(memory.domain),
+            tags: memory.tags,
+            metadata: memory.metadata,
+            session: memory.session,
+            speaker: memory.speaker,
+            role: memory.role,
+            caption: memory.caption,
+            position: memory.position,
+            event_type: memory.event_type,
+            code_language: memory.code_language,
+            code_hash: memory.code_hash,
+            source: memory.source,
+            agent: memory.agent,
+            trust: Some(memory.trust),
+            external_id: memory.external_id,
+            confidence: Some(memory.confidence),
+            usefulness: Some(memory.usefulness),
+            access_count: Some(memory.access_count),
+            state: Some(memory.state),
+            consolidated_at: memory.consolidated_at,
+            occurred_at: memory.occurred_at,
+            valid_from: memory.valid_from,
+            valid_until: memory.valid_until,
+            expires_at: memory.expires_at,
+            principal: Some(memory.principal),
+            created_at: Some(memory.created_at),
+            updated_at: Some(memory.updated_at),
+            last_accessed: memory.last_accessed,
+            last_retrieved_at: memory.last_retrieved_at,
+            forgotten_at: memory.forgotten_at,
+            forget_reason: memory.forget_reason,
         }
     }
-    Ok(None)
 }
 
 /// Imports memories that another store exported, or that were written down elsewhere: all of them,
