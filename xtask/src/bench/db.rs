@@ -92,6 +92,9 @@ impl Backend {
 /// Fails when a contestant cannot be built or started; a cell that fails is shown as failed, and a
 /// missed target is no failure.
 pub(super) fn run(options: &Options) -> Result<()> {
+    if let Some(path) = &options.write {
+        page::check(path)?;
+    }
     let surroundings = super::surroundings();
     let places = Places::prepare(options)?;
     let mut contestants = contestant::start_all()?;

@@ -41,10 +41,13 @@ pub(crate) struct Options {
 ///
 /// Fails when something cannot be measured; a missed target is no failure.
 pub(super) fn run(options: &Options) -> Result<()> {
+    let name = format!("memory --backend {}", options.backend.name());
+    if let Some(path) = &options.write {
+        page::check(path, &name)?;
+    }
     let results = measure(options)?;
     let text = render(&results);
     if let Some(path) = &options.write {
-        let name = format!("memory --backend {}", options.backend.name());
         page::write(path, &name, &text)?;
     }
     match options.json {

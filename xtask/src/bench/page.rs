@@ -6,22 +6,34 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+/// Makes sure that a page has a place for the results of a benchmark, before minutes are spent on them.
+///
+/// # Errors
+///
+/// Fails when the page cannot be read, or has no place for them.
+pub(super) fn check(path: &Path, bench: &str) -> Result<()> {
+    with_results(path, bench, "").map(drop)
+}
+
 /// Puts the results of a benchmark into a page, in place of the ones before.
 ///
 /// # Errors
 ///
 /// Fails when the page cannot be read or written, or has no place for them.
 pub(super) fn write(path: &Path, bench: &str, results: &str) -> Result<()> {
+    Ok(fs::write(path, with_results(path, bench, results)?)?)
+}
+
+fn with_results(path: &Path, bench: &str, results: &str) -> Result<String> {
     let page =
         fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
-    let replaced = replace(&page, bench, results).with_context(|| {
+    replace(&page, bench, results).with_context(|| {
         let (begin, end) = marks(bench);
         format!(
             "`{}` has no place for results: {begin} and {end}",
             path.display()
         )
-    })?;
-    Ok(fs::write(path, replaced)?)
+    })
 }
 
 fn marks(bench: &str) -> (String, String) {

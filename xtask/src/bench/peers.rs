@@ -65,6 +65,10 @@ pub(crate) struct Options {
 ///
 /// Fails when Athena cannot be measured; a peer that cannot, and a missed target, is no failure.
 pub(super) fn run(options: &Options) -> Result<()> {
+    let bench = format!("peers --rows {}", options.rows);
+    if let Some(path) = &options.write {
+        page::check(path, &bench)?;
+    }
     let surroundings = super::surroundings();
     let binary = super::released(options.binary.as_deref())?;
     let data = Data::prepare(options.rows)?;
@@ -81,7 +85,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
         fs::write(&chart, chart::draw(results))?;
         let name = chart.file_name().unwrap_or_default().to_string_lossy();
         let text = render::page(results, Some(&name));
-        page::write(path, &format!("peers --rows {}", options.rows), &text)?;
+        page::write(path, &bench, &text)?;
     }
     match options.json {
         true => println!("{:#}", results.to_json()),

@@ -10,9 +10,17 @@ use super::score::{Goal, Score};
 use super::{Backend, Results};
 use crate::bench::page::{self, Table, short};
 
+/// The name of the bench in a page.
+const NAME: &str = "db";
+
+/// Makes sure that a page has a place for the results.
+pub(super) fn check(path: &Path) -> Result<()> {
+    page::check(path, NAME)
+}
+
 /// Puts the results into a page, in place of the ones before.
 pub(super) fn write(path: &Path, results: &Results) -> Result<()> {
-    page::write(path, "db", &render(results))
+    page::write(path, NAME, &render(results))
 }
 
 /// Shows all results.
