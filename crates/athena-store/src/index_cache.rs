@@ -6,7 +6,7 @@
 //! once: who has asked so much will go on asking.
 
 use crate::segments::sql::{self, Head, SegmentRow};
-use crate::segments::{are_many, is_unreadable, rebuild};
+use crate::segments::{is_unreadable, rebuild};
 use crate::store::Store;
 use athena_core::{Ctx, Error, ProjectId, Result};
 use athena_db::{Executor, TxOptions};
@@ -253,23 +253,23 @@ impl Cached {
         Ok(())
     }
 
-    /// Puts chunks where they belong; fails if one is damaged, or not all are there.
+    /// Puts chunks where they belong; fails if one is damaged, or not all are there that were absent.
     fn fill(&self, chunks: &[(i64, Chunk)], absent: &[Absent]) -> Result<(), FormatError> {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let left = index.absent_count() - absent.len();
         for (first_seq, chunk) in chunks {
             index.bring(*first_seq, chunk)?;
         }
-        match chunks.len() < absent.len() {
-            true => Err(FormatError::Corrupt("a chunk is missing")),
-            false => Ok(()),
+        match index.absent_count() == left {
+            true => Ok(()),
+            false => Err(FormatError::Corrupt("a chunk is missing")),
         }
     }
 
     fn take(&self, ctx: &Ctx, news: News, origin: &mut Origin) {
         // A process that ended early left it so, and perhaps nobody writes here any more.
         let store = ctx.part::<Store>();
-        let is_long = news.tail.len() as u64 >= store.seal_at.unsigned_abs();
-        if is_long || are_many(&news.rows, store.seal_at) {
+        if news.tail.len() as u64 >= store.seal_at.unsigned_abs() {
             store.want_sealed(news.head.project_id);
         }
         let mut fresh = Index::new();

@@ -36,11 +36,6 @@ pub(crate) async fn merge_small(env: &Arc<Env>, project: ProjectId) -> Result<()
     Ok(())
 }
 
-/// Whether segments are to be merged, of which the smallest have so many passages.
-pub(crate) fn are_many(rows: &[SegmentRow], small: i64) -> bool {
-    run_of_small(rows, small).is_some()
-}
-
 /// The first neighbours that are to be merged, given how many passages the smallest segments have.
 fn run_of_small(rows: &[SegmentRow], small: i64) -> Option<&[SegmentRow]> {
     let large = small * 4;

@@ -14,7 +14,7 @@ pub(crate) mod sql;
 
 pub(crate) use erase::clear_void;
 pub use erase::{drop_vectors, remove_item, remove_items};
-pub(crate) use merge::{are_many, merge_small};
+pub(crate) use merge::merge_small;
 pub(crate) use rebuild::{is_unreadable, rebuild};
 pub(crate) use seal::seal;
 

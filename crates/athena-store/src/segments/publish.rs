@@ -88,7 +88,9 @@ fn loads(chunks: Vec<Chunk>) -> Vec<Vec<Chunk>> {
             bytes = 0;
         }
     }
-    loads.push(load);
+    if !load.is_empty() {
+        loads.push(load);
+    }
     loads
 }
 

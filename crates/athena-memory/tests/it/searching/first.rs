@@ -1,6 +1,6 @@
 //! The first question of a process, which reads what it needs and no more.
 
-use super::{Process, assert_same, workload};
+use super::{Process, assert_same, count, workload};
 use athena_core::ProjectId;
 use athena_db::{Executor, params};
 use athena_search::{Answer, Query};
@@ -70,6 +70,22 @@ story! {
             other.end().await;
             fresh.end().await;
         }
+        process.end().await;
+    }
+
+    /// What was not looked for before it was lost is missed when the rest is read, and the log made anew.
+    async fn what_is_lost_later_is_missed(app: TestApp) {
+        let process = filled(app).await;
+        let everything = json!({"query": "the deploy billing", "limit": 500});
+        let few = json!({"query": "the deploy billing", "mode": "semantic", "tags": ["rare5"]});
+        let expected = process.answer(&everything).await;
+        let fresh = Process::start(app, SEGMENT_ROWS).await;
+        assert!(!fresh.answer(&few).await.is_empty());
+        let lost = "DELETE FROM search_chunks WHERE kind = 5 AND part = 1";
+        assert!(app.env.db().execute(lost, params! {}).await.unwrap() > 0);
+        assert_eq!(fresh.answer(&everything).await, expected);
+        assert_eq!(count(app.env.db(), "search_chunks").await, 0, "it was read again, and made anew");
+        fresh.end().await;
         process.end().await;
     }
 }
