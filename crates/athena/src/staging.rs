@@ -2,6 +2,7 @@
 //!
 //! A folder is locked by the process that works in it, and goes with the work. One whose process
 //! was killed has no lock any more, and is swept away by the next piece of work in the same place.
+//! Nobody sweeps while somebody makes a folder: one that has no lock yet is not abandoned.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -27,6 +28,9 @@ impl Staging {
     /// When the other folder cannot be written.
     pub(crate) fn new_in(folder: &Path, prefix: &str) -> io::Result<Self> {
         sweep(folder, prefix);
+        let place = File::open(folder)?;
+        // Where the file system knows no locks, nobody sweeps.
+        let _ = place.lock_shared();
         for _ in 0..ATTEMPTS {
             let made = tempfile::Builder::new().prefix(prefix).tempdir_in(folder)?;
             if let Some(lock) = hold(made.path())? {
@@ -72,8 +76,15 @@ fn hold(folder: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Removes folders whose processes are gone; what cannot be removed stays.
+/// Removes folders whose processes are gone, unless somebody is making one or sweeps already; what
+/// cannot be removed stays.
 fn sweep(folder: &Path, prefix: &str) {
+    let Ok(place) = File::open(folder) else {
+        return;
+    };
+    if place.try_lock().is_err() {
+        return;
+    }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(prefix);
         if !ours || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
