@@ -200,8 +200,19 @@ fn origin(root: &Path) -> Option<String> {
     let mut own = lines.take_while(|line| !line.starts_with('['));
     own.find_map(|line| {
         let (key, value) = line.split_once('=')?;
-        (key.trim() == "url").then(|| value.trim().to_owned())
+        (key.trim() == "url").then(|| without_user(value.trim()))
     })
+}
+
+/// Returns an address without the name and the password in it, which need not be the same for every
+/// clone, and are nobody's business.
+fn without_user(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
 }
 
 /// Returns the directory that holds the repository of `directory`.
@@ -284,6 +295,12 @@ mod tests {
         let name = |root: &Path| name_at(&home, None, root).name;
         assert_eq!(name(&repository(&at("one/shop"), Some("a:shop"))), "shop");
         assert_eq!(name(&repository(&at("two/shop"), Some("a:shop"))), "shop");
+        for (folder, user) in [("ada/till", "ada:hunter2@"), ("bob/till", "")] {
+            let origin = format!("https://{user}example.org/till@2.git");
+            assert_eq!(name(&repository(&at(folder), Some(&origin))), "till");
+        }
+        let noted = fs::read_to_string(home.join(PLACES)).unwrap();
+        assert!(!noted.contains("hunter2") && noted.contains("example.org/till@2.git"));
         assert_eq!(name(&repository(&at("old/tool"), None)), "tool");
         fs::rename(at("old"), at("new")).unwrap();
         assert_eq!(name(&at("new/tool")), "tool");
